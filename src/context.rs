@@ -1,4 +1,4 @@
-//! The context of a command: output, settings, clock, cancellation and opened providers.
+//! A command's context: output, settings, clock, cancellation and opened providers.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,9 +16,9 @@ use crate::settings::{Origin, Profile, Settings, env};
 use crate::ui::{TerminalSettings, Ui};
 use crate::vault::{self, Timeout, Token};
 
-/// The context of a command.
+/// The context that a command runs in.
 pub struct Context {
-    /// Output.
+    /// The output streams.
     pub ui: Ui,
     /// All settings.
     pub settings: Settings,
@@ -31,12 +31,12 @@ pub struct Context {
 }
 
 impl Context {
-    /// A context. Opens nothing.
+    /// Creates a context. Opens nothing.
     pub fn new(ui: Ui, settings: Settings, clock: Clock, interrupt: Interrupt) -> Self {
         Self { ui, settings, clock, interrupt, opened: RefCell::default(), noted: RefCell::default() }
     }
 
-    /// Asks a question on the terminal. A signal ends the wait for the answer at once.
+    /// Asks a question on the terminal. A signal cancels the prompt immediately.
     pub async fn ask<T: Send + 'static>(
         &self,
         question: impl FnOnce(&Ui) -> Result<T> + Send + 'static,
@@ -50,7 +50,7 @@ impl Context {
         answer
     }
 
-    /// Prints a note unless it was printed before.
+    /// Prints a note unless it has already been printed.
     pub fn note_once(&self, text: &str) {
         if self.noted.borrow_mut().insert(text.to_owned()) {
             self.ui.note(text);
@@ -62,7 +62,7 @@ impl Context {
         Address::parse(text, |name| self.settings.is_profile(name))
     }
 
-    /// Resolves a profile by name, or the profile of the command.
+    /// Resolves a profile by name; by default, the command's profile.
     pub fn profile(&self, name: Option<&str>) -> Result<Profile> {
         match name {
             Some(name) => self.settings.profile(name),
@@ -81,7 +81,7 @@ impl Context {
         }
     }
 
-    /// Opens the provider of a profile, or of the profile of the command. Each is opened once.
+    /// Opens the provider for a profile; by default, for the command's profile. Each provider is opened only once.
     pub fn open(&self, name: Option<&str>) -> Result<Arc<dyn Provider>> {
         let name = name.map_or_else(|| self.settings.profile_name().value, str::to_owned);
         if let Some(provider) = self.opened.borrow().get(&name) {
@@ -96,7 +96,7 @@ impl Context {
         Ok(provider)
     }
 
-    /// Prints a hint if the default profile is used although the environment contains a token for a platform.
+    /// Prints a hint if the default profile is used even though the environment contains a token for a platform.
     fn hint_default_profile(&self) {
         let chosen = self.settings.profile_name();
         if chosen.origin != Origin::BuiltIn || !self.opened.borrow().is_empty() {
@@ -112,12 +112,12 @@ impl Context {
         }
     }
 
-    /// How often the opened platforms have answered with status 429.
+    /// How many responses from the opened platforms had status 429.
     pub fn throttled(&self) -> u64 {
         self.opened.borrow().values().filter_map(|provider| Some(provider.client()?.throttled())).sum()
     }
 
-    /// Opens the provider of a profile with this token and number of retries.
+    /// Opens the provider for a profile with this token and number of retries.
     pub fn open_with(
         &self,
         profile: &Profile,
@@ -127,12 +127,12 @@ impl Context {
         (profile.spec.open)(self.connection(profile, token, retries)?)
     }
 
-    /// Finds the token of a profile. None if no source is configured.
+    /// Finds the token for a profile. Returns `None` if no source is configured.
     pub fn token(&self, profile: &Profile) -> Result<Option<Token>> {
         self.with_timeout(|timeout| vault::token(&self.settings, profile, timeout))
     }
 
-    /// Runs `work` with the time limit for keyrings, which is long only if the user can answer a prompt.
+    /// Runs `work` with the time limit for keyrings, which is long only if the user can respond to a prompt.
     pub fn with_timeout<T>(&self, work: impl FnOnce(&Timeout) -> T) -> T {
         if self.ui.can_ask() && self.settings.env.has_display() {
             work(&Timeout::after(Duration::from_mins(1)).with_notice(&|text: &str| self.ui.note(text)))
@@ -147,7 +147,7 @@ impl Context {
         Warn::by(move |text| ui.warn(text))
     }
 
-    /// Prints pauses before another attempt, the client's requests with `-vv`, and their headers with `-vvv`.
+    /// Prints delays before retries, the client's requests with `-vv`, and their headers with `-vvv`.
     fn trace(&self) -> Trace {
         let (ui, verbosity) = (self.ui.clone(), self.ui.verbosity());
         let print = move |event: &Event| match event {
@@ -157,7 +157,7 @@ impl Context {
         if verbosity < 2 { Trace::of_pauses(print) } else { Trace::to(print) }
     }
 
-    /// Checks the proxy variables. The HTTP client ignores an invalid one and connects directly.
+    /// Checks the proxy variables. The HTTP client would ignore an invalid one and connect directly.
     fn check_proxies(&self) -> Result<()> {
         let env = &self.settings.env;
         for name in env::PROXIES {

@@ -1,8 +1,8 @@
 //! Errors: a kind with an exit code, a message, sources and hints.
 //!
-//! A message names the thing first, in lower case and without a full stop, with backticks around what can be typed.
-//! The [`Kind`] is for scripts (exit code and JSON), and the message is for people. Commands in hints can be typed as
-//! printed. Sources are kept as values, and [`std::error::Error::source`] returns them.
+//! A message starts with the thing it is about, in lower case and without a final period, with backticks around text
+//! to type. The [`Kind`] (exit code and JSON) is for scripts, and the message is for people. Commands in hints can be
+//! typed as printed. Sources are kept as values and returned by [`std::error::Error::source`].
 
 use std::borrow::Cow;
 use std::error::Error as StdError;
@@ -37,7 +37,7 @@ pub enum Kind {
     Auth,
     /// Not supported by the platform, or over one of its limits.
     Unsupported,
-    /// The content of an existing file cannot be compared, so neither reusing nor uploading is safe.
+    /// The content of an existing file cannot be compared, so neither reusing it nor uploading is safe.
     Conflict,
     /// Rate limit or quota exceeded, after retries.
     RateLimited,
@@ -54,7 +54,7 @@ pub enum Kind {
     ClosedPipe,
 }
 
-/// The schema of [`Kind::Interrupted`]: a string like the other kinds, because the signal is not serialized.
+/// The schema for [`Kind::Interrupted`]: a string like the other kinds, because the signal is not serialized.
 fn without_signal(schema: &mut Schema) {
     let choices = schema.get_mut("oneOf").and_then(Value::as_array_mut);
     for choice in choices.into_iter().flatten() {
@@ -100,7 +100,7 @@ impl Kind {
         }
     }
 
-    /// The meaning, for the exit-code table.
+    /// The description in the table of exit codes.
     pub const fn meaning(self) -> &'static str {
         match self {
             Self::Failed => "any other failure, or several items failed for different reasons",
@@ -153,8 +153,8 @@ impl Signal {
     }
 }
 
-/// A message. If it contains the id of a file, it keeps the position of the id, so that [`Error::called`] can replace
-/// the id with the text that the user typed.
+/// A message. If it contains a file's id, it records the position of the id so that [`Error::called`] can replace it
+/// with the text that the user typed.
 #[derive(Clone, Debug)]
 pub struct Message {
     text: String,
@@ -180,7 +180,7 @@ impl Message {
         Self { text, subject: Some(subject) }
     }
 
-    /// Replaces the id with `typed` if it is `id`.
+    /// Replaces the recorded id with `typed` if it equals `id`.
     fn rename(&mut self, id: &str, typed: &str) {
         let Some(place) = self.subject.clone().filter(|place| &self.text[place.clone()] == id) else {
             return;
@@ -212,7 +212,7 @@ impl fmt::Display for Cause {
     }
 }
 
-/// An error. Boxed, so that a `Result` stays small.
+/// An error, boxed to keep `Result` small.
 #[derive(Debug, Clone)]
 pub struct Error(Box<Inner>);
 
@@ -233,7 +233,7 @@ struct Inner {
 }
 
 impl Error {
-    /// An error of `kind`.
+    /// Creates an error of `kind`.
     pub fn new(kind: Kind, message: impl Into<Message>) -> Self {
         Self(Box::new(Inner {
             kind,
@@ -261,7 +261,7 @@ impl Error {
         Self::new(Kind::NotFound, message)
     }
 
-    /// An answer that violates the platform's API: exit 8.
+    /// A response that violates the platform's API: exit 8.
     pub fn platform(message: impl Into<Message>) -> Self {
         Self::new(Kind::Platform, message)
     }
@@ -271,7 +271,7 @@ impl Error {
         Self::new(Kind::Failed, message)
     }
 
-    /// Ended by a signal: exit 130 for Ctrl-C.
+    /// Interrupted by a signal: exit 130 for Ctrl-C.
     pub fn interrupted(signal: Signal) -> Self {
         Self::new(Kind::Interrupted(signal), signal.message())
     }
@@ -290,7 +290,7 @@ impl Error {
         Self::new(kind, format!("{shown}: cannot {doing}")).caused_by(source)
     }
 
-    /// Adds a hint: a command or a fact, one line.
+    /// Adds a hint: one line with a command or a fact.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         let hint = hint.into();
@@ -307,7 +307,7 @@ impl Error {
         self
     }
 
-    /// Suggests the most similar name to `typed`, if any, before all other hints.
+    /// Adds a hint with the name most similar to `typed`, if there is one, before all other hints.
     #[must_use]
     pub fn did_you_mean<'a>(mut self, typed: &str, names: impl IntoIterator<Item = &'a str>) -> Self {
         let hint = nearest(typed, names).map(|near| format!("did you mean `{near}`?"));
@@ -315,7 +315,7 @@ impl Error {
         self
     }
 
-    /// Adds a description of a cause. The most direct cause comes first.
+    /// Adds the description of a cause. The most direct cause comes first.
     #[must_use]
     pub fn cause(mut self, cause: impl Into<String>) -> Self {
         self.0.causes.push(Cause::Words(cause.into()));
@@ -343,7 +343,7 @@ impl Error {
         self
     }
 
-    /// Sets the platform's id of the request.
+    /// Sets the platform's id for the request.
     #[must_use]
     pub fn with_request_id(mut self, id: Option<String>) -> Self {
         self.0.request_id = id.or(self.0.request_id);
@@ -364,15 +364,15 @@ impl Error {
         self
     }
 
-    /// Sets the reference and name of the item in a report, unless they are already set.
+    /// Sets the reference and name of the report item, unless they are already set.
     #[must_use]
     pub fn with_item(mut self, reference: impl Into<String>, name: Option<String>) -> Self {
         self.0.item.get_or_insert_with(|| (reference.into(), name));
         self
     }
 
-    /// Replaces the file's id with the text that the user typed, in the message and the reference. Hints keep the
-    /// unique id.
+    /// Replaces the file's id with the text that the user typed, in the message and the reference. Hints keep the id,
+    /// which is unique.
     #[must_use]
     pub fn called(mut self, id: &str, typed: &str) -> Self {
         let inner = &mut self.0;
@@ -390,26 +390,26 @@ impl Error {
         self
     }
 
-    /// Marks that the request may have been carried out although no usable answer arrived.
+    /// Marks that the request may have taken effect although no usable response arrived.
     #[must_use]
     pub fn unanswered(mut self) -> Self {
         self.0.unanswered = true;
         self
     }
 
-    /// Marks the error as printed: only its exit code still matters.
+    /// Marks the error as printed, so that only its exit code matters.
     #[must_use]
     pub fn reported(mut self) -> Self {
         self.0.reported = true;
         self
     }
 
-    /// The kind.
+    /// The kind of failure.
     pub fn kind(&self) -> Kind {
         self.0.kind
     }
 
-    /// Whether a signal ended the work.
+    /// Whether the work was interrupted by a signal.
     pub fn is_interrupted(&self) -> bool {
         matches!(self.0.kind, Kind::Interrupted(_))
     }
@@ -439,7 +439,7 @@ impl Error {
         self.0.status
     }
 
-    /// The platform's id of the request.
+    /// The platform's id for the request.
     pub fn request_id(&self) -> Option<&str> {
         self.0.request_id.as_deref()
     }
@@ -454,7 +454,7 @@ impl Error {
         self.0.reference.as_deref()
     }
 
-    /// The item in a report: its reference, by default that of the error, and its name.
+    /// The reference and name of the report item. The reference defaults to that of the error.
     pub fn item(&self) -> (Option<&str>, Option<&str>) {
         match &self.0.item {
             Some((reference, name)) => (Some(reference), name.as_deref()),
@@ -462,24 +462,24 @@ impl Error {
         }
     }
 
-    /// Whether the request may have been carried out although no usable answer arrived.
+    /// Whether the request may have taken effect although no usable response arrived.
     pub fn is_unanswered(&self) -> bool {
         self.0.unanswered
     }
 
-    /// Whether the request may have been carried out: its answer is missing or comes from a proxy or a failing server, or
-    /// it is a success that cannot be read.
+    /// Whether the request may have taken effect: the response is missing, comes from a proxy or a failing server, or
+    /// reports success but cannot be parsed.
     pub fn may_be_done(&self) -> bool {
         let succeeded = self.0.status.is_some_and(|status| (200..300).contains(&status));
         self.0.unanswered || (self.0.kind == Kind::Platform && succeeded)
     }
 
-    /// Whether the error is already printed.
+    /// Whether the error has already been printed.
     pub fn is_reported(&self) -> bool {
         self.0.reported
     }
 
-    /// The lines to print, with their labels: the error, its details (without a label), its causes, the request id and
+    /// The lines to print, with their labels: the error, its details (without labels), its causes, the request id and
     /// its hints.
     pub fn lines(&self) -> Vec<(&'static str, String)> {
         let mut lines = vec![("error", self.message().to_owned())];
@@ -490,7 +490,7 @@ impl Error {
         lines
     }
 
-    /// The object for scripts: with `--json`, the value of the key `error` on stderr.
+    /// The object for scripts: the value of the key `error` that `--json` prints on stderr.
     pub fn object(&self) -> ErrorObject<'_> {
         ErrorObject {
             kind: self.0.kind,
@@ -503,35 +503,35 @@ impl Error {
         }
     }
 
-    /// The kind of several failures: their common kind, else [`Kind::Failed`].
+    /// The kind that represents several failures: their common kind, or [`Kind::Failed`].
     pub fn kind_of_all(kinds: impl IntoIterator<Item = Kind>) -> Option<Kind> {
         kinds.into_iter().reduce(|a, b| if a == b { a } else { Kind::Failed })
     }
 }
 
-/// A line about a failure, on stderr.
+/// A line on stderr about a failure.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "error_line")]
 pub struct ErrorLine<'a> {
-    /// The failure.
+    /// The error.
     pub error: ErrorObject<'a>,
 }
 
-/// An error and how to fix it.
+/// An error, with hints for fixing it.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "error")]
 pub struct ErrorObject<'a> {
     /// The kind of failure.
     pub kind: Kind,
-    /// The exit code of the kind.
+    /// The exit code.
     pub exit_code: u8,
     /// The message, followed by its causes.
     pub message: String,
-    /// Further lines of the message, such as candidates, or the text with the error marked.
+    /// Further lines of the message, such as candidates, or the input with the error marked.
     pub details: &'a [String],
-    /// How to fix it.
+    /// How to fix the error.
     pub hints: &'a [String],
-    /// The platform's id of the request, for support requests.
+    /// The platform's id for the request, to quote in support requests.
     pub request_id: Option<&'a str>,
     /// The path or file reference that failed.
     #[serde(rename = "ref")]
@@ -554,7 +554,7 @@ impl StdError for Error {
     }
 }
 
-/// Quotes `text` for a shell if needed. Users paste hints, and an id or a name in them may come from a server.
+/// Quotes `text` for a shell if needed. Users paste hints, and the ids and names in them may come from a server.
 pub fn word(text: &str) -> Cow<'_, str> {
     let plain = |c: char| c.is_alphanumeric() || "-_./:,@%+=".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
@@ -563,18 +563,18 @@ pub fn word(text: &str) -> Cow<'_, str> {
     Cow::Owned(format!("'{}'", text.replace('\'', r"'\''")))
 }
 
-/// Longest name that [`nearest`] compares, in characters. Real names are shorter.
+/// Maximum length of the names that [`nearest`] compares, in characters. Real names are shorter.
 const LONGEST_NAME: usize = 128;
 
-/// The name most similar to `typed`: one that differs by few typing errors, else one that begins with it or contains it
-/// as a word. Ignores case.
+/// The name most similar to `typed`: one that differs by a few typos, otherwise one that starts with it or contains
+/// it as a word. Ignores case.
 pub fn nearest<'a>(typed: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let typed = typed.to_lowercase();
     let length = typed.chars().count();
     if length > LONGEST_NAME {
         return None;
     }
-    // One error, plus one for every five letters. No error in a single letter.
+    // One typo, plus one for every five letters, but none in a single letter.
     let allowed = if length < 2 { 0 } else { 1 + length / 5 };
     let mut best: Option<(usize, &str)> = None;
     let mut beginning = None;

@@ -1,4 +1,4 @@
-//! Output files: resolving paths, replacing files atomically, locks and unnamed files.
+//! Writing files: path resolution, atomic replacement, locks and unnamed files.
 
 use std::ffi::OsStr;
 use std::fs::{self, File, FileType, Metadata, OpenOptions, TryLockError};
@@ -8,22 +8,22 @@ use std::path::{Path, PathBuf};
 /// Maximum number of symbolic links to follow, as in the Linux kernel.
 const LINKS: usize = 40;
 
-/// Start and end of the names of temporary files.
+/// Prefix and suffix of temporary file names.
 const TEMPORARY: (&str, &str) = (".haul-", ".tmp");
 
-/// Names of standard output.
+/// Names for standard output.
 const STANDARD_OUTPUT: [&str; 4] = ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"];
 
 /// Names of standard error.
 #[cfg(unix)]
 const STANDARD_ERROR: [&str; 3] = ["/dev/stderr", "/dev/fd/2", "/proc/self/fd/2"];
 
-/// The kind of file at a path, after symbolic links are resolved.
+/// What a path refers to after symbolic links are resolved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
     /// A regular file at this path, or no file yet.
     File(PathBuf),
-    /// A character device, a pipe or an open descriptor such as `/dev/fd/3`, which is written in place.
+    /// A character device, a pipe or an open descriptor such as `/dev/fd/3`, which is written to directly.
     Stream,
 }
 
@@ -39,7 +39,7 @@ pub fn place(path: &Path) -> io::Result<Place> {
     }
 }
 
-/// Whether a path denotes standard output: `-`, `/dev/stdout` or an equivalent.
+/// Whether a path refers to standard output: `-`, `/dev/stdout` or an equivalent.
 pub fn is_standard_output(path: &Path) -> bool {
     STANDARD_OUTPUT.iter().any(|name| path == Path::new(name))
 }
@@ -67,7 +67,7 @@ fn is_closed(stream: &impl std::os::fd::AsFd) -> bool {
         && fs::read_link(path).is_ok_and(|path| path == Path::new("/dev/null"))
 }
 
-/// Not detected on this system.
+/// Not detected on this platform.
 #[cfg(not(target_os = "linux"))]
 fn is_closed<T>(_stream: &T) -> bool {
     false
@@ -91,9 +91,9 @@ pub fn open_stream(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).append(is_file).open(path)
 }
 
-/// Creates a file or replaces its content atomically. If `path` is a symbolic link, the file it links to is replaced. A
-/// new file has mode 0600; an existing one keeps its mode unless `private` is set. A process that is killed meanwhile
-/// leaves nothing, where the file system supports unnamed files.
+/// Creates a file or replaces its content atomically. If `path` is a symbolic link, the file that it points to is
+/// replaced. A new file has mode 0600; an existing one keeps its mode unless `private` is set. A process killed
+/// during the operation leaves no temporary file if the file system supports unnamed files.
 pub fn replace(path: &Path, content: &[u8], private: bool) -> io::Result<()> {
     let Place::File(path) = place(path)? else { return Err(io::Error::other("not a regular file")) };
     let folder = folder_of(&path);
@@ -111,7 +111,7 @@ pub fn replace(path: &Path, content: &[u8], private: bool) -> io::Result<()> {
     if let Some(mut file) = create_unnamed(folder)? {
         set_private(&file)?;
         write_into(&mut file)?;
-        // Without /proc, the file cannot be linked.
+        // Linking requires /proc.
         if let Ok(linked) = builder.make_in(folder, |name| link_unnamed(&file, name)) {
             return linked.persist(&path).map_err(|error| error.error);
         }
@@ -132,13 +132,13 @@ pub fn set_private(file: &File) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether this is the name of a temporary file that [`replace`] creates.
+/// Whether this is a name that [`replace`] gives to temporary files.
 pub fn is_temporary(name: &OsStr) -> bool {
     let name = name.as_encoded_bytes();
     name.starts_with(TEMPORARY.0.as_bytes()) && name.ends_with(TEMPORARY.1.as_bytes())
 }
 
-/// Copies the mode and, if permitted, the owner of the file `old` to the file `new` that will replace it.
+/// Copies the mode and, if permitted, the owner of the file `old` to its replacement `new`.
 pub fn keep_mode(new: &File, old: &Metadata) {
     #[cfg(unix)]
     {
@@ -146,7 +146,7 @@ pub fn keep_mode(new: &File, old: &Metadata) {
         let owner = (old.uid(), old.gid());
         let is_same = || new.metadata().is_ok_and(|new| (new.uid(), new.gid()) == owner);
         let is_same = is_same() || (fchown(new, Some(owner.0), Some(owner.1)).is_ok() && is_same());
-        // Set-user-ID and set-group-ID are kept only for the same owner.
+        // Keep set-user-ID and set-group-ID only for the same owner.
         let kept = if is_same { 0o7777 } else { 0o777 };
         // Some file systems do not support modes.
         let _ = new.set_permissions(fs::Permissions::from_mode(old.mode() & kept));
@@ -160,7 +160,8 @@ pub fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."))
 }
 
-/// Follows symbolic links to the final path, which may not exist; None if that is an open descriptor of a process.
+/// Follows symbolic links to the final path, which may not exist. Returns `None` if that is an open descriptor of a
+/// process.
 fn follow(path: &Path) -> io::Result<Option<PathBuf>> {
     let mut path = path.to_owned();
     for _ in 0..LINKS {
@@ -196,7 +197,7 @@ fn is_stream(_found: FileType) -> bool {
     false
 }
 
-/// The name of a file type other than a regular file, for messages.
+/// A name for a file type other than a regular file, for messages.
 pub fn kind(found: FileType) -> &'static str {
     #[cfg(unix)]
     {
@@ -215,8 +216,8 @@ pub fn kind(found: FileType) -> &'static str {
     if found.is_dir() { "a directory" } else { "not a regular file" }
 }
 
-/// Opens or creates a file and locks it until the handle is closed. None if another handle has the lock, here or in
-/// another process. A symbolic link is an error.
+/// Opens or creates a file and locks it until the handle is closed. Returns `None` if another handle holds the lock,
+/// in this process or another one. A symbolic link is an error.
 pub fn lock_new(path: &Path) -> io::Result<Option<File>> {
     lock(path, OpenOptions::new().read(true).write(true).create(true).truncate(false))
 }
@@ -229,7 +230,7 @@ pub fn lock_existing(path: &Path) -> io::Result<Option<File>> {
 /// Opens or creates a file and waits for its lock.
 pub fn wait_for_lock(path: &Path) -> io::Result<File> {
     let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
-    // Ignored on a file system without locks, as in `lock`.
+    // Ignore file systems without locks, as in `lock`.
     let _ = file.lock();
     Ok(file)
 }
@@ -242,9 +243,9 @@ fn lock(path: &Path, options: &OpenOptions) -> io::Result<Option<File>> {
         let file = options.open(path)?;
         match file.try_lock() {
             Err(TryLockError::WouldBlock) => return Ok(None),
-            // A file system without locks does not protect against other processes.
+            // Without lock support in the file system, there is no protection from other processes.
             Err(TryLockError::Error(_)) => return Ok(Some(file)),
-            // The previous holder of the lock may have renamed the file between opening and locking.
+            // The previous lock holder may have renamed the file between opening and locking.
             Ok(()) if is_at(&file, path) => return Ok(Some(file)),
             Ok(()) => {}
         }
@@ -265,8 +266,8 @@ pub fn is_at(_file: &File, path: &Path) -> bool {
     path.exists()
 }
 
-/// Creates an unnamed file, which disappears with the process unless it is linked. None if the file system does not
-/// support that.
+/// Creates an unnamed file, which disappears with the process unless it is linked. Returns `None` if the file system
+/// does not support unnamed files.
 #[cfg(target_os = "linux")]
 pub fn create_unnamed(folder: &Path) -> io::Result<Option<File>> {
     use rustix::fs::{Mode, OFlags, open};
@@ -279,13 +280,13 @@ pub fn create_unnamed(folder: &Path) -> io::Result<Option<File>> {
     }
 }
 
-/// Not supported on this system.
+/// Not supported on this platform.
 #[cfg(not(target_os = "linux"))]
 pub fn create_unnamed(_folder: &Path) -> io::Result<Option<File>> {
     Ok(None)
 }
 
-/// Links an unnamed file to `target`; fails if `target` exists.
+/// Links an unnamed file to `target`. Returns an error if `target` exists.
 #[cfg(target_os = "linux")]
 pub fn link_unnamed(file: &File, target: &Path) -> io::Result<()> {
     use std::os::fd::AsRawFd as _;
@@ -295,7 +296,7 @@ pub fn link_unnamed(file: &File, target: &Path) -> io::Result<()> {
     Ok(linkat(CWD, open, CWD, target, AtFlags::SYMLINK_FOLLOW)?)
 }
 
-/// Not supported on this system.
+/// Not supported on this platform.
 #[cfg(not(target_os = "linux"))]
 pub fn link_unnamed(_file: &File, _target: &Path) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
@@ -392,7 +393,7 @@ mod tests {
         let second = lock_new(&path).unwrap().unwrap();
         std::fs::rename(&path, folder.path().join("b")).unwrap();
         assert!(!is_at(&second, &path));
-        assert!(lock_new(&path).unwrap().is_some(), "the renamed file keeps its lock, the name is free");
+        assert!(lock_new(&path).unwrap().is_some(), "the renamed file keeps its lock; the name is free");
     }
 
     #[cfg(unix)]

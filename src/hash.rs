@@ -1,4 +1,4 @@
-//! Hashes of content: BLAKE3, SHA-256 and MD5, computed on the caller's thread or on a separate one.
+//! Content hashes: BLAKE3, SHA-256 and MD5, computed on the caller's thread or on a separate one.
 
 use std::fs;
 use std::io::{self, Read as _};
@@ -13,10 +13,10 @@ use crate::error::{Error, Result};
 use crate::model::{Checksums, hex};
 use crate::source::{CHUNK, read_chunks};
 
-/// Maximum number of inputs in the queue of a hash thread.
+/// Maximum number of inputs queued for a hash thread.
 const QUEUE: usize = 3;
 
-/// A running hash.
+/// A hash being computed.
 pub enum Hasher {
     /// BLAKE3.
     Blake3(Box<blake3::Hasher>),
@@ -27,22 +27,22 @@ pub enum Hasher {
 }
 
 impl Hasher {
-    /// BLAKE3.
+    /// Creates a BLAKE3 hasher.
     pub fn blake3() -> Self {
         Self::Blake3(Box::default())
     }
 
-    /// SHA-256.
+    /// Creates a SHA-256 hasher.
     pub fn sha256() -> Self {
         Self::Sha256(sha2::Sha256::default())
     }
 
-    /// MD5.
+    /// Creates an MD5 hasher.
     pub fn md5() -> Self {
         Self::Md5(md5::Md5::default())
     }
 
-    /// The fastest of the named hashes: BLAKE3 before SHA-256 before MD5.
+    /// A hasher for the fastest of the named algorithms: BLAKE3, then SHA-256, then MD5.
     pub fn cheapest(names: &[&str]) -> Option<Self> {
         if names.contains(&"blake3") {
             Some(Self::blake3())
@@ -55,7 +55,7 @@ impl Hasher {
         }
     }
 
-    /// The fastest hash that can be compared with one of these checksums.
+    /// A hasher for the fastest algorithm that one of these checksums uses.
     pub fn for_checksums(checksums: &Checksums) -> Option<Self> {
         let stated = [("blake3", &checksums.blake3), ("sha256", &checksums.sha256), ("md5", &checksums.md5)];
         let stated: Vec<&str> =
@@ -63,7 +63,7 @@ impl Hasher {
         Self::cheapest(&stated)
     }
 
-    /// Its name in [`Checksums`].
+    /// The name of the algorithm, as in [`Checksums`].
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Blake3(_) => "blake3",
@@ -72,7 +72,7 @@ impl Hasher {
         }
     }
 
-    /// Adds bytes.
+    /// Adds bytes to the hash.
     pub fn update(&mut self, bytes: &[u8]) {
         match self {
             Self::Blake3(hasher) => drop(hasher.update(bytes)),
@@ -81,7 +81,7 @@ impl Hasher {
         }
     }
 
-    /// A new hash of the same kind.
+    /// A new hasher for the same algorithm.
     #[must_use]
     pub fn fresh(&self) -> Self {
         match self {
@@ -91,7 +91,7 @@ impl Hasher {
         }
     }
 
-    /// The digest.
+    /// The final digest.
     pub fn finish(self) -> Checksums {
         let mut checksums = Checksums::default();
         match self {
@@ -103,7 +103,7 @@ impl Hasher {
     }
 }
 
-/// Input of a hash.
+/// Input for a hash.
 pub enum HashInput {
     /// These bytes.
     Bytes(Bytes),
@@ -133,7 +133,7 @@ impl HashInput {
     }
 }
 
-/// A hash on its own thread: SHA-256 and MD5 are slower than disks and networks.
+/// A hash computed on its own thread, because SHA-256 and MD5 are slower than disks and networks.
 pub struct HashThread {
     inputs: SyncSender<HashInput>,
     thread: JoinHandle<Result<Checksums>>,
@@ -151,13 +151,13 @@ impl HashThread {
         Ok(Self { inputs, thread })
     }
 
-    /// Adds input. Blocks while the queue is full.
+    /// Adds input to the hash. Blocks while the queue is full.
     pub fn update(&self, input: HashInput) {
-        // The thread ends early only with an error, which `finish` returns.
+        // The thread stops early only on an error, which `finish` returns.
         let _ = self.inputs.send(input);
     }
 
-    /// The digest of all input.
+    /// Waits for the digest of all input.
     pub fn finish(self) -> Result<Checksums> {
         drop(self.inputs);
         self.thread.join().unwrap_or_else(|_| Err(Error::failed("hashing stopped")))

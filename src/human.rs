@@ -1,15 +1,15 @@
-//! Sizes, times, durations and counts as readable text.
+//! Formats sizes, times, durations and counts as readable text.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-/// A size in bytes, with one decimal, in units of 1000: `512 B`, `1.2 MB`. At most 8 characters.
+/// Formats a size in bytes with one decimal in units of 1000, such as `512 B` or `1.2 MB`, in at most 8 characters.
 pub fn size(bytes: u64) -> String {
     if bytes < 1000 {
         return format!("{bytes} B");
     }
-    // Integer tenths: 999,999 is `1.0 MB`, where `bytesize` prints `1000.0 kB`.
+    // Integer tenths: 999,999 becomes `1.0 MB`, where `bytesize` prints `1000.0 kB`.
     let mut unit = 1000_u128;
     for name in ["kB", "MB", "GB", "TB", "PB"] {
         let tenths = (u128::from(bytes) * 10 + unit / 2) / unit;
@@ -22,7 +22,7 @@ pub fn size(bytes: u64) -> String {
     format!("{}.{} EB", tenths / 10, tenths % 10)
 }
 
-/// A time relative to `now`: `3 hours ago`, `in 2 days`, `now` within five seconds. Rounded towards now.
+/// Formats a time relative to `now`: `3 hours ago`, `in 2 days`, or `now` within five seconds. Rounds toward now.
 pub fn relative(time: Timestamp, now: Timestamp) -> String {
     let seconds = now.as_second() - time.as_second();
     let amount = match seconds.unsigned_abs() {
@@ -37,12 +37,12 @@ pub fn relative(time: Timestamp, now: Timestamp) -> String {
     if seconds < 0 { format!("in {amount}") } else { format!("{amount} ago") }
 }
 
-/// A number with a noun: `1 file`, `3 files`. Only for nouns whose plural adds an s.
+/// Formats a number with a noun: `1 file`, `3 files`. Supports only nouns whose plural adds an s.
 pub fn count(number: u64, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
-/// A duration in at most two units: `850 ms`, `12 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`.
+/// Formats a duration with at most two units: `850 ms`, `12 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`.
 pub fn duration(time: Duration) -> String {
     let seconds = time.as_secs();
     let two = |major: u64, unit: &str, minor: u64, part: &str| match minor {
@@ -58,8 +58,8 @@ pub fn duration(time: Duration) -> String {
     }
 }
 
-/// The duration or time limit of a request, with a decimal below ten seconds: `0.4 s`, `12 s`, `2 min 30 s`,
-/// `24 h 0 min`.
+/// Formats the duration or time limit of a request, with one decimal below ten seconds: `0.4 s`, `12 s`, `2 min 30
+/// s`, `24 h 0 min`.
 pub fn waiting_time(time: Duration) -> String {
     let seconds = time.as_secs();
     match seconds {

@@ -1,4 +1,4 @@
-//! Cancellation after a signal, with one deadline for all cleanup.
+//! Cancellation by a signal, with one deadline for all cleanup.
 
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,10 +10,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::{Error, Result, Signal};
 
-/// Time for cleanup between the first signal and the end of the process.
+/// Time for cleanup between the first signal and process exit.
 const GRACE: Duration = Duration::from_millis(900);
 
-/// A cancellation token with the signal and the deadline for cleanup. Clones share their state.
+/// A cancellation token with the signal and the cleanup deadline. Clones share their state.
 #[derive(Clone, Debug, Default)]
 pub struct Interrupt {
     token: CancellationToken,
@@ -30,12 +30,12 @@ impl Interrupt {
         self.token.cancel();
     }
 
-    /// Lets running work end, but starts nothing more: what still comes from a source is only listed in a report.
+    /// Lets running work finish but starts nothing new. Remaining items from a source are only listed in the report.
     pub fn stop(&self) {
         self.stopped.store(true, Ordering::Relaxed);
     }
 
-    /// Whether nothing more is started, after [`stop`](Self::stop) or [`cancel`](Self::cancel).
+    /// Whether new work must not be started, after [`stop`](Self::stop) or [`cancel`](Self::cancel).
     pub fn is_stopped(&self) -> bool {
         self.stopped.load(Ordering::Relaxed) || self.is_cancelled()
     }
@@ -60,8 +60,8 @@ impl Interrupt {
         self.token.run_until_cancelled(work).await.unwrap_or_else(|| Err(self.error()))
     }
 
-    /// Runs `work`, which may block forever, on its own thread. A cancellation ends the wait; the thread may run until
-    /// the process exits.
+    /// Runs `work`, which may block forever, on its own thread. A cancellation stops waiting for the thread, which
+    /// may keep running until the process exits.
     pub async fn unblock<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<T> + Send + 'static,
@@ -71,12 +71,13 @@ impl Interrupt {
         }
         let work = tokio::task::spawn_blocking(work);
         self.until_cancelled(async {
-            work.await.unwrap_or_else(|error| Err(Error::failed("a thread ended").caused_by(error)))
+            work.await
+                .unwrap_or_else(|error| Err(Error::failed("a background thread failed").caused_by(error)))
         })
         .await
     }
 
-    /// Runs cleanup after a cancellation. Returns None if it does not end before the deadline.
+    /// Runs cleanup after a cancellation. Returns `None` if it does not finish before the deadline.
     pub async fn clean_up<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         timeout_at(self.deadline(), work).await.ok()
     }
@@ -91,12 +92,12 @@ impl Interrupt {
     }
 }
 
-/// The signals that end the program. A signal that was ignored when the program started, for example by `nohup`, stays
-/// ignored.
+/// The signals that stop the program. A signal that was ignored when the program started, for example because of
+/// `nohup`, stays ignored.
 pub struct Signals(system::Signals);
 
 impl Signals {
-    /// Collects the signals from now on.
+    /// Starts listening for signals.
     pub fn listen() -> Self {
         Self(system::Signals::listen())
     }
@@ -113,7 +114,7 @@ mod system {
 
     use super::Signal;
 
-    /// None for a signal that is ignored.
+    /// A field is `None` if its signal is ignored.
     pub(super) struct Signals {
         interrupt: Option<Listener>,
         terminate: Option<Listener>,
@@ -154,7 +155,7 @@ mod system {
         }
     }
 
-    /// The mask of ignored signals. Without unsafe code it is available only on Linux; elsewhere it is empty.
+    /// The mask of ignored signals. Without unsafe code, it is only available on Linux; on other systems it is empty.
     fn ignored() -> u64 {
         let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
         let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

@@ -95,8 +95,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     conclude(&ui, result)
 }
 
-/// Runs a command. Commands with network access get a runtime on this thread; `serve` has its own. A command returns 0
-/// or an error; `serve` returns the exit code of its child.
+/// Runs a command. Commands with network access get a runtime on this thread; `serve` has its own. A command returns
+/// 0 or an error; `serve` returns its child's exit code.
 fn dispatch(command: Command, ctx: &Context) -> Result<ExitCode> {
     let changes_files =
         matches!(command, Command::Upload(_) | Command::Cp(_) | Command::Rm(_) | Command::Meta(_));
@@ -126,7 +126,7 @@ fn dispatch(command: Command, ctx: &Context) -> Result<ExitCode> {
     done.map(|()| ExitCode::SUCCESS)
 }
 
-/// Runs a command. The first signal cancels it and leaves time for cleanup; the second ends it at once.
+/// Runs a command. The first signal cancels it and leaves time for cleanup; the second stops it immediately.
 fn block_on(ctx: &Context, command: impl Future<Output = Result<()>>) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -146,7 +146,7 @@ fn block_on(ctx: &Context, command: impl Future<Output = Result<()>>) -> Result<
             () = ctx.interrupt.past_deadline() => Err(ctx.interrupt.error()),
         }
     });
-    // A thread that waits for a slow disk must not delay the exit.
+    // A thread waiting for a slow disk must not delay the exit.
     runtime.shutdown_background();
     result
 }
@@ -156,14 +156,15 @@ fn conclude(ui: &Ui, result: Result<ExitCode>) -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             ui.error(&error);
-            // Closes the JSON array, even if it is empty. The reader may have closed the pipe.
+            // Closes the JSON array, even if it is empty. The error is ignored because the reader may have closed the
+            // pipe.
             let _ = ui.close();
             ExitCode::from(error.kind().exit_code())
         }
     }
 }
 
-/// Prints help and version to stdout, and usage errors to stderr.
+/// Prints help and the version to stdout, and usage errors to stderr.
 fn print_usage(error: &clap::Error, arguments: &[OsString], env: &Env) -> ExitCode {
     use clap::error::ErrorKind::{DisplayHelp, DisplayHelpOnMissingArgumentOrSubcommand, DisplayVersion};
     let globals = Globals::guess(arguments);

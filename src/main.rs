@@ -1,4 +1,4 @@
-//! The binary. All code is in the library.
+//! The `haul` binary. All code is in the library.
 
 fn main() -> std::process::ExitCode {
     haul::run(std::env::args_os())

@@ -18,7 +18,7 @@ use unicode_normalization::UnicodeNormalization as _;
 /// A JSON object whose keys keep their order.
 pub type Object = Map<String, Value>;
 
-/// A platform's id of a file. It is opaque: never parsed, and always percent-encoded in a path.
+/// A platform's id for a file. It is opaque: never parsed, and always percent-encoded in a path.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(inline)]
@@ -49,28 +49,28 @@ impl From<String> for FileId {
     }
 }
 
-/// The status words, in lowercase, for files that a platform has finished processing.
+/// The status words, in lowercase, that a platform uses for files whose processing has ended.
 #[derive(Clone, Copy, Debug)]
 pub struct StatusWords {
-    /// The file is ready for use.
+    /// The words for files that are ready for use.
     pub ready: &'static [&'static str],
-    /// The platform could not process the file, or the file is gone.
+    /// The words for files that could not be processed or no longer exist.
     pub failed: &'static [&'static str],
 }
 
 impl StatusWords {
-    /// No words.
+    /// No status words.
     pub const NONE: Self = Self { ready: &[], failed: &[] };
 
-    /// The words used by several platforms.
+    /// The status words used by several platforms.
     pub const COMMON: Self = Self {
         ready: &["complete", "completed", "indexed", "processed", "ready"],
         failed: &["failed", "error", "cancelled"],
     };
 }
 
-/// Whether two names are the same text: their bytes or their NFC forms are equal. macOS stores `é` as two characters,
-/// other systems as one.
+/// Whether two names are the same text, that is, whether their bytes or their NFC forms are equal. macOS stores `é`
+/// as two characters, other systems as one.
 pub fn names_match(a: &str, b: &str) -> bool {
     a == b || a.nfc().eq(b.nfc())
 }
@@ -95,14 +95,14 @@ pub fn hex(bytes: &[u8]) -> String {
         .collect()
 }
 
-/// Prints warnings. The default discards them.
+/// Prints warnings. The default value discards them.
 #[derive(Clone, Default)]
 pub struct Warn(Option<Arc<Say>>);
 
 type Say = dyn Fn(&str) + Send + Sync;
 
 impl Warn {
-    /// Prints each warning with `say`.
+    /// Creates a value that prints each warning with `say`.
     pub fn by(say: impl Fn(&str) + Send + Sync + 'static) -> Self {
         Self(Some(Arc::new(say)))
     }
@@ -137,16 +137,16 @@ pub struct Checksums {
 }
 
 impl Checksums {
-    /// The kinds of checksums.
+    /// The names of the supported algorithms.
     pub const KINDS: [&'static str; 3] = ["blake3", "sha256", "md5"];
 
-    /// One checksum: `kind` is `blake3`, `sha256` or `md5`.
+    /// A single checksum: `kind` is `blake3`, `sha256` or `md5`.
     pub fn of(kind: &str, digest: &str) -> Self {
         let is = |name| (kind == name).then(|| digest.to_owned());
         Self { blake3: is("blake3"), sha256: is("sha256"), md5: is("md5") }
     }
 
-    /// The checksum of this kind.
+    /// The checksum of this kind, if known.
     pub fn get(&self, kind: &str) -> Option<&str> {
         match kind {
             "blake3" => self.blake3.as_deref(),
@@ -157,7 +157,7 @@ impl Checksums {
     }
 }
 
-/// A file on a platform. In JSON every key is always present; null if the platform does not report it.
+/// A file on a platform. In JSON, every key is always present; a value is null if the platform does not report it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "file")]
 pub struct File {
@@ -165,7 +165,7 @@ pub struct File {
     pub provider: String,
     /// The profile used to access the file.
     pub profile: String,
-    /// The platform's id.
+    /// The platform's id for the file.
     pub id: FileId,
     /// The name as reported by the server; escaped only in a terminal.
     pub name: String,
@@ -179,7 +179,7 @@ pub struct File {
     pub path: Option<String>,
     /// Status, as reported by the platform.
     pub status: Option<String>,
-    /// Time of creation, UTC.
+    /// Creation time, UTC.
     pub created_at: Option<Timestamp>,
     /// Time of the last change, UTC.
     pub updated_at: Option<Timestamp>,
@@ -198,7 +198,7 @@ pub struct File {
 }
 
 impl File {
-    /// The names of all fields in the order of `--json`; `--fields` and `--sort` accept the same names.
+    /// The names of all fields in the order used by `--json`; `--fields` and `--sort` accept the same names.
     pub const FIELDS: [&'static str; 17] = [
         "provider",
         "profile",
@@ -221,7 +221,7 @@ impl File {
 }
 
 impl File {
-    /// The names of all fields and additional ones, for commands that add fields to the row of a file.
+    /// The names of all fields plus additional ones, for commands that add fields to the row for a file.
     pub const fn fields_and<const N: usize>(more: &[&'static str]) -> [&'static str; N] {
         assert!(N == Self::FIELDS.len() + more.len());
         let mut fields = [""; N];
@@ -235,10 +235,10 @@ impl File {
     }
 }
 
-/// A link to the content of a file.
+/// A link to a file's content.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Link {
-    /// The platform's id of the link, if it has one.
+    /// The platform's id for the link, if it has one.
     pub id: Option<String>,
     /// The URL; anyone who has it can read the file.
     pub url: String,
@@ -276,8 +276,8 @@ pub struct Address {
 }
 
 impl Address {
-    /// Parses `[profile:][id:|name:]text`. A prefix is a profile only if `is_profile` returns true, so that `a:b.txt`
-    /// can be a name.
+    /// Parses `[profile:][id:|name:]text`. A prefix is a profile only if `is_profile` returns true for it, so
+    /// `a:b.txt` can be a name.
     pub fn parse(text: &str, is_profile: impl Fn(&str) -> bool) -> Self {
         let (profile, rest) = match text.split_once(':') {
             Some((prefix, rest)) if is_profile(prefix) => (Some(prefix.to_owned()), rest),
@@ -305,7 +305,8 @@ impl fmt::Display for Address {
     }
 }
 
-/// The source of a new file's content. It can be opened repeatedly, so that each attempt can send it from the start.
+/// Where a new file's content comes from. A source can be opened repeatedly, so each attempt can send it from the
+/// start.
 #[derive(Clone, Debug)]
 pub enum Source {
     /// A file on this machine.
@@ -351,7 +352,7 @@ pub trait Remote: fmt::Debug + Send + Sync {
     fn spool(&self) -> io::Result<()>;
 }
 
-/// The clock; tests fix its time.
+/// The clock. Tests set a fixed time.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Clock(pub Option<Timestamp>);
 
@@ -362,7 +363,7 @@ impl Clock {
     }
 }
 
-/// Hashes a value for sets in memory. The result can differ between versions of haul.
+/// Hashes a value for an in-memory set. The result can differ between versions of haul.
 pub fn hash_of(what: &impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     what.hash(&mut hasher);
@@ -382,7 +383,7 @@ pub struct NewFile {
     pub source: Source,
     /// The name on the platform.
     pub name: String,
-    /// Size in bytes when the upload was planned.
+    /// Size in bytes at the time the upload was planned.
     pub size: u64,
     /// Media type.
     pub content_type: String,
@@ -390,19 +391,19 @@ pub struct NewFile {
     pub purpose: Option<String>,
     /// User-defined metadata.
     pub metadata: Object,
-    /// Lifetime after the upload.
+    /// Lifetime, counted from the upload.
     pub expires: Option<SignedDuration>,
-    /// Whether replacing a file keeps its name.
+    /// When replacing a file's content, whether the file keeps its name.
     pub keeps_name: bool,
-    /// A value that the platform stores with the file, for finding an upload whose answer was lost. Only providers of
-    /// platforms with such a field send it.
+    /// A value that the platform stores with the file, used to find an upload whose response was lost. Only providers
+    /// for platforms with such a field send it.
     pub mark: Option<String>,
     /// SHA-256 of the content in hex. Only for platforms that ask for it before the content.
     pub sha256: Option<String>,
 }
 
 impl NewFile {
-    /// A file of bytes in memory.
+    /// Creates a file from bytes in memory.
     pub fn from_bytes(name: &str, content: impl Into<bytes::Bytes>) -> Self {
         let content = content.into();
         Self {
@@ -420,7 +421,7 @@ impl NewFile {
     }
 }
 
-/// A change to the properties of a file. Properties that are `None` stay unchanged.
+/// A change to a file's properties. Properties that are `None` stay unchanged.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Patch {
     /// Metadata keys to set.
@@ -438,7 +439,7 @@ pub struct Patch {
 }
 
 impl Patch {
-    /// Applies the patch to the metadata `before`.
+    /// Applies the patch to existing metadata.
     pub fn apply(&self, before: &Object) -> Object {
         let mut after = if self.replace { Object::new() } else { before.clone() };
         for (key, value) in &self.set {
@@ -499,7 +500,7 @@ mod tests {
         assert_eq!(spellings(decomposed), [decomposed, composed]);
         assert_eq!(spellings(mixed), [mixed, composed, decomposed]);
         assert!([composed, decomposed, mixed].iter().all(|name| names_match(name, composed)));
-        // Compatibility forms and letter case are different names.
+        // Compatibility forms and letter case make names different.
         assert!(!names_match("\u{fb01}", "fi") && !names_match("A", "a") && !names_match("e", composed));
     }
 }

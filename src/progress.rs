@@ -1,4 +1,4 @@
-//! The progress of transfers, which they report to [`Progress`] and `ui` displays.
+//! The progress of transfers, reported to [`Progress`] and displayed by `ui`.
 
 use std::sync::Arc;
 
@@ -25,31 +25,31 @@ pub trait Progress: Send + Sync {
     /// Reports the total number of items and bytes known so far.
     fn expect(&self, _items: u64, _bytes: u64) {}
 
-    /// Begins an item. The returned value receives the progress of this item.
+    /// Starts an item. The returned value receives the progress of this item.
     fn item(&self, _name: &str, _size: Option<u64>) -> Arc<dyn Progress> {
         Arc::new(Silent)
     }
 
-    /// Reports the number of bytes of this item transferred so far.
+    /// Reports how many bytes of this item have been transferred so far.
     fn at(&self, _bytes: u64) {}
 
-    /// Reports that this item continues after this number of bytes, which were transferred earlier.
+    /// Reports that this item resumes after this many bytes, which were transferred earlier.
     fn resume(&self, _bytes: u64) {}
 
-    /// Receives the bytes of an upload as they are read, with their `offset` in the file. Called on the reading thread.
-    /// An attempt that starts over begins at offset 0 again.
+    /// Receives the bytes of an upload as they are read, with their `offset` in the file. Called on the reading
+    /// thread. An attempt that starts over begins at offset 0 again.
     fn read(&self, _offset: u64, _bytes: &[u8]) {}
 
-    /// Ends this item.
+    /// Reports that this item has ended.
     fn finish(&self, _outcome: Outcome) {}
 }
 
-/// Ignores all progress.
+/// A receiver that ignores all progress.
 pub struct Silent;
 
 impl Progress for Silent {}
 
-/// A receiver that ignores all progress.
+/// Creates a receiver that ignores all progress.
 pub fn silent() -> Arc<dyn Progress> {
     Arc::new(Silent)
 }

@@ -4,23 +4,23 @@ use std::fmt;
 
 use secrecy::{ExposeSecret, SecretString};
 
-/// Quotes that enclose a value in a file of variables, or typographic ones from a copied text.
+/// Quotes around a value copied from an environment file, or typographic quotes from copied text.
 const QUOTES: [char; 5] = ['"', '\'', '`', '\u{201c}', '\u{201d}'];
 
-/// A token or signing secret. Prints as `***`, is wiped from memory when dropped and cannot be serialized.
+/// A token or signing secret. It is printed as `***`, wiped from memory when dropped, and cannot be serialized.
 #[derive(Clone)]
 pub struct Secret(SecretString);
 
 impl Secret {
-    /// Wraps `text` without surrounding white space and a leading `Bearer`, which copied tokens often contain.
+    /// Wraps `text` after removing surrounding white space and a leading `Bearer`, which copied tokens often contain.
     pub fn new(text: &str) -> Self {
         let text = text.trim();
         let word = text.split_at_checked(7).filter(|(word, _)| word.eq_ignore_ascii_case("bearer "));
         Self(SecretString::from(word.map_or(text, |(_, rest)| rest.trim_start()).to_owned()))
     }
 
-    /// Why the text cannot be a token, without its characters. A token is sent in a header, so it consists of visible
-    /// ASCII characters; quotes around it come from a file of variables.
+    /// The reason why the text cannot be a token, without revealing its characters. A token is sent in a header, so
+    /// it must consist of visible ASCII characters. Quotes around it come from an environment file.
     pub fn problem(&self) -> Option<String> {
         let text = self.expose();
         if text.is_empty() {
@@ -40,12 +40,12 @@ impl Secret {
         Some(format!("it contains {what}"))
     }
 
-    /// The text. Call it only to pass the text to its destination.
+    /// The text itself. Call this only to pass the text to its destination.
     pub fn expose(&self) -> &str {
         self.0.expose_secret()
     }
 
-    /// A redacted form that distinguishes tokens: the first and last characters of a long one.
+    /// A redacted form that is enough to tell tokens apart: for a long token, its first and last characters.
     pub fn redacted(&self) -> String {
         let text: Vec<char> = self.expose().chars().collect();
         if text.len() < 20 {

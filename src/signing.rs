@@ -1,4 +1,4 @@
-//! HMAC-SHA256, the signature of expiring links.
+//! HMAC-SHA256 signatures for expiring links.
 
 use std::sync::Arc;
 
@@ -14,12 +14,12 @@ pub struct Signer {
 }
 
 impl Signer {
-    /// A signer with a key of any length.
+    /// Creates a signer with a key of any length.
     pub fn with_key(key: &[u8]) -> Self {
         Self { key: key.into() }
     }
 
-    /// A signer for one purpose. Its signatures are not valid for another purpose.
+    /// Creates a signer for one purpose. Its signatures are not valid for any other purpose.
     #[must_use]
     pub fn derive(&self, purpose: &str) -> Self {
         Self::with_key(&self.sign(purpose))
@@ -30,17 +30,17 @@ impl Signer {
         self.mac(text).finalize().into_bytes().into()
     }
 
-    /// The signature of `text` in lower-case hex.
+    /// The signature of `text` in lowercase hex.
     pub fn sign_hex(&self, text: &str) -> String {
         hex(&self.sign(text))
     }
 
-    /// Whether `signature` is the signature of `text`, in constant time.
+    /// Checks in constant time whether `signature` is the signature of `text`.
     pub fn verify(&self, text: &str, signature: &[u8]) -> bool {
         self.mac(text).verify_slice(signature).is_ok()
     }
 
-    /// Like [`verify`](Self::verify), for a signature in hex of either case.
+    /// Like [`verify`](Self::verify), for a signature in uppercase or lowercase hex.
     pub fn verify_hex(&self, text: &str, signature: &str) -> bool {
         from_hex(signature).is_some_and(|signature| self.verify(text, &signature))
     }
@@ -51,7 +51,7 @@ impl Signer {
     }
 }
 
-/// Decodes hex of either case; None if the text is not hex.
+/// Decodes uppercase or lowercase hex. Returns `None` if the text is not hex.
 pub fn from_hex(text: &str) -> Option<Vec<u8>> {
     let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     let (pairs, rest) = text.as_bytes().as_chunks::<2>();

@@ -1,4 +1,4 @@
-//! Reads the bytes of an upload and detects files that change while they are read.
+//! Reads the bytes of an upload and detects files that change while being read.
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read, Seek, SeekFrom};
@@ -9,10 +9,11 @@ use bytes::Bytes;
 use crate::error::{Error, Result};
 use crate::model::{Remote, Source};
 
-/// Bytes per read. Larger reads use more memory and are hardly faster; 8 KiB, a common default, is 11 times slower.
+/// Bytes per read. Larger reads use more memory and are hardly any faster; 8 KiB, a common default, is 11 times
+/// slower.
 pub const CHUNK: usize = 256 * 1024;
 
-/// Reads `from` to its end in chunks of up to `size` bytes, and passes each to `take`.
+/// Reads `from` to its end in chunks of up to `size` bytes and passes each chunk to `take`.
 pub fn read_chunks<E>(
     mut from: impl Read,
     size: usize,
@@ -30,7 +31,7 @@ pub fn read_chunks<E>(
     }
 }
 
-/// A source that is open for reading.
+/// A source opened for reading.
 pub enum Opened {
     /// Bytes in memory.
     Memory(Bytes),
@@ -51,7 +52,8 @@ impl Opened {
         })
     }
 
-    /// Reads to the end and passes each chunk to `take`. Fails at the end if the file has changed since it was opened.
+    /// Reads to the end and passes each chunk to `take`. Returns an error at the end if the file has changed since it
+    /// was opened.
     pub fn read_all(self, mut take: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
         let file = match self {
             Self::Memory(bytes) => return if bytes.is_empty() { Ok(()) } else { take(&bytes) },
@@ -61,7 +63,7 @@ impl Opened {
             }
             Self::Disk(file) => file,
         };
-        // An additional byte shows that the file has grown.
+        // Read one more byte than expected to notice a file that has grown.
         let expected = file.size().and_then(|size| usize::try_from(size).ok()).unwrap_or(CHUNK);
         let size = CHUNK.min(expected.saturating_add(1));
         read_chunks(&file.file, size, |error| file.unreadable(error), take)?;
@@ -131,7 +133,7 @@ pub fn unreadable(name: &str, error: io::Error) -> Error {
         .unwrap_or_else(|error| Error::failed(format!("{name}: cannot read")).caused_by(error))
 }
 
-/// A file that is open for reading.
+/// A file opened for reading, with its metadata at that time.
 pub struct Watched {
     file: File,
     path: PathBuf,
@@ -150,18 +152,19 @@ impl Watched {
         Ok(Self { file, path: path.to_owned(), opened })
     }
 
-    /// The size when the file was opened; `None` unless it is a regular file.
+    /// The size when the file was opened; `None` if it is not a regular file.
     pub fn size(&self) -> Option<u64> {
         self.opened.is_file().then_some(self.opened.len())
     }
 
-    /// Moves to `position`.
+    /// Seeks to `position`.
     pub fn start_at(&mut self, position: u64) -> Result<()> {
         self.file.seek(SeekFrom::Start(position)).map_err(|error| self.unreadable(error))?;
         Ok(())
     }
 
-    /// Fails if the size or modification time has changed since the file was opened: the bytes may mix two versions.
+    /// Returns an error if the size or modification time has changed since the file was opened, because the bytes may
+    /// then mix two versions.
     pub fn check(&self) -> Result<()> {
         let now = self.file.metadata().map_err(|error| self.unreadable(error))?;
         let same = now.len() == self.opened.len() && now.modified().ok() == self.opened.modified().ok();

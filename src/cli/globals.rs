@@ -9,10 +9,10 @@ use crate::model::Clock;
 use crate::settings::{Env, Flags, env};
 use crate::ui::{self, ProgressMode, When};
 
-/// The options that every command accepts.
+/// The options accepted by every command.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Globals {
-    /// Use this profile; the name of each platform is a built-in profile
+    /// Use this profile; each platform's name is a built-in profile
     #[arg(short, long, global = true, value_name = "NAME", help_heading = "Profile")]
     pub profile: Option<String>,
     /// Base URL of the platform's API
@@ -27,7 +27,7 @@ pub struct Globals {
         help_heading = "Profile"
     )]
     pub dialect: Option<String>,
-    /// Set an option of the platform, such as a workspace or a team
+    /// Set a platform setting, such as a workspace or a team
     #[arg(long, global = true, value_name = "KEY=VALUE", value_parser = key_value, help_heading = "Profile")]
     pub set: Vec<(String, String)>,
     /// Path of the config file
@@ -70,7 +70,7 @@ pub struct Globals {
     )]
     pub progress: ProgressMode,
 
-    /// Time limit of a request, such as 30s
+    /// Time limit for a request, such as 30s
     #[arg(long, global = true, value_name = "TIME", hide_short_help = true, help_heading = "Network")]
     pub timeout: Option<String>,
     /// Retry a failed request up to this many times
@@ -85,7 +85,8 @@ pub struct Globals {
 }
 
 impl Globals {
-    /// The output flags of a command line that could not be parsed, for printing its error.
+    /// Extracts the output flags from a command line that could not be parsed, so that its error is printed in that
+    /// format.
     pub fn guess(arguments: &[OsString]) -> Self {
         let flags = || arguments.iter().take_while(|argument| *argument != "--");
         let has = |flag: &str| flags().any(|argument| argument == flag);
@@ -105,7 +106,7 @@ impl Globals {
         }
     }
 
-    /// The options of the output, from the flags and the environment.
+    /// The output options, from the flags and the environment.
     pub fn output(&self, env: &Env, clock: Clock) -> ui::Options {
         ui::Options {
             format: match (self.json, self.jsonl) {

@@ -30,15 +30,15 @@ const STYLES: Styles = Styles::styled()
     `haul providers` lists the platforms, `haul COMMAND --help` has examples,\n\
     `haul help TOPIC` describes filters, output, environment and exit-codes.")]
 pub struct Cli {
-    /// Options of every command.
+    /// The global options.
     #[command(flatten)]
     pub globals: Globals,
-    /// The command.
+    /// The selected command.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// The commands.
+/// The commands of haul.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Upload files
@@ -79,7 +79,7 @@ pub enum Command {
     Config(commands::config::ConfigCommand),
     /// Emulate the platforms' APIs offline, with a store on this machine
     Serve(Box<commands::serve::ServeArgs>),
-    /// Check and repair the store of this machine
+    /// Check and repair this machine's store
     #[command(subcommand)]
     Local(commands::local::LocalCommand),
     /// List the platforms and their capabilities

@@ -1,4 +1,4 @@
-//! Converts usage errors of the command-line parser to [`Error`], with hints that can be typed.
+//! Converts usage errors of the command-line parser to [`Error`], with hints that can be typed as printed.
 
 use std::ffi::OsString;
 use std::num::ParseIntError;
@@ -8,7 +8,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use crate::error::{Error, nearest};
 
-/// Converts an error of the parser. Help and version output is not an error.
+/// Converts a parser error. Help and version output are not errors.
 pub fn error(wrong: &clap::Error, mut root: Command, arguments: &[OsString]) -> Error {
     let text = |kind| wrong.get(kind).map(words).unwrap_or_default();
     // Propagates the global options to each command.
@@ -86,8 +86,8 @@ pub fn error(wrong: &clap::Error, mut root: Command, arguments: &[OsString]) -> 
     error.hint(format!("see `{path} --help`"))
 }
 
-/// The error for an option whose value is missing and that is followed by another option, as in `--name --json`. Clap
-/// takes the second option as the value if values may begin with a minus sign. `--name=--json` is not an error.
+/// The error for an option whose value is missing because another option follows, as in `--name --json`. Clap takes
+/// the second option as the value if values may begin with a minus sign. `--name=--json` is not an error.
 pub fn missing_value(root: impl Fn() -> Command, arguments: &[OsString]) -> Option<Error> {
     let words = arguments.iter().skip(1).take_while(|word| *word != "--");
     let words: Vec<&str> = words.map(|word| word.to_str().unwrap_or_default()).collect();
@@ -109,12 +109,12 @@ pub fn missing_value(root: impl Fn() -> Command, arguments: &[OsString]) -> Opti
     let pair = pairs.find(|pair| takes_any(pair[0]) && option(pair[1]).is_some())?;
     Some(
         Error::usage(format!("{} requires a value", pair[0]))
-            .hint(format!("if that is the value, write `{}={}`", pair[0], pair[1]))
+            .hint(format!("to pass `{1}` as the value, write `{0}={1}`", pair[0], pair[1]))
             .hint(format!("see `{path} --help`")),
     )
 }
 
-/// The error for several different profiles. Other options may be repeated: the last value counts.
+/// The error for several different profiles. Other options can be repeated; the last value wins.
 pub fn several_profiles(arguments: &[OsString]) -> Option<Error> {
     let mut words =
         arguments.iter().skip(1).take_while(|word| *word != "--").filter_map(|word| word.to_str());
@@ -133,12 +133,14 @@ pub fn several_profiles(arguments: &[OsString]) -> Option<Error> {
     let references: Vec<String> =
         profiles.iter().map(|name| crate::error::word(&format!("{name}:")).into()).collect();
     (profiles.len() > 1).then(|| {
-        Error::usage(format!("--profile selects one profile: {}", profiles.join(", ")))
-            .hint(format!("name them in references: `haul ls {}`", references.join(" ")))
+        Error::usage(format!("--profile selects only one profile: {}", profiles.join(", "))).hint(format!(
+            "to use several profiles, name them in references: `haul ls {}`",
+            references.join(" ")
+        ))
     })
 }
 
-/// The command selected by the arguments, and its full name, such as `haul meta set`.
+/// The command selected by the arguments, with its full name, such as `haul meta set`.
 fn command<'a>(root: &'a Command, arguments: &[OsString]) -> (&'a Command, String) {
     let (mut command, mut path) = (root, root.get_name().to_owned());
     for word in arguments.iter().skip(1).take_while(|word| *word != "--") {
@@ -149,8 +151,8 @@ fn command<'a>(root: &'a Command, arguments: &[OsString]) -> (&'a Command, Strin
     (command, path)
 }
 
-/// The suggestion for an unknown subcommand: one of a group (`auth login` for `login`), an option (`--version`), or the
-/// most similar name.
+/// The suggestion for an unknown subcommand: a subcommand of a group (`auth login` for `login`), an option
+/// (`--version`), or the most similar name.
 fn meant_command(command: &Command, typed: &str) -> Option<String> {
     let below = || command.get_subcommands().filter(|below| !below.is_hide_set());
     if let Some(group) = below().find(|group| group.find_subcommand(typed).is_some()) {
@@ -159,7 +161,7 @@ fn meant_command(command: &Command, typed: &str) -> Option<String> {
     if options(command).any(|option| option == typed) {
         return Some(format!("--{typed}"));
     }
-    // The words of other programs.
+    // Command names used by similar programs.
     let other = match typed {
         "mv" | "sync" => "upload FILE` or `haul get NAME",
         "push" | "add" | "create" => "upload",
@@ -178,7 +180,7 @@ fn meant_command(command: &Command, typed: &str) -> Option<String> {
     nearest(typed, names).map(str::to_owned)
 }
 
-/// The most similar option.
+/// The most similar option of the command.
 fn meant_option<'a>(command: &'a Command, typed: &str) -> Option<&'a str> {
     let name = typed.strip_prefix("--")?.split('=').next()?;
     nearest(name, options(command))
@@ -195,7 +197,7 @@ fn example(command: &Command) -> Option<String> {
     Some(line.trim().to_owned())
 }
 
-/// Strips the brackets of a positional argument: `PATH` for `<PATH>...`. `--name <NAME>` stays unchanged.
+/// Strips the brackets from a positional argument: `PATH` for `<PATH>...`. `--name <NAME>` is returned unchanged.
 fn bare(argument: &str) -> &str {
     argument.strip_prefix('<').and_then(|rest| rest.split('>').next()).unwrap_or(argument)
 }

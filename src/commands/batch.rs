@@ -1,5 +1,5 @@
-//! Runs an operation on many items concurrently: prints rows and failures as they arrive, then a summary, and returns
-//! one exit code.
+//! Runs an operation on many items concurrently, prints rows and failures as they arrive and a summary at the end,
+//! and returns a single exit code.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashSet};
@@ -29,7 +29,7 @@ pub struct BatchArgs {
     /// Write a JSON line per item to this file
     #[arg(long, value_name = "FILE", hide_short_help = true)]
     pub report: Option<PathBuf>,
-    /// Retry the failed items of this report, and start those not started
+    /// Retry the failed items in this report and start those that were not started
     #[arg(long, value_name = "FILE", hide_short_help = true)]
     pub retry_from: Option<PathBuf>,
 }
@@ -41,40 +41,40 @@ impl BatchArgs {
         Ok(self.unfinished()?.map(entries))
     }
 
-    /// The same with what is left of each.
+    /// The unfinished items selected by `--retry-from`, with the work that is left for each.
     pub(super) fn unfinished(&self) -> Result<Option<Vec<Unfinished>>> {
         self.retry_from.as_deref().map(unfinished_of).transpose()
     }
 }
 
-/// Time after a signal for listing items that were not started.
+/// Time allowed after a signal for listing the items that were not started.
 const LISTING: Duration = Duration::from_millis(500);
 
-/// The wording of a command's summary.
+/// The words used in a command's summary.
 #[derive(Clone, Copy)]
 pub struct Labels<'a> {
     /// The operation as a participle, such as `uploaded`.
     pub done: &'static str,
-    /// The participle for items with nothing to do.
+    /// The participle for items that needed no work.
     pub skipped: &'static str,
-    /// Whether a success has a summary, too.
+    /// Whether to print a summary even if everything succeeded.
     pub summarizes: bool,
-    /// In a dry run, the statement that nothing was changed, such as `nothing uploaded`.
+    /// In a dry run, the text that reports that nothing was changed, such as `nothing uploaded`.
     pub dry_run: Option<&'static str>,
-    /// The hint after a signal, if at least one item was done.
+    /// The hint printed after a signal if at least one item was completed.
     pub resume_hint: &'static str,
-    /// A note before the summary.
+    /// A note printed before the summary.
     pub note: Option<&'a dyn Fn() -> Option<String>>,
 }
 
 impl Labels<'_> {
-    /// The wording of a command that continues when it is run again unchanged.
+    /// The words for a command that can be continued by running it again unchanged.
     pub const fn of(done: &'static str) -> Self {
         let resume_hint = "run the same command again to continue";
         Self { done, skipped: "skipped", summarizes: true, dry_run: None, resume_hint, note: None }
     }
 
-    /// The wording of a dry run, if there is a statement for one.
+    /// The words for a dry run, if `statement` is given.
     #[must_use]
     pub const fn in_dry_run(self, statement: Option<&'static str>) -> Self {
         Self { dry_run: statement, ..self }
@@ -86,15 +86,15 @@ impl Labels<'_> {
         }
     }
 
-    /// The wording of a command that only reads.
+    /// The words for a command that only reads.
     #[must_use]
     pub const fn without_summary(self) -> Self {
         Self { summarizes: false, ..self }
     }
 }
 
-/// Runs `work` on every unit and passes each result to `show` as it arrives. `show` pushes the rows and returns the
-/// outcome of each item of the unit. All rows are written before the summary.
+/// Runs `work` on every unit and passes each result to `show` as it arrives. `show` writes the rows and returns the
+/// outcome of each item in the unit. All rows are written before the summary.
 pub async fn run<T, R, F>(
     ctx: &Context,
     args: &BatchArgs,
@@ -117,7 +117,7 @@ where
     };
     let report = Report::create(args.report.as_deref())?;
     let mut tally = Tally::default();
-    // The items of each running unit, and of the unit that failed last: its error does not contain them.
+    // The items of each running unit, and of the unit that failed last, whose error does not contain them.
     let (running, failed) = (RefCell::new(BTreeMap::new()), RefCell::default());
     let (running, failed, reported) = (&running, &failed, report.is_enabled());
     let mut units = 0_u64;
@@ -148,7 +148,7 @@ where
                         let counted = outcomes.into_iter().map(|ended| tally.count(ctx, ended));
                         return Ok(counted.filter(|good| !good).count() == 0);
                     }
-                    // Only the output failed.
+                    // Only writing the output failed.
                     Err(error) => {
                         for entry in &entries {
                             report.ended(entry, &Outcome::Done(None))?;
@@ -175,7 +175,7 @@ where
             Ok(false)
         })
         .await;
-    // The pool does not know whether the item at which it stopped was the last one.
+    // The pool does not know whether the item that stopped it was the last one.
     let result = result.map(|whole| {
         whole || {
             ctx.interrupt.stop();
@@ -187,7 +187,7 @@ where
         ctx.interrupt.stop();
         let aborted = match &result {
             Err(error) if error.kind() != Kind::ClosedPipe => error.clone(),
-            _ => Error::failed("stopped with the command"),
+            _ => Error::failed("interrupted because the command stopped"),
         };
         recorded = running.take().values().flatten().try_for_each(|entry| report.failed(entry, &aborted));
         if recorded.is_ok() {
@@ -206,14 +206,15 @@ where
     }
 }
 
-/// The entry of an item that could not be prepared.
+/// The report entry for an item that could not be prepared.
 fn entry_of(error: &Error) -> Entry {
     let (reference, name) = error.item();
     Entry { reference: reference.map(str::to_owned), name: name.map(str::to_owned) }
 }
 
-/// Lists the items that were not started and returns their number. After a signal only those that are known without
-/// waiting, for a limited time; an entry without a reference stands for the others, and the number is unknown.
+/// Reports the items that were not started and returns their number. After a signal, only items that are available
+/// without waiting are reported, for a limited time. An entry without a reference stands for the rest, and the number
+/// is then unknown.
 async fn list_rest<T: Reported>(
     ctx: &Context,
     report: &Report,
@@ -255,14 +256,14 @@ struct Tally {
     done: u64,
     skipped: u64,
     failed: Vec<Error>,
-    /// The number of items that were not started, if they are counted.
+    /// The number of items that were not started, if known.
     not_started: Option<u64>,
     /// The hints shown so far.
     hints: HashSet<String>,
 }
 
 impl Tally {
-    /// Counts an item and shows its error. Returns whether it has none.
+    /// Counts an item and prints its error. Returns whether the item succeeded.
     fn count(&mut self, ctx: &Context, ended: Outcome) -> bool {
         match ended {
             Outcome::Done(_) => self.done += 1,
@@ -275,8 +276,8 @@ impl Tally {
         true
     }
 
-    /// Records a failure and shows it. The first one is held back until there is a second: [`conclude`](Self::conclude)
-    /// shows a single failure. A refused token is shown once for all items.
+    /// Records a failure and prints it. The first failure is held back until a second one occurs;
+    /// [`conclude`](Self::conclude) prints a single failure itself. A rejected token is printed once for all items.
     fn fail(&mut self, ctx: &Context, error: Error) {
         let refused = |error: &Error| error.kind() == Kind::Auth && error.status() != Some(403);
         if refused(&error) && self.failed.iter().any(refused) {
@@ -290,7 +291,7 @@ impl Tally {
         }
     }
 
-    /// Shows a failure; in text output each distinct hint appears once.
+    /// Prints a failure. In text output, each distinct hint appears only once.
     fn show(&mut self, ctx: &Context, at: usize) {
         let error = self.failed[at].clone();
         if ctx.ui.is_json() {
@@ -299,14 +300,14 @@ impl Tally {
         ctx.ui.error(&error.keep_hints(|hint| self.hints.insert(hint.to_owned())));
     }
 
-    /// Shows the failure that is held back, if it is the only one.
+    /// Prints the failure that is held back, if it is the only one.
     fn show_single(&mut self, ctx: &Context) {
         if self.failed.len() == 1 {
             self.show(ctx, 0);
         }
     }
 
-    /// Adds the counts to the error of a signal.
+    /// Adds the counts to the error that a signal caused.
     fn stop(mut self, ctx: &Context, words: Labels<'_>, error: Error) -> Error {
         self.show_single(ctx);
         words.say_note(ctx);
@@ -318,7 +319,7 @@ impl Tally {
         error.detail(self.counts(words, true)).hint(hint)
     }
 
-    /// Prints the summary, unless the command was about a single item, and returns the error of the command.
+    /// Prints the summary, unless the command processed a single item, and returns the command's error.
     fn conclude(mut self, ctx: &Context, words: Labels<'_>, whole: bool) -> Result<()> {
         let total = self.done + self.skipped + self.failed.len() as u64;
         let is_single = total <= 1 && whole;
@@ -339,7 +340,7 @@ impl Tally {
             return Err(self.failed.remove(0));
         }
         self.show_single(ctx);
-        // Among many rows failures scroll out of view, so they are repeated before the summary.
+        // Failures scroll out of view among many rows, so repeat them before the summary.
         if total > 20 && self.failed.len() > 1 {
             for error in self.failed.iter().take(20) {
                 ctx.ui.note(&format!("  {error}"));
@@ -353,7 +354,7 @@ impl Tally {
         Err(Error::new(kind, format!("{} failed", self.failed.len())).reported())
     }
 
-    /// The counts that are not zero, such as `12 uploaded, 3 unchanged, 1 failed`.
+    /// The nonzero counts, such as `12 uploaded, 3 unchanged, 1 failed`.
     fn counts(&self, words: Labels<'_>, whole: bool) -> String {
         let in_conflict = self.failed.iter().filter(|error| error.kind() == Kind::Conflict).count() as u64;
         let failed = self.failed.len() as u64 - in_conflict;

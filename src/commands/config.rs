@@ -18,11 +18,11 @@ pub(super) const COLUMNS: Columns = Columns { all: FIELDS, shown: FIELDS, piped:
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "setting")]
 pub(super) struct Row {
-    /// The name.
+    /// The setting's name.
     setting: String,
-    /// The value; `***` for a secret.
+    /// The setting's value; `***` for a secret.
     value: String,
-    /// The flag, the variable, the line of the config file, or `built in`.
+    /// The setting's source: a flag, a variable, a line of the config file, or `built in`.
     origin: String,
 }
 
@@ -37,7 +37,7 @@ pub enum ConfigCommand {
 }
 
 impl ConfigCommand {
-    /// Shows the settings.
+    /// Prints the settings.
     pub fn run(&self, ctx: &Context) -> Result<()> {
         let settings = &ctx.settings;
         let (profile, name) = (ctx.profile(None)?, settings.profile_name());

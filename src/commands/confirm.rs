@@ -1,4 +1,4 @@
-//! Asks for confirmation before several files change.
+//! Asks for confirmation before changing several files.
 
 use std::collections::BTreeSet;
 
@@ -14,15 +14,15 @@ use crate::ui::one_line;
 /// The options of commands that change files.
 #[derive(Args, Clone, Copy, Debug, Default)]
 pub struct ConfirmArgs {
-    /// Do not ask for confirmation, not even for a pattern or filter
+    /// Do not ask for confirmation, even for a pattern or filter
     #[arg(short, long)]
     pub yes: bool,
-    /// Show the files that would change, and change nothing
+    /// Show the files that would change, without changing them
     #[arg(short = 'n', long)]
     pub dry_run: bool,
 }
 
-/// The wording of an operation on files in the question and in messages.
+/// The words for an operation on files, used in the confirmation question and in messages.
 #[derive(Clone, Copy, Debug)]
 pub struct Operation {
     /// The infinitive, such as `delete`.
@@ -34,8 +34,8 @@ pub struct Operation {
 }
 
 impl ConfirmArgs {
-    /// Asks before a change to several files, or to files selected by a pattern or filter. Without a terminal a pattern
-    /// or filter requires `--yes`.
+    /// Asks before changing several files, or files selected by a pattern or filter. Without a terminal, a pattern or
+    /// filter requires `--yes`.
     pub async fn confirm(
         self,
         ctx: &Context,

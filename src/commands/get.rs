@@ -32,8 +32,8 @@ use crate::ui::Columns;
     haul get --retry-from r.jsonl -o big/\n  \
     haul get id:file_1 -o - | wc -c\n  \
     haul get openai:batch:batch_1 -o results/\n\n\
-    A path in the name of a file becomes folders, unless `--flat` is given. If several files of one command have the \
-    same name, the first keeps it and the others have their id in it: `report (file_2).pdf`.\n\n\
+    A path in a file's name is created as folders, unless `--flat` is given. If several files in one command have the \
+    same name, the first keeps it and the id is added to the others: `report (file_2).pdf`.\n\n\
     An interrupted download resumes where it stopped, in the same run or the next; the received bytes are kept in \
     NAME.part.")]
 #[command(mut_arg("refs", |refs| refs.required_unless_present("retry_from")))]
@@ -43,13 +43,13 @@ pub struct GetArgs {
     /// File or folder to write to; - is standard output
     #[arg(short, long, value_name = "FILE|DIR|-")]
     pub(super) output: Option<PathBuf>,
-    /// Leave out the folders in names and paths
+    /// Do not create the folders in names and paths
     #[arg(long)]
     pub(super) flat: bool,
     /// Overwrite existing files
     #[arg(long, conflicts_with = "skip_existing")]
     pub(super) overwrite: bool,
-    /// Skip files that exist
+    /// Skip files that already exist
     #[arg(long)]
     pub(super) skip_existing: bool,
     /// Start over instead of resuming an earlier download
@@ -57,7 +57,7 @@ pub struct GetArgs {
     pub(super) no_resume: bool,
     #[command(flatten)]
     pub(super) content: ContentArgs,
-    /// Show what would be downloaded and where, and write nothing
+    /// Show what would be downloaded and where, without downloading anything
     #[arg(short = 'n', long)]
     pub(super) dry_run: bool,
     #[command(flatten)]
@@ -67,7 +67,7 @@ pub struct GetArgs {
 /// The options of commands that read content.
 #[derive(Args, Debug, Default)]
 pub struct ContentArgs {
-    /// Download through this signed link, where the platform requires one
+    /// Download through this signed link, for platforms that require one
     #[arg(long, value_name = "URL")]
     pub link: Option<String>,
     /// Do not verify sizes and checksums
@@ -184,7 +184,7 @@ pub(super) async fn to_stdout(
         return Err(Error::failed("standard output is closed")
             .hint(format!("write to a file: `{} REF -o FILE`", ctx.command("get", None))));
     }
-    // Marks stdout as written, so that a failure does not add `[]` to the content.
+    // Mark stdout as written so that an error does not append `[]` to the content.
     ctx.ui.write_bytes(b"")?;
     let ledgers = Ledgers::default();
     let mut files = Vec::new();
@@ -266,7 +266,7 @@ fn full_name(file: &File) -> String {
     }
 }
 
-/// Rejects a file that the platform certainly does not return. A hint names the local file that was uploaded.
+/// Rejects a file that the platform is known not to return. A hint names the local file it was uploaded from.
 pub(super) fn require_content(ctx: &Context, ledgers: &Ledgers, chosen: &Chosen) -> Result<()> {
     let Chosen { provider, file, .. } = chosen;
     require_download(provider.as_ref(), file).map_err(|error| {
@@ -278,21 +278,21 @@ pub(super) fn require_content(ctx: &Context, ledgers: &Ledgers, chosen: &Chosen)
     })
 }
 
-/// The ledgers of profiles. Each is opened when the first file of its profile is refused, and only read.
+/// The ledgers of the profiles, opened read-only when the first file of a profile is rejected.
 #[derive(Default)]
 pub(super) struct Ledgers(RefCell<BTreeMap<String, Ledger>>);
 
 impl Ledgers {
-    /// The local file from which a file was uploaded.
+    /// The local file that the file was uploaded from.
     fn uploaded_from(&self, ctx: &Context, profile: &str, id: &FileId) -> Option<PathBuf> {
         let open = || ledger_of(ctx, Some(profile), "").unwrap_or_default().read_only();
         self.0.borrow_mut().entry(profile.to_owned()).or_insert_with(open).uploaded_from(id)
     }
 }
 
-/// The destination of downloads.
+/// Where downloads are written.
 enum Output {
-    /// Inside this folder; empty is the working directory. A path in the file's name becomes subfolders.
+    /// A folder; an empty path is the working directory. A path in the file's name becomes subfolders.
     Folder(PathBuf),
     /// A single file.
     File(PathBuf),
@@ -323,7 +323,7 @@ impl Output {
 /// server reports.
 fn path_in(folder: &Path, file: &File, flat: bool) -> Result<PathBuf> {
     let name = if flat { base_name(&file.name) } else { safe_path(&full_name(file)) };
-    // The id replaces a name that is not usable as a file name.
+    // Use the id if the name cannot be used as a file name.
     let name = name.or_else(|| base_name(&file.id.0)).ok_or_else(|| {
         Error::failed(format!("{}: {:?} is not a valid local file name", file.id, file.name))
             .hint("choose a name: `-o FILE`")
@@ -331,13 +331,14 @@ fn path_in(folder: &Path, file: &File, flat: bool) -> Result<PathBuf> {
     inside(folder, &name)
 }
 
-/// The hashed paths that this command writes to. Different names on the server can map to the same path, and a file
-/// just downloaded must not be overwritten or skipped as if it were an older one, not even with `--overwrite`.
+/// Hashes of the paths that this command writes to. Different names on the server can map to the same path, and a
+/// file that was just downloaded must not be overwritten or skipped as if it were an older one, even with
+/// `--overwrite`.
 #[derive(Default)]
 struct Places(RefCell<HashSet<u64>>);
 
 impl Places {
-    /// Reserves the path of a file, or one with its id in the name if the path is already reserved.
+    /// Reserves the path for a file, or a path with the id in the name if that one is already reserved.
     fn take(&self, path: &Path, file: &File) -> PathBuf {
         let id: String =
             base_name(&file.id.0).unwrap_or_default().to_string_lossy().chars().take(50).collect();
@@ -351,14 +352,14 @@ impl Places {
         free
     }
 
-    /// Reserves a path, including its `.part` files. False if it is already reserved.
+    /// Reserves a path and its `.part` files. Returns false if the path is already reserved.
     fn reserve(&self, path: &Path) -> bool {
         let shown = path.display().to_string();
         let mut place = shown.as_str();
         while let Some(shorter) = place.strip_suffix(".part").or_else(|| place.strip_suffix(".part.json")) {
             place = shorter;
         }
-        // File systems of these systems usually ignore case.
+        // File systems on these platforms usually ignore case.
         let folded = cfg!(any(windows, target_os = "macos")).then(|| place.to_lowercase());
         let place = hash_of(&folded.as_deref().unwrap_or(place));
         self.0.borrow_mut().insert(place)

@@ -1,4 +1,4 @@
-//! The check of JSONL files for batches and fine-tuning: one pass, in constant memory.
+//! Checks JSONL files for batches and fine-tuning, in one pass and using constant memory.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -14,17 +14,17 @@ use serde::{Deserialize as Derive, Serialize};
 use crate::human::count;
 use crate::model::hash_of;
 
-/// The purpose of a JSONL file.
+/// What a JSONL file is used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Purpose {
-    /// Requests of a batch
+    /// Batch requests
     Batch,
     /// Examples for fine-tuning
     FineTune,
 }
 
 impl Purpose {
-    /// The purpose with the platforms' word for it.
+    /// The purpose that platforms call `word`.
     pub fn of(word: &str) -> Option<Self> {
         match word {
             "batch" => Some(Self::Batch),
@@ -34,12 +34,12 @@ impl Purpose {
     }
 }
 
-/// The documented limits of a batch on OpenAI and Perplexity. A megabyte may be 1024 × 1024 bytes.
+/// The documented limits for a batch on OpenAI and Perplexity. A megabyte may be 1024 × 1024 bytes.
 const BATCH_BYTES: u64 = 200 * 1024 * 1024;
 const BATCH_LINES: u64 = 50_000;
-/// Fewest examples that a fine-tuning job accepts.
+/// Minimum number of examples for a fine-tuning job.
 const EXAMPLES: u64 = 10;
-/// The largest number of errors and of warnings per file.
+/// Maximum number of errors, and of warnings, reported per file.
 const FINDINGS: usize = 100;
 
 /// The severity of a finding.
@@ -53,23 +53,23 @@ pub enum Severity {
     Warning,
 }
 
-/// A finding.
+/// A problem found in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// The severity.
     pub severity: Severity,
-    /// The line, from 1; None for the whole file.
+    /// The line number, starting at 1; `None` if the finding concerns the whole file.
     pub line: Option<u64>,
     /// The reason.
     pub message: String,
 }
 
-/// Checks the lines of a file of `size` bytes. `limits` is the severity of exceeding the limits of a batch. The check ends
-/// at the maximum number of requests.
+/// Checks the lines of a file of `size` bytes. `limits` is the severity of exceeding the limits of a batch. The check
+/// stops at the maximum number of requests.
 pub fn check(content: impl Read, size: u64, purpose: Purpose, limits: Severity) -> io::Result<Vec<Finding>> {
     let mut check = Check { purpose, findings: Vec::new(), counts: [0; 2], first: None, ids: HashSet::new() };
     if purpose == Purpose::Batch && size > BATCH_BYTES {
-        check.add(limits, None, "larger than 200 MB, the limit of a batch on OpenAI".to_owned());
+        check.add(limits, None, "larger than 200 MB, OpenAI's limit for a batch".to_owned());
     }
     let mut content = BufReader::with_capacity(64 * 1024, content);
     let (mut number, mut lines, mut blank) = (0_u64, 0_u64, None);
@@ -95,7 +95,7 @@ pub fn check(content: impl Read, size: u64, purpose: Purpose, limits: Severity) 
             check.add(severity, Some(number), message);
         }
         if purpose == Purpose::Batch && lines == BATCH_LINES + 1 {
-            let message = format!("more than {BATCH_LINES} requests, the limit of a batch on OpenAI");
+            let message = format!("more than {BATCH_LINES} requests, OpenAI's limit for a batch");
             check.add(limits, Some(number), message);
             break;
         }
@@ -111,11 +111,11 @@ pub fn check(content: impl Read, size: u64, purpose: Purpose, limits: Severity) 
 struct Check {
     purpose: Purpose,
     findings: Vec<Finding>,
-    /// The number of errors and of warnings.
+    /// The number of errors and the number of warnings.
     counts: [usize; 2],
-    /// The values of the first line: `url` and model of a batch, or the shape of an example.
+    /// The values in the first line: `url` and model for a batch, or the shape of an example.
     first: Option<[Option<String>; 2]>,
-    /// Hashes of the ids so far.
+    /// Hashes of the ids read so far.
     ids: HashSet<u64>,
 }
 
@@ -136,7 +136,7 @@ impl Check {
         self.add(Severity::Warning, line, message);
     }
 
-    /// Reads one line. The error is the reason why it cannot be checked.
+    /// Checks one line. The error is the reason why the rest of the line cannot be checked.
     fn line(&mut self, line: &mut Line<impl BufRead>, number: u64) -> Result<(), (Severity, String)> {
         match self.purpose {
             Purpose::Batch => self.request(&parse(line)?, number),
@@ -153,7 +153,7 @@ impl Check {
                     self.error(at, format!("duplicate custom_id {id:?}"));
                 }
             }
-            Some(_) => self.error(at, "custom_id must be text that is not empty".to_owned()),
+            Some(_) => self.error(at, "custom_id must be nonempty text".to_owned()),
             None => self.error(at, "missing custom_id".to_owned()),
         }
         for (key, is_present) in [
@@ -181,7 +181,7 @@ impl Check {
         for (index, key) in ["url", "model"].into_iter().enumerate() {
             let before = self.first.as_ref().and_then(|first| first[index].clone());
             if before.is_some() && now[index].is_some() && before != now[index] {
-                self.warn(at, format!("{key} differs from that of the first line"));
+                self.warn(at, format!("{key} differs from the first line"));
             }
         }
         self.first.get_or_insert(now);
@@ -196,11 +196,11 @@ impl Check {
         } else if example.prompt.is_some() {
             "prompt"
         } else {
-            return self.warn(at, "has none of messages, input and prompt".to_owned());
+            return self.warn(at, "has no messages, input or prompt".to_owned());
         };
         let before = self.first.get_or_insert([Some(shape.to_owned()), None])[0].clone();
         if before.as_deref() != Some(shape) {
-            self.warn(at, "has other keys than the first line".to_owned());
+            self.warn(at, "has different keys from the first line".to_owned());
         }
         for (key, is_missing) in [
             ("preferred_output", shape == "input" && example.preferred_output.is_none()),
@@ -221,12 +221,12 @@ impl Check {
                     self.warn(at, "a message lacks role or content".to_owned());
                 }
             }
-            _ => self.warn(at, "messages must be a list that is not empty".to_owned()),
+            _ => self.warn(at, "messages must be a nonempty list".to_owned()),
         }
     }
 }
 
-/// Parses a line as one JSON object.
+/// Parses a line as a single JSON object.
 fn parse<T: DeserializeOwned>(line: &mut Line<impl BufRead>) -> Result<T, (Severity, String)> {
     // The parser reads single bytes.
     let mut parser = serde_json::Deserializer::from_reader(BufReader::with_capacity(4096, line));
@@ -236,9 +236,9 @@ fn parse<T: DeserializeOwned>(line: &mut Line<impl BufRead>) -> Result<T, (Sever
         Ok(Lax(None)) => Err((Severity::Error, "not a JSON object".to_owned())),
         Err(error) if error.is_io() => Err((Severity::Error, format!("not readable: {error}"))),
         Err(error) => {
-            // Every line is the first line of its parser.
+            // For its parser, every line is line 1.
             let text = error.to_string().replace("line 1 ", "").replace(" at column", ", column");
-            // All types of values are accepted, so that only a repeated key is an error of data.
+            // All types of values are accepted, so only a repeated key is a data error.
             Err(if error.is_data() {
                 (Severity::Warning, text)
             } else {
@@ -248,7 +248,7 @@ fn parse<T: DeserializeOwned>(line: &mut Line<impl BufRead>) -> Result<T, (Sever
     }
 }
 
-/// A request of a batch. Only known keys are kept.
+/// A request in a batch. Only known keys are kept.
 #[derive(Default, Derive)]
 #[serde(default)]
 struct Request {
@@ -286,7 +286,7 @@ struct Message {
     refusal: Option<IgnoredAny>,
 }
 
-/// The findings in a list of messages.
+/// The problems found in a list of messages.
 #[derive(Default)]
 struct Messages {
     count: u64,
@@ -374,7 +374,7 @@ impl<'de, T: Keep<'de>> Visitor<'de> for Keeper<T> {
     }
 }
 
-/// An object, or None for another value.
+/// An object, or `None` for any other value.
 struct Lax<T>(Option<T>);
 
 impl<T> Default for Lax<T> {
@@ -395,7 +395,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Lax<T> {
     }
 }
 
-/// Text, or None for another value.
+/// Text, or `None` for any other value.
 #[derive(Default)]
 struct Text(Option<String>);
 
@@ -411,7 +411,7 @@ impl<'de> Deserialize<'de> for Text {
     }
 }
 
-/// A list of messages, or None for another value.
+/// A list of messages, or `None` for any other value.
 #[derive(Default)]
 struct List(Option<Messages>);
 
@@ -431,7 +431,7 @@ impl<'de> Deserialize<'de> for List {
     }
 }
 
-/// One line of a reader, which ends before the line break.
+/// A reader for one line, which ends before the line break.
 struct Line<'a, R> {
     content: &'a mut R,
     ended: bool,
@@ -470,10 +470,10 @@ impl<R: BufRead> Read for Line<'_, R> {
     }
 }
 
-/// Validates UTF-8 in pieces.
+/// Validates UTF-8 that arrives in pieces.
 #[derive(Default)]
 struct Utf8 {
-    /// The start of a character at the end of the last piece.
+    /// The start of a character at the end of the previous piece.
     begun: Vec<u8>,
     invalid: bool,
 }
@@ -536,7 +536,7 @@ mod tests {
             (a[..40].to_owned(), "1: not valid JSON: EOF while parsing a string, column 40"),
             (format!("{a} {b}"), "1: not valid JSON: trailing characters, column 86"),
             (a.replace("custom_id", "id"), "1: missing custom_id"),
-            (a.replace("\"a\"", "7"), "1: custom_id must be text that is not empty"),
+            (a.replace("\"a\"", "7"), "1: custom_id must be nonempty text"),
             (a.replace("method", "m"), "1: missing method"),
             (a.replace("url", "u"), "1: missing url"),
             (a.replace("body", "b"), "1: missing body"),
@@ -550,11 +550,11 @@ mod tests {
         let many: Vec<String> = (0..=BATCH_LINES).map(|number| request(&number.to_string())).collect();
         assert_eq!(
             found(many.join("\n"), Purpose::Batch),
-            ["50001: more than 50000 requests, the limit of a batch on OpenAI"]
+            ["50001: more than 50000 requests, OpenAI's limit for a batch"]
         );
         for severity in [Severity::Error, Severity::Warning] {
             let large = check(a.as_bytes(), BATCH_BYTES + 1, Purpose::Batch, severity).unwrap();
-            let message = "larger than 200 MB, the limit of a batch on OpenAI".to_owned();
+            let message = "larger than 200 MB, OpenAI's limit for a batch".to_owned();
             assert_eq!(large, [Finding { severity, line: None, message }]);
         }
         assert_eq!(found("x\n".repeat(1000), Purpose::Batch).len(), FINDINGS);
@@ -596,13 +596,13 @@ mod tests {
         assert_eq!(found(lines(chat), Purpose::FineTune), no_findings);
         assert_eq!(found(chat, Purpose::FineTune), ["1 example; fine-tuning needs at least 10 (warning)"]);
         for (last, expected) in [
-            (r#"{"messages":[]}"#, "messages must be a list that is not empty"),
-            (r#"{"messages":"a"}"#, "messages must be a list that is not empty"),
+            (r#"{"messages":[]}"#, "messages must be a nonempty list"),
+            (r#"{"messages":"a"}"#, "messages must be a nonempty list"),
             (r#"{"messages":[{"role":"robot","content":"a"}]}"#, "unknown role \"robot\""),
             (r#"{"messages":[{"role":"user"}]}"#, "a message lacks role or content"),
             (r#"{"messages":[7]}"#, "a message lacks role or content"),
-            (r#"{"text":"a"}"#, "has none of messages, input and prompt"),
-            (r#"{"prompt":"a","completion":"b"}"#, "has other keys than the first line"),
+            (r#"{"text":"a"}"#, "has no messages, input or prompt"),
+            (r#"{"prompt":"a","completion":"b"}"#, "has different keys from the first line"),
         ] {
             assert_eq!(
                 found(lines(last), Purpose::FineTune),

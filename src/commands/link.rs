@@ -37,10 +37,10 @@ pub struct LinkArgs {
     /// Lifetime of the link, such as 1h
     #[arg(long, value_name = "TIME", allow_hyphen_values = true, conflicts_with_all = ["list", "revoke"])]
     expires: Option<String>,
-    /// List the links of the file; without a file, all links of the profile
+    /// List the links to the file; without a file, all links of the profile
     #[arg(long, conflicts_with = "revoke")]
     list: bool,
-    /// Revoke this link, or the only one
+    /// Revoke this link; LINK can be omitted if the file has only one
     #[arg(long, value_name = "LINK", num_args = 0..=1, default_missing_value = "")]
     revoke: Option<String>,
     #[command(flatten)]
@@ -63,7 +63,7 @@ pub(super) struct Row {
     url: Option<String>,
     /// Expiry, UTC; null if it does not expire.
     expires_at: Option<jiff::Timestamp>,
-    /// The platform's id of the link, if it has one.
+    /// The platform's id for the link, if it has one.
     link_id: Option<String>,
     /// The linked file.
     file: File,
@@ -79,8 +79,8 @@ impl LinkArgs {
     /// Creates, lists or revokes links.
     pub async fn run(mut self, ctx: &Context) -> Result<()> {
         if self.selector.refs.is_empty() && self.selector.filter.is_none() {
-            // In `--revoke REF` clap takes the reference as the value of the flag. A link cannot be revoked without a
-            // file, so the value must be the reference.
+            // In `--revoke REF`, clap parses the reference as the value of the flag. A link cannot be revoked without
+            // a file, so the value must be the reference.
             self.selector.refs.extend(self.revoke.replace(String::new()));
         }
         let lifetime = match &self.expires {
@@ -115,7 +115,7 @@ impl LinkArgs {
             _ => "nothing linked",
         }));
         let rows = ctx.ui.rows(if dry_run { FILE_COLUMNS } else { LINK_COLUMNS })?;
-        // A link lets others read a file, so a pattern or filter needs confirmation, like a deletion.
+        // A link lets others read a file, so a pattern or filter requires confirmation, as for a deletion.
         let files = if selector.is_pattern(ctx) && op != Op::Links {
             let chosen: Vec<Result<Chosen>> = selector.files_once(ctx, Some(op)).collect().await;
             self.confirm.confirm(ctx, &chosen, true, operation).await?;

@@ -19,8 +19,8 @@ use crate::ui::Columns;
 #[command(after_long_help = "Examples:\n  \
     haul lint requests.jsonl --purpose batch\n  \
     haul lint train.jsonl valid.jsonl --purpose fine-tune --json\n\n\
-    `haul upload` makes the same check of a JSONL file for batch or fine-tune; `--no-lint` turns it off. An error is \
-    what a platform certainly rejects; anything else is a warning.")]
+    `haul upload` performs the same check on JSONL files for batches and fine-tuning; `--no-lint` turns it off. Errors are \
+    problems for which platforms certainly reject the file; anything else is a warning.")]
 pub struct LintArgs {
     /// JSONL files to check
     #[arg(value_name = "FILE", required = true)]
@@ -30,13 +30,13 @@ pub struct LintArgs {
     purpose: Purpose,
 }
 
-/// A finding in a JSONL file.
+/// A problem found in a JSONL file.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "finding")]
 pub(super) struct Row {
     /// The file.
     file: String,
-    /// The line, from 1; null for the whole file.
+    /// The line number, starting at 1; null if the finding concerns the whole file.
     line: Option<u64>,
     /// The severity.
     severity: Severity,
@@ -49,7 +49,7 @@ const FIELDS: &[&str] = &["file", "line", "severity", "message"];
 pub(super) const COLUMNS: Columns = Columns { all: FIELDS, shown: FIELDS, piped: None };
 
 impl LintArgs {
-    /// Prints the findings. An error among them is a failure.
+    /// Prints the findings. The command fails if one of them is an error.
     pub fn run(&self, ctx: &Context) -> Result<()> {
         let mut rows = ctx.ui.rows(COLUMNS)?;
         let mut wrong = 0_u64;
@@ -80,7 +80,7 @@ fn findings(path: &Path, name: &str, purpose: Purpose, limits: Severity) -> Resu
     Ok(findings)
 }
 
-/// Checks a file before its upload: warnings are printed, and the first error is returned.
+/// Checks a file before uploading it. Warnings are printed, and the first error is returned.
 pub(super) async fn before_upload(
     ctx: &Context,
     new: &NewFile,
@@ -108,8 +108,8 @@ pub(super) async fn before_upload(
     let rest = errors.iter().skip(1).take(SHOWN);
     let error =
         rest.fold(error, |error, other| error.detail(format!("{}: {}", place(other.line), other.message)));
-    Err(error.hint("to upload it nevertheless: `--no-lint`"))
+    Err(error.hint("to upload it anyway: `--no-lint`"))
 }
 
-/// The largest number of warnings and of further errors that an upload shows for one file.
+/// Maximum number of warnings, and of errors after the first one, printed per file.
 const SHOWN: usize = 5;

@@ -22,9 +22,9 @@ pub(super) const COLUMNS: Columns = Columns {
 /// The commands of `haul local`.
 #[derive(Debug, Subcommand)]
 pub enum LocalCommand {
-    /// Compare the index of the store with its content
+    /// Compare the store's index with its content
     ///
-    /// Reads all content. Each problem is a row; without any, nothing is printed.
+    /// Reads all content. Each problem is printed as a row; a store without problems prints nothing.
     Check(CheckArgs),
 }
 
@@ -33,44 +33,44 @@ pub enum LocalCommand {
 #[command(after_long_help = "Problems:\n  \
     index      the index is missing, empty, damaged, or has lost changes\n  \
     record     a record cannot be read\n  \
-    missing    the content of a file does not exist\n  \
+    missing    a file's content does not exist\n  \
     damaged    content does not match its checksum\n  \
     orphaned   content has no record\n\n\
     Repairs:\n  \
-    rebuilt    another index with all records that can be read; the damaged one is kept in the store\n  \
-    mended     the columns that cannot be read have defaults\n  \
-    removed    a record without a checksum is removed\n  \
-    recovered  content has a record named `recovered-` and the start of its SHA-256\n  \
-    set aside  damaged content without a record is kept next to the damaged index\n\n\
-    Missing and damaged content has to be uploaded again.\n\
-    A store that another process uses, such as `haul serve`, is not repaired.\n\n\
+    rebuilt    a new index was built from all readable records; the damaged index is kept in the store\n  \
+    mended     unreadable columns were reset to their defaults\n  \
+    removed    a record without a checksum was removed\n  \
+    recovered  content was given a record named `recovered-` plus the start of its SHA-256\n  \
+    set aside  damaged content without a record was moved next to the damaged index\n\n\
+    Missing or damaged content has to be uploaded again.\n\
+    A store in use by another process, such as `haul serve`, is not repaired.\n\n\
     Examples:\n  \
     haul local check\n  \
     haul local check --repair")]
 pub struct CheckArgs {
-    /// Repair what the content allows; no content is deleted
+    /// Repair as much as possible; no content is deleted
     #[arg(long)]
     repair: bool,
-    /// Directory of the store, as for `haul serve`
+    /// Directory of the store, like `haul serve --data`
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
 }
 
-/// A problem of the store.
+/// A problem in the store.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "store_problem")]
 pub(super) struct Row {
-    /// The kind: `index`, `record`, `missing`, `damaged` or `orphaned`.
+    /// The kind of problem: `index`, `record`, `missing`, `damaged` or `orphaned`.
     problem: &'static str,
-    /// The reason, or the column that cannot be read.
+    /// The reason, or the name of the column that cannot be read.
     detail: Option<String>,
-    /// The space of the file: `local`, or the emulated platform.
+    /// The space that contains the file: `local`, or the name of the emulated platform.
     space: Option<String>,
     /// The file's id.
     id: Option<String>,
     /// The file's name.
     name: Option<String>,
-    /// The size in bytes.
+    /// The size of the content in bytes.
     size: Option<u64>,
     /// The SHA-256 of the content.
     sha256: Option<String>,

@@ -19,18 +19,18 @@ use crate::providers::{Listing, Provider, Query, Sort, Spec, left_to_check, pass
 use crate::settings::parse_lifetime;
 use crate::ui::{Columns, one_line};
 
-/// The columns of files.
+/// The columns for files.
 pub const FILE_COLUMNS: Columns =
     Columns { all: &File::FIELDS, shown: WITH_PROFILE.split_at(1).1, piped: None };
 
-/// The columns with `--long`.
+/// The columns for files with `--long`.
 const LONG_COLUMNS: Columns =
     Columns { all: &File::FIELDS, shown: LONG_WITH_PROFILE.split_at(1).1, piped: None };
 
-/// The columns of files on several profiles.
+/// The columns for files from several profiles.
 const WITH_PROFILE: &[&str] = &["profile", "id", "name", "size", "content_type", "status", "created_at"];
 
-/// The columns with `--long` of files on several profiles.
+/// The columns for files from several profiles with `--long`.
 const LONG_WITH_PROFILE: &[&str] = &[
     "profile",
     "id",
@@ -46,7 +46,7 @@ const LONG_WITH_PROFILE: &[&str] = &[
     "metadata",
 ];
 
-/// The columns with `--count`.
+/// The column with `--count`.
 pub(super) const COUNT_COLUMNS: Columns = Columns { all: &["count"], shown: &["count"], piped: None };
 
 /// A number of files.
@@ -57,7 +57,7 @@ pub(super) struct Count {
     count: u64,
 }
 
-/// The columns with `--ids`.
+/// The column with `--ids`.
 pub const ID_COLUMNS: Columns = Columns { all: &["id"], shown: &["id"], piped: None };
 
 /// The arguments of `haul ls`.
@@ -69,8 +69,8 @@ pub const ID_COLUMNS: Columns = Columns { all: &["id"], shown: &["id"], piped: N
     haul ls --since 7d --type pdf --sort metadata.author\n  \
     haul ls -p xai --filter 'size > 10MB AND expires_at < +24h' --json")]
 pub struct LsArgs {
-    /// Only these files: ids, names or patterns such as '*.pdf', as `[PROFILE:]REF`; `PROFILE:` lists all of a profile,
-    /// and `-` reads from standard input
+    /// Only these files: ids, names or patterns such as '*.pdf', as `[PROFILE:]REF`; `PROFILE:` lists all files of a
+    /// profile, and `-` reads references from standard input
     #[arg(value_name = "REF")]
     pub refs: Vec<String>,
     /// Only files that match this expression (`haul help filters`)
@@ -100,7 +100,7 @@ pub struct LsArgs {
     /// Files per page of the platform's listing
     #[arg(long, value_name = "N", hide_short_help = true, value_parser = clap::value_parser!(u32).range(1..))]
     pub page_size: Option<u32>,
-    /// Start at this page; -v prints the cursor of the next
+    /// Start at this page; -v prints the cursor of the next page
     #[arg(long, value_name = "TOKEN", allow_hyphen_values = true, hide_short_help = true)]
     pub cursor: Option<String>,
     /// Print ids only
@@ -123,10 +123,7 @@ impl LsArgs {
         let lists_all = self.refs.is_empty();
         self.refs = read_references(ctx, &self.refs).await?;
         if let Some(name) = self.name.as_deref().filter(|name| name.contains(['*', '?'])) {
-            ctx.note_once(&format!(
-                "--name compares the whole name; for a pattern: `haul ls {}`",
-                word(name)
-            ));
+            ctx.note_once(&format!("--name matches the whole name; for a pattern: `haul ls {}`", word(name)));
         }
         let (profile, glob) = match self.refs.as_slice() {
             [] if lists_all => (None, None),
@@ -148,7 +145,7 @@ impl LsArgs {
         let mut listing = Listing::new(Arc::clone(&provider), query, self.cursor.clone())?;
         let no_such_page = |error: Error| match (&self.cursor, error.kind()) {
             (Some(cursor), Kind::NotFound) => {
-                Error::usage(format!("--cursor {cursor}: not a cursor of this listing"))
+                Error::usage(format!("--cursor {cursor}: not a cursor for this listing"))
                     .hint("omit `--cursor` to start at the first page")
             }
             _ => error,
@@ -181,22 +178,24 @@ impl LsArgs {
         }
         if count == 0 && self.cursor.is_none() && self.limit != Some(0) {
             if selects {
-                ctx.ui
-                    .hint(&format!("no file on {} matches; list all: `haul ls -p {0}`", provider.profile()));
+                ctx.ui.hint(&format!(
+                    "no file on {} matches; to list all: `haul ls -p {0}`",
+                    provider.profile()
+                ));
                 return Ok(());
             }
             let profile = provider.profile();
             let upload = ctx.command("upload", Some(profile));
-            ctx.ui.hint(&format!("no files on {profile} yet; upload one: `{upload} FILE`"));
+            ctx.ui.hint(&format!("no files on {profile} yet; to upload one: `{upload} FILE`"));
         }
         Ok(())
     }
 
-    /// Lists files of several references: each in turn, then all in the order of `--sort`. `first` is the meaning of the
-    /// first one, if it is known.
+    /// Lists the files for several references: one reference after another, or all files in the order of `--sort`.
+    /// `first` is the resolved first reference, if already known.
     async fn several(self, ctx: &Context, mut first: Option<Place>) -> Result<()> {
         if self.cursor.is_some() {
-            return Err(Error::usage("--cursor continues the listing of one pattern or profile"));
+            return Err(Error::usage("--cursor works with a single pattern or profile"));
         }
         let sort = self.sort()?;
         let (mut found, mut failed) = (Vec::new(), Vec::new());
@@ -227,7 +226,7 @@ impl LsArgs {
         }
         batch::run(
             ctx,
-            // One at a time, in this order.
+            // Process one reference at a time to keep their order.
             &BatchArgs { jobs: Some(1), ..BatchArgs::default() },
             Labels::of("listed").without_summary(),
             stream::iter(found.into_iter().map(Ok).chain(failed.into_iter().map(Err))),
@@ -242,7 +241,7 @@ impl LsArgs {
         self.check_split(split)
     }
 
-    /// The files that a reference denotes. An exact name wins over a pattern.
+    /// Resolves a reference. An exact name takes precedence over a pattern.
     async fn place(&self, ctx: &Context, text: &str) -> Result<Place> {
         let address = ctx.address(text);
         if address.profile.is_some() && matches!(&address.reference, Ref::Any(text) if text.is_empty()) {
@@ -259,7 +258,7 @@ impl LsArgs {
         Ok(Place::All { profile: address.profile, glob: Some(pattern) })
     }
 
-    /// The files of one reference. `place` is its meaning, if it is known.
+    /// The files for one reference. `place` is the resolved reference, if already known.
     async fn files(
         &self,
         ctx: &Context,
@@ -317,7 +316,7 @@ impl LsArgs {
         }
     }
 
-    /// Combines all options that select files into one filter.
+    /// Combines all options that select files into a single filter.
     fn filter(&self, ctx: &Context, spec: &Spec, glob: Option<&str>) -> Result<Option<Filter>> {
         let now = ctx.clock.now();
         let mut parts = Vec::new();
@@ -343,18 +342,18 @@ impl LsArgs {
         Ok(parts.into_iter().reduce(Filter::and))
     }
 
-    /// Explains the delay before the first row of a listing that haul sorts itself.
+    /// Explains why the first row of a listing that haul sorts itself takes long.
     fn explain_delay(&self, ctx: &Context, spec: &Spec) {
         let field = self.sort.as_deref().unwrap_or_default();
         let why = format!(
-            "{} cannot sort by {field} in this order: haul reads all files before it prints the first",
+            "{} cannot sort by {field} in this order: haul reads all files before printing the first",
             spec.name
         );
         match self.limit {
             Some(_) if ctx.ui.verbosity() == 0 => {}
             Some(_) => ctx.ui.detail(&why),
             None if ctx.ui.verbosity() == 0 => {
-                ctx.ui.hint(&format!("{why} and keeps them in memory; `--limit N` keeps N"));
+                ctx.ui.hint(&format!("{why} and keeps them in memory; with `--limit N`, it keeps only N"));
             }
             None => ctx.ui.detail(&format!("{why} and keeps them in memory")),
         }
@@ -368,12 +367,12 @@ impl LsArgs {
         self.check_split(split)
     }
 
-    /// Writes names or ids with NUL at the end, and counts those that contain NUL.
+    /// Writes each name or id followed by NUL, and counts those that contain NUL themselves.
     fn write0(&self, ctx: &Context, files: &[File], split: &mut u64) -> Result<()> {
         for file in files {
             let text = if self.ids { &file.id.0 } else { &file.name };
             if text.contains('\0') {
-                // A reader would see two names, the second chosen by the server.
+                // A consumer would see two names, the second one chosen by the server.
                 *split += 1;
                 continue;
             }
@@ -397,13 +396,13 @@ impl LsArgs {
     }
 }
 
-/// The meaning of a reference.
+/// A resolved reference.
 enum Place {
     /// All files of a profile, or those that match a pattern.
     All { profile: Option<String>, glob: Option<String> },
     /// One file by id, or the files with a name.
     Named(Address),
-    /// The files whose exact name is a pattern, and the filter that still selects from them.
+    /// The files whose exact name equals a pattern, and the filter that still has to be applied to them.
     Found { provider: Arc<dyn Provider>, filter: Filter, files: Vec<File> },
 }
 

@@ -1,7 +1,7 @@
-//! The media types of uploads, by the ending of a file's name.
+//! Guesses the media type of an upload from the file extension.
 
-/// The types of files that AI platforms are used for. They come before the common ones, some of which are of another
-/// field: `.ts` is a video there.
+/// Types of files commonly used with AI platforms. They take precedence over the general table, which maps some of
+/// these extensions to other formats, such as `.ts` to video.
 const TYPES: &[(&str, &str)] = &[
     ("jsonl", "application/jsonl"),
     ("ndjson", "application/x-ndjson"),
@@ -56,7 +56,7 @@ const TYPES: &[(&str, &str)] = &[
     ("pptx", "application/vnd.openxmlformats-officedocument.presentationml.presentation"),
 ];
 
-/// The media type of a file with this name.
+/// The media type for a file with this name.
 pub(super) fn type_of(name: &str) -> String {
     let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
     match TYPES.iter().find(|(known, _)| known.eq_ignore_ascii_case(ending)) {

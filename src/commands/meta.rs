@@ -16,14 +16,14 @@ use crate::model::{File, Object, Patch};
 use crate::providers::{Annotate, Op, Provider, require};
 use crate::ui::{Columns, Rows};
 
-/// The commands below `haul meta`.
+/// The subcommands of `haul meta`.
 #[derive(Debug, Subcommand)]
 pub enum MetaCommand {
-    /// Show the metadata of a file
+    /// Show a file's metadata
     Get(GetArgs),
-    /// Set metadata keys, or the name, type or path of a file
+    /// Set metadata keys, or a file's name, type or path
     Set(SetArgs),
-    /// Remove metadata keys of a file
+    /// Remove metadata keys from a file
     Unset(UnsetArgs),
 }
 
@@ -40,7 +40,7 @@ pub struct GetArgs {
     batch: BatchArgs,
 }
 
-/// The arguments that select the files to change: a reference, a pattern, a filter, or a pattern and a filter.
+/// The arguments that select the files to change: a reference, a pattern, a filter, or a pattern with a filter.
 #[derive(Args, Debug)]
 struct Changed {
     /// Id, exact name or pattern, as `[PROFILE:]REF`; `-` reads them from standard input
@@ -49,10 +49,10 @@ struct Changed {
     /// Change the files that match this expression
     #[arg(long, value_name = "EXPR", allow_hyphen_values = true)]
     filter: Option<String>,
-    /// If several files have the name, take the newest
+    /// If several files have the name, use the newest
     #[arg(long)]
     latest: bool,
-    /// Succeed if the file does not exist or the pattern matches no file
+    /// Succeed even if the file does not exist or the pattern matches no files
     #[arg(long, hide_short_help = true)]
     ignore_missing: bool,
     #[command(flatten)]
@@ -72,8 +72,8 @@ impl Changed {
         selector.prepare(ctx, &self.batch, None).await
     }
 
-    /// Moves the reference to the front of `operands` if it is one: with a filter or a report the reference is optional,
-    /// but clap assigns the first word to it.
+    /// Moves the reference to the front of `operands` if it is an operand. With a filter or a report, the reference
+    /// is optional, but clap assigns the first word to it.
     fn restore_operand(&mut self, operands: &mut Vec<String>, is_operand: impl Fn(&str) -> bool) {
         let optional = self.filter.is_some() || self.batch.retry_from.is_some();
         if optional && self.reference.as_deref().is_some_and(is_operand) {
@@ -93,7 +93,7 @@ impl Changed {
 pub struct SetArgs {
     #[command(flatten)]
     changed: Changed,
-    /// Keys and values (JSON if valid, else text), or all keys of a JSON file
+    /// Keys and values (JSON if valid, otherwise text), or a JSON file with keys and values
     #[arg(help_heading = None, value_name = "KEY=VALUE|@FILE", required_unless_present_any = ["name", "content_type", "path", "replace", "filter", "retry_from"])]
     values: Vec<String>,
     /// Remove all other keys
@@ -118,7 +118,7 @@ pub struct SetArgs {
 pub struct UnsetArgs {
     #[command(flatten)]
     changed: Changed,
-    /// Keys
+    /// Keys to remove
     #[arg(help_heading = None, value_name = "KEY", required_unless_present_any = ["filter", "retry_from"])]
     keys: Vec<String>,
 }
@@ -166,14 +166,15 @@ impl MetaCommand {
     }
 }
 
-/// Adds a hint to the error for `meta get FILE KEY`.
+/// Adds a hint to the error that `meta get FILE KEY` causes.
 fn key_hint(first: &str, error: Error) -> Error {
     let key = error.reference().unwrap_or_default();
     let is_key = key != first && key.chars().all(|c| c.is_alphanumeric() || c == '_') && !key.is_empty();
     if !is_key || error.kind() != Kind::NotFound {
         return error;
     }
-    let hint = format!("for one key: `haul meta get {} --json | jq -r '.[0].metadata.{key}'`", word(first));
+    let hint =
+        format!("to get one key: `haul meta get {} --json | jq -r '.[0].metadata.{key}'`", word(first));
     error.hint(hint)
 }
 
@@ -181,7 +182,7 @@ async fn change(ctx: &Context, changed: &Changed, patch: &Patch) -> Result<()> {
     let selector = changed.selector(ctx).await?;
     let is_pattern = selector.is_pattern(ctx);
     if is_pattern && patch.name.is_some() {
-        return Err(Error::usage("--name can be used with one file only")
+        return Err(Error::usage("--name can be used with only one file")
             .hint("select one file by its id: `haul meta set id:ID --name NAME`"));
     }
     let default = ["REF".to_owned()];
@@ -219,7 +220,7 @@ fn preview(mut file: File, patch: &Patch) -> File {
     file
 }
 
-/// Fails if the platform cannot store the change.
+/// Returns an error if the platform cannot store the change.
 fn require_patch(provider: &dyn Provider, patch: &Patch, about: &str) -> Result<()> {
     require(provider.spec(), provider.capabilities(), Op::Annotate, about)?;
     let Some(can) = provider.capabilities().annotate else { return Ok(()) };

@@ -1,4 +1,4 @@
-//! `haul upload --dry-run`
+//! The output of `haul upload --dry-run`.
 
 use std::borrow::Cow;
 
@@ -58,7 +58,7 @@ pub(super) async fn preview(
     batch::run(ctx, args, words, files, work, rows, show).await
 }
 
-/// The note about comparisons that downloaded files.
+/// The note about files that were downloaded for comparison.
 pub(super) fn compared(uploads: &Uploads) -> Option<String> {
     let (files, bytes) = uploads.downloaded();
     let number = human::count(files, "file");
@@ -75,17 +75,17 @@ pub(super) const UPLOADED_COLUMNS: Columns = Columns { all: &UPLOADED_FIELDS, ..
 pub(super) struct Row {
     #[serde(flatten)]
     pub(super) file: File,
-    /// The evidence from the comparison with an existing file; null without a comparison.
+    /// The evidence used to compare the file with an existing one; null if they were not compared.
     pub(super) evidence: Option<Evidence>,
-    /// The id of the replaced file if it could not be deleted; else null.
+    /// The id of the replaced file if it could not be deleted; otherwise null.
     pub(super) kept: Option<FileId>,
 }
 
-/// A file that would be uploaded; its id is null.
+/// A file that would be uploaded. Its id is null.
 pub(super) struct Planned(Row);
 
 impl Planned {
-    /// The properties of a file that are known before the upload.
+    /// The row for a file, with the properties that are known before the upload.
     fn new(new: &NewFile, provider: &dyn Provider, ctx: &Context) -> Self {
         let expires_at = new.expires.and_then(|time| ctx.clock.now().checked_add(time).ok());
         let file = File {

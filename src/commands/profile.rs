@@ -29,10 +29,10 @@ pub(super) const COLUMNS: Columns = Columns {
     piped: None,
 };
 
-/// The commands of `haul profile`.
+/// The subcommands of `haul profile`.
 #[derive(Debug, Subcommand)]
 pub enum ProfileCommand {
-    /// List all profiles: built-in, in the config file, in the environment
+    /// List all profiles: built in, in the config file and in the environment
     #[command(
         visible_alias = "list",
         after_long_help = "Examples:\n  haul profile ls\n  haul profile ls --json"
@@ -60,20 +60,20 @@ pub enum ProfileCommand {
     haul profile add team --provider xai --set team_id=t1\n  \
     haul profile add eu --provider llamacloud --base-url https://api.cloud.eu.llamaindex.ai\n  \
     haul profile add ci --provider replicate --token-command 'pass show replicate'\n\n\
-    `--base-url`, `--wire-dialect` and `--set` go into the profile.")]
+    `--base-url`, `--wire-dialect` and `--set` are stored in the profile.")]
 pub struct AddArgs {
     /// Name: lowercase letters, digits and `-`
     name: String,
-    /// Platform; optional if the profile has the name of a platform
+    /// Platform; optional if the profile is named after a platform
     #[arg(long, value_name = "NAME")]
     provider: Option<String>,
-    /// Base URL for uploads, where the platform uses another host
+    /// Base URL for uploads, if the platform uses a separate upload host
     #[arg(long, value_name = "URL")]
     upload_base_url: Option<String>,
-    /// Command that prints the token, run by `sh -c`
+    /// Command that prints the token, run with `sh -c`
     #[arg(long, value_name = "COMMAND")]
     token_command: Option<String>,
-    /// Make it the default profile
+    /// Make this the default profile
     #[arg(long)]
     default: bool,
 }
@@ -84,7 +84,7 @@ pub struct AddArgs {
 pub(super) struct Row {
     /// The value for `--profile`.
     name: String,
-    /// Its platform.
+    /// The profile's platform.
     provider: &'static str,
     /// The base URL; null if no network is used.
     base_url: Option<String>,
@@ -94,11 +94,11 @@ pub(super) struct Row {
     wire_dialect: String,
     /// The platform's options (`--set`), without secrets.
     set: BTreeMap<String, String>,
-    /// The source of its token, if known without opening a keyring.
+    /// Where the token comes from, if known without opening a keyring.
     token_from: Option<String>,
-    /// Where it is defined: a variable, a line of the config file, or `built in`.
+    /// Where the profile is defined: a variable, a line of the config file, or `built in`.
     origin: String,
-    /// Whether it is the default.
+    /// Whether this is the default profile.
     default: bool,
 }
 
@@ -120,7 +120,7 @@ impl AddArgs {
         let name = self.name.as_str();
         check_name(name)?;
         let before = ctx.settings.file.profiles.get(name).cloned().unwrap_or_default();
-        // A built-in profile without settings may have a token.
+        // A built-in profile with no settings other than a stored token counts as not yet added.
         if before != (file::Profile { token_store: before.token_store.clone(), ..Default::default() }) {
             let place = ctx.settings.file.origin(&["profiles", name]);
             return Err(Error::usage(format!("profile {name} already exists: {place}"))
@@ -133,7 +133,7 @@ impl AddArgs {
             return Err(settings::no_such_provider(provider, &Origin::Flag("--provider")));
         }
         if self.provider.is_none() && providers::find(name).is_none() {
-            return Err(Error::usage(format!("profile {name} needs a provider"))
+            return Err(Error::usage(format!("profile {name} requires a provider"))
                 .hint(format!("`haul profile add {name} --provider xai`")));
         }
         let mut profile = file::Profile {
@@ -143,7 +143,7 @@ impl AddArgs {
             token_store: before.token_store,
             ..Default::default()
         };
-        // Resolved as flags first, so that an error names the flag before anything is written.
+        // Resolve the settings as flags first, so that an error names the flag before anything is written.
         let mut trial = file_settings(ctx)?;
         trial.flags = Flags { profile: Some(name.to_owned()), ..given.clone() };
         trial.file.put_profile(name, profile.clone());
@@ -160,13 +160,13 @@ impl AddArgs {
         let after = file_settings(ctx)?;
         let resolved = after.profile(name)?;
         if vault::source(&after, &resolved)?.is_none() && !resolved.spec.token_variables.is_empty() {
-            ctx.ui.hint(&format!("store its token: `haul auth login {name}`"));
+            ctx.ui.hint(&format!("to store its token: `haul auth login {name}`"));
         }
         show(ctx, &after, name)
     }
 }
 
-/// The settings of the current config file, without flags and environment.
+/// The settings from the current config file alone, without flags or environment variables.
 fn file_settings(ctx: &Context) -> Result<Settings> {
     Ok(Settings {
         flags: Flags::default(),
@@ -176,8 +176,8 @@ fn file_settings(ctx: &Context) -> Result<Settings> {
     })
 }
 
-/// A name must be valid in `NAME:ref`, in `HAUL_PROFILE_NAME_TOKEN` and as a file name. `_` is excluded, so that no two
-/// profiles share a variable.
+/// Checks that a name is valid in `NAME:ref`, in `HAUL_PROFILE_NAME_TOKEN` and as a file name. `_` is not allowed
+/// because two profiles could then share a variable.
 fn check_name(name: &str) -> Result<()> {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     if name.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit()) && name.chars().all(plain) {
@@ -192,7 +192,7 @@ fn list(ctx: &Context) -> Result<()> {
     for name in ctx.settings.profile_names() {
         match row(&ctx.settings, &name) {
             Ok(row) => rows.push(&row)?,
-            // The other profiles are still listed.
+            // List the other profiles anyway.
             Err(error) => ctx.ui.warn(&error.to_string()),
         }
     }
@@ -243,7 +243,7 @@ fn remove(ctx: &Context, name: &str) -> Result<()> {
     let row = row(settings, name);
     if let Some(backend) = profile.token_store.as_deref().and_then(vault::Backend::parse) {
         ctx.with_timeout(|timeout| vault::remove(settings, name, backend, timeout)).map_err(|error| {
-            error.hint(format!("profile {name} was not removed, because its token could not be removed"))
+            error.hint(format!("profile {name} was not removed because its token could not be removed"))
         })?;
     }
     settings.edit(|file| {

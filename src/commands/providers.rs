@@ -46,17 +46,17 @@ pub(super) const COLUMNS: Columns = Columns {
     piped: None,
 };
 
-/// The capabilities of a platform, a row of `haul providers`.
+/// A platform's capabilities: a row of `haul providers`.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "provider")]
 pub struct Row {
-    /// The name in commands.
+    /// The name used in commands.
     pub name: &'static str,
     /// The full name.
     pub title: &'static str,
     /// Whether files can be uploaded.
     pub upload: bool,
-    /// Downloads: `yes`, `signed links`, `some files`, `no`.
+    /// Whether files can be downloaded: `yes`, `signed links`, `some files`, `no`.
     pub download: &'static str,
     /// The properties that `meta set` can change.
     pub meta_set: Option<String>,
@@ -64,11 +64,11 @@ pub struct Row {
     pub replace: bool,
     /// Whether links can be created.
     pub link: bool,
-    /// Whether a lifetime can be set at upload.
+    /// Whether a lifetime can be set when uploading.
     pub expires: bool,
     /// The checksums that the platform reports.
     pub checksums: Option<String>,
-    /// The largest file in bytes.
+    /// The maximum size of a file, in bytes.
     pub max_size: Option<u64>,
     /// The fields that the platform can filter by.
     pub filter: Option<String>,
@@ -77,7 +77,7 @@ pub struct Row {
 }
 
 impl Row {
-    /// The row of a platform. A capability is listed if at least one dialect has it.
+    /// The row for a platform. A capability is listed if at least one dialect has it.
     pub fn of(spec: &'static Spec) -> Self {
         let any = |op| spec.dialects.iter().any(|dialect| supports(dialect.can, op));
         let cans = || spec.dialects.iter().map(|dialect| dialect.can);
@@ -127,7 +127,7 @@ impl Row {
     }
 }
 
-/// The table of the platforms in Markdown, for the README.
+/// The platform table in Markdown, for the README.
 pub fn table() -> String {
     let yes = |yes: bool| if yes { "yes" } else { "no" }.to_owned();
     let or_no = |words: Option<String>| words.unwrap_or_else(|| "no".to_owned());
@@ -154,7 +154,7 @@ pub fn table() -> String {
 }
 
 impl ProvidersArgs {
-    /// Lists the platforms, or shows one's datasheet.
+    /// Lists the platforms, or prints the datasheet of one.
     pub fn run(&self, ctx: &Context) -> Result<()> {
         let Some(name) = &self.name else {
             let mut rows = ctx.ui.rows(COLUMNS)?;
@@ -211,7 +211,7 @@ const SHEET_FIELDS: &[&str] = &[
 
 pub(super) const SHEET_COLUMNS: Columns = Columns { all: SHEET_FIELDS, shown: SHEET_FIELDS, piped: None };
 
-/// Upper limits of at least this many seconds are not shown: one hundred years.
+/// Lifetimes of at least this many seconds (one hundred years) count as unlimited.
 const UNLIMITED: i64 = 100 * 365 * 86_400;
 
 /// Describes a comparison that the platform evaluates, such as `created_at < <= > >= (superset)`.
@@ -224,11 +224,11 @@ fn pushed_down(native: &Native) -> String {
     format!("{} {} ({precision})", native.field, ops.join(" "))
 }
 
-/// The details of one dialect of a platform.
+/// The details of one of a platform's dialects.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "datasheet")]
 pub(super) struct Sheet {
-    /// The name in commands.
+    /// The name used in commands.
     name: &'static str,
     /// The full name.
     title: &'static str,
@@ -236,38 +236,38 @@ pub(super) struct Sheet {
     dialect: String,
     /// The default base URL; null if no network is used.
     base_url: Option<&'static str>,
-    /// The base URL for uploads, if it differs.
+    /// The base URL for uploads, if different.
     upload_base_url: Option<&'static str>,
     /// The platform's documentation.
     docs_url: Option<&'static str>,
-    /// The variables for the token.
+    /// The environment variables for the token.
     token_variables: &'static [&'static str],
-    /// The vendor's own variables for the base URL.
+    /// The vendor's own environment variables for the base URL.
     base_url_variables: &'static [&'static str],
-    /// The keys of `--set`, with descriptions.
+    /// The keys for `--set`, with descriptions.
     #[schemars(with = "BTreeMap<String, String>")]
     settings: Object,
-    /// The capabilities of the platform.
+    /// The operations that the platform supports.
     operations: Vec<&'static str>,
-    /// The largest file in bytes.
+    /// The maximum size of a file, in bytes.
     max_size: Option<u64>,
-    /// The longest name.
+    /// The maximum length of a name.
     name_limit: Option<String>,
-    /// The effect on `/` in the name of an upload: `kept`, `stripped`, `refused`.
+    /// How the platform treats `/` in the name of an uploaded file: `kept`, `stripped`, `refused`.
     name_slash: &'static str,
     /// Whether empty files are accepted.
     empty_files: bool,
-    /// The values of `--purpose`; empty if the platform has no purposes or accepts any value.
+    /// The values for `--purpose`; empty if the platform has no purposes or accepts any value.
     purposes: &'static [&'static str],
     /// The default purpose.
     default_purpose: Option<&'static str>,
-    /// Whether metadata can be set at upload.
+    /// Whether metadata can be set when uploading.
     metadata: bool,
-    /// The possible lifetimes of a file.
+    /// The range of lifetimes for a file.
     lifetime: Option<String>,
-    /// Downloads: `yes`, `signed links`, `some files`, `no`.
+    /// Whether files can be downloaded: `yes`, `signed links`, `some files`, `no`.
     download: &'static str,
-    /// Whether a part of a file can be downloaded.
+    /// Whether part of a file can be downloaded.
     ranges: bool,
     /// The maximum number of files per page of a listing.
     files_per_page: u32,
@@ -279,7 +279,7 @@ pub(super) struct Sheet {
     newest_first: bool,
     /// The properties that `meta set` can change.
     meta_set: Option<String>,
-    /// The possible lifetimes of a link.
+    /// The range of lifetimes for a link.
     link_lifetime: Option<String>,
     /// The checksums that the platform reports.
     checksums: &'static [&'static str],
@@ -335,6 +335,6 @@ fn sheet(spec: &'static Spec, dialect: &str, dialect_title: &str, can: &'static 
         link_lifetime: span(can.link.and_then(|link| link.lifetime)),
         checksums: can.checksums,
         duplicates: (can.duplicates == Duplicates::Never).then_some("never"),
-        rate: can.rate.map(|rate| format!("{} requests in {}", rate.requests, human::duration(rate.per))),
+        rate: can.rate.map(|rate| format!("{} requests per {}", rate.requests, human::duration(rate.per))),
     }
 }

@@ -1,4 +1,4 @@
-//! `--report FILE` records the outcome of every item; `--retry-from FILE` retries those that are not done.
+//! `--report FILE` records the outcome of every item; `--retry-from FILE` retries the unfinished ones.
 
 use std::cell::RefCell;
 use std::fs::File;
@@ -17,40 +17,40 @@ use crate::transfer::Leftover;
 /// The outcome of an item, with the id of its file, if it has one.
 #[derive(Clone, Debug)]
 pub enum Outcome {
-    /// The operation was carried out.
+    /// The operation succeeded.
     Done(Option<FileId>),
     /// There was nothing to do.
     Skipped(Option<FileId>),
-    /// The file was uploaded, but the file that it replaces could not be deleted.
+    /// The file was uploaded, but the file it replaces could not be deleted.
     Kept {
         /// The new file.
         id: FileId,
-        /// The replaced file.
+        /// The replaced file, which still exists.
         old: FileId,
-        /// The error of the deletion.
+        /// The error from deleting the replaced file.
         error: Error,
     },
 }
 
-/// Identifies an item, so that `--retry-from` can select it.
+/// Identifies an item for `--retry-from`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(inline)]
 pub struct Entry {
-    /// The path of an upload; for other commands `PROFILE:id:ID`, or the reference as typed.
+    /// The path of an upload; for other commands, `PROFILE:id:ID` or the reference as typed.
     #[serde(rename = "ref")]
     pub reference: Option<String>,
-    /// The name of the file on the platform.
+    /// The file's name on the platform.
     #[serde(default)]
     pub name: Option<String>,
 }
 
 /// A unit of work of one or more items.
 pub trait Reported {
-    /// The items of this unit.
+    /// The items in this unit.
     fn entries(&self) -> Vec<Entry>;
 }
 
-/// A line of `--report`: the outcome of one item.
+/// A line of a report: the outcome of one item.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "report_line")]
 pub(super) struct Line {
@@ -58,9 +58,9 @@ pub(super) struct Line {
     entry: Entry,
     /// The outcome.
     outcome: OutcomeWord,
-    /// The id of the file; null if it has none, as after a failed upload.
+    /// The id of the file; null if it has none, for example after a failed upload.
     id: Option<FileId>,
-    /// The id of the replaced file if it could not be deleted; `--retry-from` tries only that again.
+    /// The id of the replaced file if it could not be deleted; `--retry-from` then retries only the deletion.
     #[serde(default)]
     kept: Option<FileId>,
     /// The error; null unless the item failed or is in conflict.
@@ -72,7 +72,7 @@ pub(super) struct Line {
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
 enum OutcomeWord {
-    /// The operation was carried out.
+    /// The operation succeeded.
     Done,
     /// There was nothing to do.
     Skipped,
@@ -80,11 +80,11 @@ enum OutcomeWord {
     Failed,
     /// The content of an existing file cannot be compared; `--retry-from` retries it.
     Conflict,
-    /// The command ended before; `--retry-from` starts it.
+    /// The command ended before it reached the item; `--retry-from` starts it.
     NotStarted,
 }
 
-/// Writes a report. Without a path every method does nothing.
+/// Writes a report. Without a path, all methods do nothing.
 pub struct Report {
     file: Option<RefCell<File>>,
     path: std::path::PathBuf,
@@ -110,7 +110,7 @@ impl Report {
         self.file.is_some()
     }
 
-    /// Writes the line of an item that ended.
+    /// Writes the line for a finished item.
     pub fn ended(&self, entry: &Entry, ended: &Outcome) -> Result<()> {
         let line = |outcome, id| Line { entry: entry.clone(), outcome, id, kept: None, error: None };
         self.write(&match ended {
@@ -124,7 +124,7 @@ impl Report {
         })
     }
 
-    /// Writes the line of an item that failed or is in conflict.
+    /// Writes the line for an item that failed or is in conflict.
     pub fn failed(&self, entry: &Entry, error: &Error) -> Result<()> {
         let outcome =
             if error.kind() == Kind::Conflict { OutcomeWord::Conflict } else { OutcomeWord::Failed };
@@ -132,7 +132,7 @@ impl Report {
         self.write(&Line { entry: entry.clone(), outcome, id: None, kept: None, error })
     }
 
-    /// Writes the line of an item that was not started. An entry without a reference stands for any number of items.
+    /// Writes the line for an item that was not started. An entry without a reference stands for any number of items.
     pub fn not_started(&self, entry: &Entry) -> Result<()> {
         let outcome = OutcomeWord::NotStarted;
         self.write(&Line { entry: entry.clone(), outcome, id: None, kept: None, error: None })
@@ -142,22 +142,22 @@ impl Report {
         let Some(file) = &self.file else { return Ok(()) };
         let mut text = serde_json::to_vec(line).unwrap_or_default();
         text.push(b'\n');
-        // Unbuffered, so that the report is complete even if the process is killed.
+        // Write unbuffered so that the report is complete even if the process is killed.
         let written = file.borrow_mut().write_all(&text);
         written.map_err(|error| Error::io("write the report", &self.path, error))
     }
 }
 
-/// An item of a report that is not done.
+/// An unfinished item in a report.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unfinished {
     /// The item.
     pub entry: Entry,
-    /// The files of which only the deletion of the replaced one is left.
+    /// Set if the file was uploaded and only the replaced file still has to be deleted.
     pub leftover: Option<Leftover>,
 }
 
-/// Reads the items of a report that are not done.
+/// Reads the unfinished items of a report.
 pub fn unfinished_of(path: &Path) -> Result<Vec<Unfinished>> {
     let text = std::fs::read_to_string(path).map_err(|error| Error::io("read", path, error))?;
     let mut unfinished = Vec::new();
@@ -171,7 +171,7 @@ pub fn unfinished_of(path: &Path) -> Result<Vec<Unfinished>> {
             OutcomeWord::NotStarted => "the report does not name every item that was not started",
         };
         if line.entry.reference.is_none() {
-            return Err(Error::usage(format!("{}: {problem}", at())).hint("run the command itself again"));
+            return Err(Error::usage(format!("{}: {problem}", at())).hint("run the original command again"));
         }
         let leftover = line.id.zip(line.kept).map(|(id, old)| Leftover { id, old });
         unfinished.push(Unfinished { entry: line.entry, leftover });

@@ -45,7 +45,7 @@ pub(super) const DELETED_COLUMNS: Columns =
 pub(super) struct Deleted {
     #[serde(flatten)]
     file: File,
-    /// Whether it was deleted; false in a dry run.
+    /// Whether the file was deleted; false in a dry run.
     deleted: bool,
 }
 

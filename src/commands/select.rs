@@ -1,4 +1,4 @@
-//! Selects the files of a command by reference, glob or filter.
+//! Selects a command's files by reference, glob or filter.
 
 use std::collections::HashSet;
 use std::io::Read as _;
@@ -18,22 +18,22 @@ use crate::providers::{
     Listing, Op, Provider, Query, Spec, files_named, left_to_check, passes, require, require_ages,
 };
 
-/// The page size of listings for downloads. Every file takes a request anyway, so a few more for the listing cost
-/// little, and small pages save memory: two of them are held at once.
+/// The page size of listings for downloads. Each file needs a request anyway, so a few more listing requests cost
+/// little, and small pages save memory because two of them are held at once.
 const DOWNLOADED_PAGE: u32 = 250;
 
 /// A selected file and its platform.
 pub struct Chosen {
     /// The platform that stores the file.
     pub provider: Arc<dyn Provider>,
-    /// The file's properties.
+    /// The properties of the file.
     pub file: File,
     /// The reference as typed; `None` if a pattern or filter selected the file.
     pub typed: Option<String>,
 }
 
 impl Chosen {
-    /// The error of an operation on this file, with the reference as typed instead of the id.
+    /// Attaches this file to an operation's error, using the reference as typed instead of the id.
     pub fn failed(&self, error: Error) -> Error {
         self.typed
             .iter()
@@ -51,10 +51,10 @@ pub struct Selector {
     /// Select the files that match this expression
     #[arg(long, value_name = "EXPR", allow_hyphen_values = true)]
     pub filter: Option<String>,
-    /// If several files have the name, take the newest
+    /// If several files have the name, use the newest
     #[arg(long)]
     pub latest: bool,
-    /// Succeed if a file does not exist or a pattern matches no file
+    /// Succeed even if a file does not exist or a pattern matches no files
     #[arg(long, hide_short_help = true)]
     pub ignore_missing: bool,
 }
@@ -67,12 +67,13 @@ impl Reported for Chosen {
 }
 
 impl Selector {
-    /// Replaces the references by the items of `--retry-from`, if given; reads those of standard input; and replaces a
-    /// pattern that is the exact name of a file by this name.
+    /// Replaces the references with the items of `--retry-from`, if given, reads references from standard input, and
+    /// replaces a pattern that is a file's exact name with that name.
     pub async fn prepare(self, ctx: &Context, batch: &BatchArgs, op: Option<Op>) -> Result<Self> {
         if let Some(entries) = batch.retried()? {
             if !self.refs.is_empty() || self.filter.is_some() {
-                return Err(Error::usage("--retry-from selects the files").hint("omit the other files"));
+                return Err(Error::usage("--retry-from cannot be combined with files or --filter")
+                    .hint("omit the files and `--filter`"));
             }
             let refs = entries.into_iter().filter_map(|entry| entry.reference).collect();
             return Ok(Self { refs, ..self });
@@ -83,12 +84,12 @@ impl Selector {
                 *text = name;
             }
         }
-        // Without a reference the filter would select from all files.
+        // Without a reference, the filter would select from all files.
         let filter = self.filter.filter(|_| self.refs.is_empty() || !refs.is_empty());
         Ok(Self { refs, filter, ..self })
     }
 
-    /// The reference by name if a pattern is the exact name of a file.
+    /// A reference by name, if the pattern is the exact name of a file.
     async fn exact_name(&self, ctx: &Context, op: Option<Op>, text: &str) -> Option<String> {
         let address = ctx.address(text);
         let pattern = glob_of(&address)?;
@@ -107,7 +108,7 @@ impl Selector {
     }
 
     /// Streams the files in the order of the arguments. A reference that cannot be resolved yields an error at its
-    /// position; so does a reference on a platform without `op`, before any request is sent.
+    /// position. If the platform does not support `op`, so does every reference to it, without any request.
     pub fn files<'a>(&'a self, ctx: &'a Context, op: Option<Op>) -> LocalBoxStream<'a, Result<Chosen>> {
         let by_filter = self
             .filter
@@ -120,7 +121,7 @@ impl Selector {
 
     /// Like [`files`](Self::files), without duplicates.
     pub fn files_once<'a>(&'a self, ctx: &'a Context, op: Option<Op>) -> LocalBoxStream<'a, Result<Chosen>> {
-        // Hashes bound the memory used for a million files.
+        // Storing only hashes limits the memory needed for a million files.
         let mut seen = HashSet::new();
         let mut is_new = move |chosen: &Result<Chosen>| match chosen {
             Ok(Chosen { file, .. }) => {
@@ -168,8 +169,8 @@ impl Selector {
         stream::once(found).filter_map(std::future::ready).boxed_local()
     }
 
-    /// Resolves an address. Returns `None` if the file does not match the filter: `rm report.pdf --filter …` must not
-    /// delete it then.
+    /// Resolves an address. Returns `None` if the file does not match the filter, so that `rm report.pdf --filter …`
+    /// does not delete it.
     async fn exactly(&self, ctx: &Context, op: Option<Op>, address: &Address) -> Result<Option<Chosen>> {
         let Some(text) = self.filter.as_deref() else {
             return resolve(ctx, address, self.latest, op).await.map(Some);
@@ -187,7 +188,7 @@ impl Selector {
     }
 }
 
-/// Replaces `-` by the references that standard input contains: one per line, or each ended by NUL.
+/// Replaces `-` with the references from standard input, which are separated by newlines or NUL bytes.
 pub async fn read_references(ctx: &Context, refs: &[String]) -> Result<Vec<String>> {
     let Some(at) = refs.iter().position(|text| text == "-") else { return Ok(refs.to_vec()) };
     if ctx.ui.in_is_terminal() {
@@ -213,8 +214,8 @@ pub async fn read_references(ctx: &Context, refs: &[String]) -> Result<Vec<Strin
     Ok(refs[..at].iter().cloned().chain(read).chain(after).collect())
 }
 
-/// The files whose exact name is this pattern. A pattern with only `*` is not looked up: such names are rare, and the
-/// search can list all files.
+/// The files whose exact name is this pattern. A pattern whose only wildcard is `*` is not looked up: such names are
+/// rare, and the search may have to list all files.
 pub async fn exactly_named(ctx: &Context, provider: &Arc<dyn Provider>, pattern: &str) -> Vec<File> {
     if !pattern.contains(['[', '?']) {
         return Vec::new();
@@ -222,8 +223,8 @@ pub async fn exactly_named(ctx: &Context, provider: &Arc<dyn Provider>, pattern:
     ctx.interrupt.until_cancelled(files_named(provider, pattern)).await.unwrap_or_default()
 }
 
-/// Streams the files of a platform that match a filter and a glob, page by page. If no file does, that is an error for
-/// the reference `missing`, or else a note.
+/// Streams the files of a platform that match a filter and a glob, page by page. If none matches, yields an error for
+/// the reference `missing`, or prints a note if `missing` is `None`.
 fn matching<'a>(
     ctx: &'a Context,
     op: Option<Op>,
@@ -233,7 +234,7 @@ fn matching<'a>(
     missing: Option<String>,
 ) -> LocalBoxStream<'a, Result<Chosen>> {
     let what = [glob, filter].into_iter().flatten().collect::<Vec<_>>().join(" and ");
-    // A pattern is a reference that `--retry-from` can use; with a filter it would select more files.
+    // A pattern alone is a reference that `--retry-from` can use. With a filter, it would select more files.
     let shown = glob
         .filter(|_| filter.is_none())
         .map(|glob| profile.map_or(glob.to_owned(), |profile| format!("{profile}:{glob}")));
@@ -245,7 +246,7 @@ fn matching<'a>(
                 let (provider, mut listing, mut count, what, missing, about) = state?;
                 let page = tokio::select! {
                     biased;
-                    // The end of the listing may be known without a request.
+                    // The end of the listing may be known without another request.
                     page = listing.next() => page,
                     () = ctx.interrupt.cancelled() => Err(ctx.interrupt.error()),
                 };
@@ -285,7 +286,7 @@ fn matching<'a>(
     }
 }
 
-/// The pattern of an address that contains wildcards. `name:…` forces an exact name.
+/// The pattern in an address with wildcards. `name:…` is always an exact name.
 pub fn glob_of(address: &Address) -> Option<&str> {
     match &address.reference {
         Ref::Any(text) if text.contains(['*', '?', '[']) => Some(text),
@@ -301,7 +302,7 @@ fn batch_of(address: &Address) -> Option<&str> {
     }
 }
 
-/// Streams the files of a batch.
+/// Streams a batch's output files.
 fn of_batch<'a>(ctx: &'a Context, address: Address, text: &'a str) -> LocalBoxStream<'a, Result<Chosen>> {
     let found = async move {
         let provider = ctx.open(address.profile.as_deref())?;
@@ -334,7 +335,7 @@ fn start_listing(
     Ok((provider, listing))
 }
 
-/// Combines a filter expression and a glob over names into one filter.
+/// Combines a filter expression and a glob for names into one filter.
 pub fn combine(
     ctx: &Context,
     spec: &Spec,
@@ -349,7 +350,7 @@ pub fn combine(
         let (field, op) = (&comparison.field, comparison.op.symbol());
         let negation = if comparison.op == filter::Op::Ne { "NOT " } else { "" };
         ctx.note_once(&format!(
-            "`{comparison}`: `{op}` compares the whole text; for a pattern, write `{negation}{field} ~ {}`",
+            "`{comparison}`: `{op}` compares the whole value; for a pattern, write `{negation}{field} ~ {}`",
             comparison.value
         ));
     }
@@ -360,14 +361,14 @@ pub fn combine(
     })
 }
 
-/// Finds the file of an address: first by id, which takes one request, then by exact name.
+/// Finds the file for an address: first by id, with a single request, then by exact name.
 pub async fn resolve(ctx: &Context, address: &Address, latest: bool, op: Option<Op>) -> Result<Chosen> {
     let provider = ctx.open(address.profile.as_deref())?;
     let shown = address.to_string();
     if address.reference.text().is_empty() {
         return Err(Error::usage(format!("{shown:?}: not a file reference"))
             .hint(format!(
-                "list the files: `{}`; or check the variable that holds this value",
+                "list the files with `{}`, or check the variable that holds this value",
                 ctx.command("ls", address.profile.as_deref())
             ))
             .about(shown));
@@ -390,7 +391,7 @@ pub async fn resolve(ctx: &Context, address: &Address, latest: bool, op: Option<
     }
 }
 
-/// The file with an id, or all files with a name; empty if the platform has no such file.
+/// The file with this id, or all files with this name; empty if the platform has neither.
 pub async fn all_of(provider: &Arc<dyn Provider>, address: &Address) -> Result<Vec<File>> {
     let text = address.reference.text();
     if text.is_empty() {
@@ -411,8 +412,8 @@ fn check(provider: &Arc<dyn Provider>, op: Option<Op>, about: &str) -> Result<()
     op.map_or(Ok(()), |op| require(provider.spec(), provider.capabilities(), op, about))
 }
 
-/// Whether the error of a request by id means that no file has this id. Some platforms validate the form of an id and
-/// refuse it with 400 or 422.
+/// Whether an error for a request by id means that no file has the id. Some platforms validate the format of ids and
+/// reject invalid ones with 400 or 422.
 fn means_no_such_id(error: &Error) -> bool {
     match error.kind() {
         Kind::NotFound | Kind::Usage => true,
@@ -465,14 +466,14 @@ async fn no_such_file(ctx: &Context, provider: &Arc<dyn Provider>, name: &str) -
         Ok(None) => {
             let profile = provider.profile();
             let upload = ctx.command("upload", Some(profile));
-            return error.hint(format!("no files on {profile} yet; upload one: `{upload} FILE`"));
+            return error.hint(format!("no files on {profile} yet; to upload one: `{upload} FILE`"));
         }
         Err(_) => {}
     }
-    // The shell has probably expanded an unquoted pattern to local names.
+    // The shell has probably expanded an unquoted pattern to local file names.
     if error.hints().is_empty() && Path::new(name).exists() {
         error = error.hint(format!(
-            "a local file has this name; quote a pattern for files on {}: `'*'`",
+            "a local file has this name; to match files on {}, quote the pattern: `'*'`",
             provider.profile()
         ));
     }
@@ -481,7 +482,7 @@ async fn no_such_file(ctx: &Context, provider: &Arc<dyn Provider>, name: &str) -
 
 /// A reference to the file with this name, for hints.
 fn reference(name: &str) -> String {
-    // A prefix that is not a profile can be one elsewhere.
+    // A prefix that is not a profile here can be one elsewhere.
     if name.starts_with('-') || name.contains(['*', '?', '[', ':']) {
         return format!("name:{name}");
     }
@@ -489,5 +490,5 @@ fn reference(name: &str) -> String {
 }
 
 fn lists(provider: &dyn Provider) -> String {
-    format!("list the files: `haul ls -p {}`", provider.profile())
+    format!("to list the files: `haul ls -p {}`", provider.profile())
 }

@@ -26,12 +26,12 @@ use crate::settings::env;
 use crate::store::{self, Store};
 use crate::ui::{Columns, Format, wrap_text};
 
-/// The default addresses, without and with a command.
+/// The default addresses, without and with COMMAND.
 const ADDRESS: &str = "127.0.0.1:8787";
 const ANY_PORT: &str = "127.0.0.1:0";
-/// Lines of the log that wait to be written. Further ones are dropped and counted.
+/// Maximum number of log lines waiting to be written. Further lines are dropped and counted.
 const LOG_QUEUE: usize = 1024;
-/// How long the end waits for the log to be written.
+/// How long to wait at exit for the log to be written.
 const LOG_GRACE: Duration = Duration::from_secs(2);
 /// Maximum number of threads for disk access.
 const BLOCKING_THREADS: usize = 128;
@@ -43,13 +43,13 @@ pub struct ServeArgs {
     /// Address or port to listen on; port 0 picks a free one [default: 127.0.0.1:8787; with COMMAND any free port]
     #[arg(long, value_name = "HOST:PORT")]
     listen: Option<String>,
-    /// Serve only this platform, also at the root
+    /// Serve only this platform, at the root as well
     #[arg(long, value_name = "PLATFORM")]
     only: Option<String>,
     /// Wire dialect of the platform's API
     #[arg(long = "dialect", value_name = "PLATFORM=WORD")]
     dialects: Vec<String>,
-    /// Enable a quirk; `PLATFORM.NAME` for one platform of several
+    /// Enable a quirk; use `PLATFORM.NAME` to enable it for one platform only
     #[arg(long = "quirk", value_name = "NAME[=VALUE]")]
     quirks: Vec<String>,
     /// List the quirks and exit
@@ -58,16 +58,16 @@ pub struct ServeArgs {
     /// Inject a fault, such as 'lose POST xai/v1/files times=1'
     #[arg(long = "fault", value_name = "SCRIPT")]
     faults: Vec<String>,
-    /// Accept only this token [default: any]; other users can see it in the list of processes
+    /// Accept only this token [default: any]; other users can see it in the process list
     #[arg(long, value_name = "TOKEN")]
     token: Option<String>,
     /// Accept only the token in this file
     #[arg(long, value_name = "FILE", conflicts_with = "token")]
     token_file: Option<PathBuf>,
-    /// Accept any token on an address that other machines can reach
+    /// Accept any token, even on an address that other machines can reach
     #[arg(long, conflicts_with_all = ["token", "token_file"])]
     no_auth: bool,
-    /// Also accept requests and web pages of this host
+    /// Also accept requests for this host and from its web pages
     #[arg(long = "allow-host", value_name = "NAME")]
     allowed_hosts: Vec<String>,
     /// Directory for the files
@@ -79,10 +79,10 @@ pub struct ServeArgs {
     /// Write a JSON line per request to this file; `-` is stderr, where a terminal gets a short line
     #[arg(long, value_name = "FILE")]
     log: Option<PathBuf>,
-    /// Print the variables for the official clients and exit
+    /// Print the environment variables for the official clients and exit
     #[arg(long)]
     print_env: bool,
-    /// Run this command with those variables set, then exit with its status
+    /// Run this command with the official clients' variables set, and exit with its status
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<OsString>,
 }
@@ -96,12 +96,13 @@ fn after_help() -> String {
     let text = format!(
         "Examples:\n  haul serve\n  haul serve --ephemeral -- pytest -q\n  \
         haul serve --only xai --fault '429 POST times=2 retry-after=1'\n  eval \"$(haul serve --print-env)\"\n\n\
-        Faults: WORD[=VALUE] [METHOD] [PATH] [KEY=VALUE…]\n{}\n\nThe path of a fault is a pattern for the whole path, \
-        platform first: `*` matches one segment, `**` any number.\nThe keys select among the matching requests:\n{}",
+        Faults: WORD[=VALUE] [METHOD] [PATH] [KEY=VALUE…]\n{}\n\nPATH is a pattern for the whole path, \
+        starting with the platform: `*` matches one segment, `**` any number.\nThe keys limit a fault to some of the \
+        matching requests:\n{}",
         words.join("\n"),
         keys.join("\n")
     );
-    // clap wraps lines, but does not keep the indentation of the columns; 80 is the width of most terminals.
+    // clap wraps lines but does not keep the indentation of columns; 80 is the width of most terminals.
     wrap_text(&text, 80)
 }
 
@@ -113,21 +114,21 @@ pub(super) struct QuirkRow {
     platform: &'static str,
     /// The value for `--quirk`.
     quirk: &'static str,
-    /// The form of its value; null if it has none.
+    /// The form of the quirk's value; null if it takes none.
     value: Option<&'static str>,
     /// The description.
     help: &'static str,
 }
 
-/// The addresses of the server. A single object, not an array.
+/// The addresses of the server, printed as a single object instead of an array.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "server")]
 pub(super) struct Served {
-    /// The address.
+    /// The URL of the server.
     url: String,
-    /// The root URL of each platform.
+    /// The root URL of each emulated platform.
     platforms: BTreeMap<&'static str, String>,
-    /// The variables that the official clients and haul read.
+    /// The environment variables for the official clients and haul.
     env: BTreeMap<String, String>,
 }
 
@@ -135,7 +136,7 @@ const QUIRK_FIELDS: &[&str] = &["platform", "quirk", "value", "help"];
 pub(super) const QUIRK_COLUMNS: Columns = Columns { all: QUIRK_FIELDS, shown: QUIRK_FIELDS, piped: None };
 
 impl ServeArgs {
-    /// Serves until a signal or the end of the command. Returns the exit status.
+    /// Serves until a signal arrives or the command ends. Returns the exit status.
     pub fn run(&self, ctx: &Context) -> Result<u8> {
         let mut options = self.options(ctx)?;
         let faults = Faults::parse(self.faults.iter().map(String::as_str))?;
@@ -169,7 +170,7 @@ impl ServeArgs {
         let logging = self.log.as_deref().or(shown).map(|path| log_to(ctx, path)).transpose()?;
         let (log, logging) = logging.map_or((None, None), |(log, logging)| (Some(log), Some(logging)));
         options.log = log;
-        // Dropping it removes the directory.
+        // Dropping `temporary` removes the directory.
         let temporary = if self.ephemeral { Some(temporary()?) } else { None };
         let kept = || self.data.clone().unwrap_or_else(|| ctx.settings.folders.data.join("store"));
         let root = temporary.as_ref().map_or_else(kept, |directory| directory.path().to_owned());
@@ -185,7 +186,7 @@ impl ServeArgs {
         runtime.shutdown_background();
         drop(temporary);
         match logging.filter(|logging| !ends_within(LOG_GRACE, logging)) {
-            // The reader of stderr does not read, so that nothing else can be printed either.
+            // Nothing reads stderr, so no error can be printed either.
             Some(_) => status.map_err(Error::reported),
             None => status,
         }
@@ -269,11 +270,11 @@ fn announce(
     variables: &[(String, String)],
 ) -> Result<()> {
     let printed = print_variables(ctx, Some(address), options, address, variables);
-    // The server continues if stdout is closed.
+    // The server keeps running even if stdout is closed.
     if printed.as_ref().is_err_and(|error| error.kind() == Kind::ClosedPipe) { Ok(()) } else { printed }
 }
 
-/// Prints the address, if given, and the variables: for `eval` in a shell, or as a JSON object.
+/// Prints the address, if given, and the variables, either for `eval` in a shell or as a JSON object.
 fn print_variables(
     ctx: &Context,
     printed: Option<SocketAddr>,
@@ -290,7 +291,9 @@ fn print_variables(
         });
     }
     for (platform, arguments) in options.client_arguments(address) {
-        ctx.ui.note(&format!("{platform}: its clients read no variable for the URL. {arguments}"));
+        ctx.ui.note(&format!(
+            "{platform}: the official clients do not read the base URL from a variable. {arguments}"
+        ));
     }
     let mut text = printed.map_or_else(String::new, |address| format!("http://{address}\n"));
     for (name, value) in variables {
@@ -351,7 +354,7 @@ fn short_line(request: &LoggedRequest) -> String {
     line
 }
 
-/// Whether a thread ends within a time.
+/// Waits for a thread to end. Returns false if it has not ended in time.
 fn ends_within(time: Duration, thread: &thread::JoinHandle<()>) -> bool {
     let step = Duration::from_millis(5);
     let steps = time.as_millis() / step.as_millis();
@@ -364,7 +367,7 @@ fn ends_within(time: Duration, thread: &thread::JoinHandle<()>) -> bool {
     })
 }
 
-/// `HOST:PORT`, or a port of the loopback address.
+/// Parses `HOST:PORT`, or a port on the loopback address.
 fn listen_address(text: &str) -> Result<String> {
     let is_port = |port: &str| port.parse::<u16>().is_ok();
     let port = text.strip_prefix(':').unwrap_or(text);
@@ -378,7 +381,7 @@ fn listen_address(text: &str) -> Result<String> {
     }
 }
 
-/// The token in the first line of a file.
+/// The token from the first line of a file.
 fn token_in(path: &Path) -> Result<Secret> {
     let text = std::fs::read_to_string(path).map_err(|error| Error::io("read", path, error))?;
     match text.lines().next().map(str::trim).filter(|token| !token.is_empty()) {
@@ -396,7 +399,7 @@ fn cannot_listen(listen: &str, why: &str) -> Error {
     Error::failed(format!("{listen}: cannot listen")).cause(why).hint(format!("--listen {ANY_PORT}"))
 }
 
-/// Runs the command and returns its exit status. The first signal is passed on; the second kills the command.
+/// Runs the command and returns its exit status. The first signal is forwarded; the second kills the command.
 async fn run_command(
     ctx: &Context,
     program: &OsString,
@@ -410,7 +413,7 @@ async fn run_command(
     let mut child = match command.args(arguments).envs(variables).kill_on_drop(true).spawn() {
         Ok(child) => child,
         Err(error) => {
-            // As in a shell.
+            // The statuses that shells use.
             let status = if error.kind() == io::ErrorKind::NotFound { 127 } else { 126 };
             ctx.ui.error(&failed(error));
             return Ok(status);
@@ -432,7 +435,7 @@ async fn run_command(
     }
 }
 
-/// Sends a signal to the command, except for Ctrl-C in a terminal, which reaches the command directly.
+/// Forwards a signal to the command, except for Ctrl-C in a terminal, which reaches the command directly.
 #[cfg(unix)]
 fn pass_on(signal: Signal, child: &tokio::process::Child) {
     use rustix::process;
@@ -443,11 +446,11 @@ fn pass_on(signal: Signal, child: &tokio::process::Child) {
         Signal::Hangup => process::Signal::HUP,
     };
     let id = child.id().and_then(|id| i32::try_from(id).ok()).and_then(process::Pid::from_raw);
-    // The command may have just ended.
+    // The command may have just exited.
     let _ = id.map(|id| process::kill_process(id, sent));
 }
 
-/// Whether this process is in the foreground of its terminal, together with the command.
+/// Whether this process and the command are in the terminal's foreground.
 #[cfg(unix)]
 fn has_terminal() -> bool {
     let terminal = std::fs::File::open("/dev/tty").ok();
@@ -458,7 +461,7 @@ fn has_terminal() -> bool {
 #[cfg(not(unix))]
 fn pass_on(_: Signal, _: &tokio::process::Child) {}
 
-/// The exit status as in a shell: 128 plus the number of a signal.
+/// The exit status as a shell reports it: 128 plus the number of a signal.
 fn exit_code(status: ExitStatus) -> u8 {
     #[cfg(unix)]
     let signal = std::os::unix::process::ExitStatusExt::signal(&status);

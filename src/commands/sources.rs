@@ -1,4 +1,4 @@
-//! The files of an upload, from a report, arguments and lists.
+//! The files to upload, from a report, arguments and lists.
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -17,7 +17,7 @@ use crate::model::hash_of;
 use crate::providers::{NameSlash, Provider};
 use crate::transfer::{self, Claim, IfExists, LeftOut, Leftover, Planned, Selection, Targets};
 
-/// The choice of files in folders.
+/// The options that select files in folders.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Folders")]
 pub struct FolderArgs {
@@ -33,7 +33,7 @@ pub struct FolderArgs {
     /// Include files that .haulignore files exclude
     #[arg(long, hide_short_help = true)]
     no_ignore: bool,
-    /// Respect .gitignore files, too
+    /// Also respect .gitignore files
     #[arg(long, conflicts_with = "no_ignore", hide_short_help = true)]
     gitignore: bool,
     /// Use base names instead of paths as names
@@ -67,9 +67,9 @@ impl FolderArgs {
     }
 }
 
-/// The sources of one command. Each iteration walks the folders again, so that no list of files is kept in memory.
+/// The sources of one command. Each iteration walks the folders again, so no list of files is kept in memory.
 pub(super) struct Sources {
-    /// The unfinished items of an earlier command's report.
+    /// The unfinished items from an earlier command's report.
     pub(super) retried: Vec<Unfinished>,
     pub(super) arguments: Vec<PathBuf>,
     /// The name of a single file, from `--name`.
@@ -109,7 +109,7 @@ impl Sources {
         self.arguments.len() + self.retried.len() > 1 || self.selection.recursive
     }
 
-    /// The earlier uploads of which only a deletion is left, by path and name.
+    /// The earlier uploads of which only the replaced file still has to be deleted, by path and name.
     pub(super) fn leftovers(&self) -> HashMap<(PathBuf, String), Leftover> {
         let key = |entry: &Entry| Some((PathBuf::from(entry.reference.as_ref()?), entry.name.clone()?));
         let items = self.retried.iter();
@@ -122,9 +122,9 @@ impl Sources {
         retried.chain(self.arguments.iter().flat_map(|argument| self.of(argument, left_out.clone())))
     }
 
-    /// The files to upload, without repeated paths if files can replace each other. If two files have the same target,
-    /// fails before anything is sent. In names of files in folders, `/` becomes `__` where the platform does not keep it.
-    /// Arguments without any file are an error.
+    /// The files to upload, without repeated paths if files can replace each other. Returns an error before anything
+    /// is sent if two files have the same target or if the arguments contain no file. In the names of files in
+    /// folders, `/` becomes `__` unless the platform keeps it.
     pub(super) fn distinct<'a>(
         &'a self,
         provider: &'a dyn Provider,
@@ -137,7 +137,7 @@ impl Sources {
                 claims.add(work)?;
             }
         }
-        // The second walk can find new files, so it claims all targets again.
+        // The second walk can find new files, so claim all targets again.
         let mut claims = Claims::new(self, provider, if_exists);
         let is_empty = Rc::new(Cell::new(!self.arguments.is_empty()));
         let found = Rc::clone(&is_empty);
@@ -152,7 +152,7 @@ impl Sources {
         Ok(works.chain(end.flatten()))
     }
 
-    /// The error for arguments without any file.
+    /// The error for arguments that contain no file.
     fn no_files(&self) -> Error {
         match self.arguments.as_slice() {
             [argument] => {
@@ -184,7 +184,7 @@ impl Sources {
         )
     }
 
-    /// An unfinished file of a report, with its original name, or its base name if the report has none.
+    /// An unfinished file listed in a report, under its original name, or its base name if the report gives none.
     fn retried(&self, entry: &Entry) -> Result<Work> {
         match (entry.reference.as_deref(), self.name.as_deref().or(entry.name.as_deref())) {
             (Some(path), name) if is_stream(Path::new(path)) => {
@@ -196,7 +196,7 @@ impl Sources {
                 let work = self.one_named(Path::new(path), name);
                 work.map_err(|error| error.with_item(path, Some(name.to_owned())))
             }
-            // It was missing when the report was written.
+            // The file was missing when the report was written, so the report has no name for it.
             (Some(path), None) => {
                 let name = Path::new(path).file_name().and_then(OsStr::to_str).unwrap_or(path);
                 self.one_named(Path::new(path), name).map_err(|error| error.with_item(path, None))
@@ -205,8 +205,8 @@ impl Sources {
         }
     }
 
-    /// Adds a hint to the error for a missing path: `--include` for a pattern that the shell did not expand, or the most
-    /// similar name.
+    /// Adds a hint to the error for a missing path: `--include` for a pattern that the shell did not expand, or the
+    /// most similar name.
     fn with_hint(&self, error: Error, path: &Path) -> Error {
         let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return error };
         if error.kind() != Kind::NotFound || path.symlink_metadata().is_ok() {
@@ -239,7 +239,7 @@ impl Sources {
     }
 }
 
-/// The targets of a command's files.
+/// The targets claimed by the files of a command.
 struct Claims<'a> {
     sources: &'a Sources,
     provider: &'a dyn Provider,
@@ -250,7 +250,7 @@ struct Claims<'a> {
 
 impl<'a> Claims<'a> {
     fn new(sources: &'a Sources, provider: &'a dyn Provider, if_exists: IfExists) -> Self {
-        // A name that the user gives is not changed.
+        // A name given by the user is not changed.
         let slash = if sources.name.is_some() { NameSlash::Kept } else { provider.spec().name_slash };
         let targets = Targets::new(provider, if_exists);
         Self { sources, provider, if_exists, targets, names: Names::new(slash) }
@@ -261,7 +261,8 @@ impl<'a> Claims<'a> {
         self.names.slash != NameSlash::Kept || self.targets.may_be_shared()
     }
 
-    /// Gives a file its name on the platform and claims its targets. None if the same file was claimed before.
+    /// Sets a file's name on the platform and claims its targets. Returns `None` if the same file was already
+    /// claimed.
     fn add(&mut self, mut work: Work) -> Result<Option<Work>> {
         if let Work::File(planned) = &mut work {
             let original = planned.name.clone();
@@ -293,14 +294,14 @@ impl<'a> Claims<'a> {
         self.names.slash.flatten(work.name().to_owned())
     }
 
-    /// The path of the first file that `is_it`. Only hashes are kept, so it is searched again.
+    /// The path of the first file for which `is_it` is true. Only hashes are kept, so this walks the files again.
     fn first(&self, is_it: impl Fn(&Work) -> bool) -> String {
         let left_out = LeftOut::silent();
         let found = self.sources.all(&left_out).flatten().find(is_it);
         found.map_or_else(|| "another file".to_owned(), |work| work.path().display().to_string())
     }
 
-    /// The error for two files with one name.
+    /// The error for two files with the same name.
     fn same_name(&self, first: &str, second: &Work) -> Error {
         let (name, path) = (second.name(), second.path().display().to_string());
         let folders = second.path().components().filter_map(|part| match part {
@@ -320,11 +321,11 @@ impl<'a> Claims<'a> {
     }
 }
 
-/// The names of a command's files on a platform.
+/// The names that a command's files get on a platform.
 pub(super) struct Names {
-    /// The effect of the platform on `/`.
+    /// How the platform treats `/`.
     pub(super) slash: NameSlash,
-    /// The names with those that they were made from, as hashes. Empty if names do not change.
+    /// Hashes of the names, each with the hash of its original name. Empty if names do not change.
     originals: HashMap<u64, u64>,
 }
 
@@ -333,7 +334,7 @@ impl Names {
         Self { slash, originals: HashMap::new() }
     }
 
-    /// The name on the platform, and whether it was made from no other name before.
+    /// The name on the platform, and whether no other original name has produced it.
     pub(super) fn claim(&mut self, original: &str) -> (String, bool) {
         let name = self.slash.flatten(original.to_owned());
         if self.slash == NameSlash::Kept {

@@ -35,8 +35,8 @@ use crate::transfer::{
     haul upload report.pdf\n  \
     haul upload -r docs --include '*.md' --if-exists skip\n  \
     tar c src | haul upload - --name src.tar --metadata commit=abc123\n\n\
-    An upload that did not complete resumes when the same command runs again: finished files are not sent again, \
-    and an interrupted one is first looked up on the platform. Once all files are uploaded, the command starts \
+    An incomplete upload resumes when you run the same command again: finished files are not sent again, \
+    and haul first checks whether an interrupted one arrived. Once all files are uploaded, the command starts \
     over; `--if-exists skip` sends only changed files.")]
 pub struct UploadArgs {
     /// Files to upload; - is standard input
@@ -54,7 +54,7 @@ pub struct UploadArgs {
     /// Purpose, one of the platform's own values
     #[arg(long, value_name = "WORD", allow_hyphen_values = true)]
     pub(super) purpose: Option<String>,
-    /// Metadata key, or all keys of a JSON file
+    /// Metadata key and value, or a JSON file with keys and values
     #[arg(short, long, value_name = "KEY=VALUE|@FILE", allow_hyphen_values = true)]
     pub(super) metadata: Vec<String>,
     /// Lifetime on the platform, such as 24h
@@ -66,7 +66,7 @@ pub struct UploadArgs {
     /// What to do if a file with this name exists
     #[arg(long, value_name = "WHAT", default_value = "upload")]
     pub(super) if_exists: IfExists,
-    /// The evidence by which --if-exists skip and update compare files
+    /// How --if-exists skip and update compare files
     #[arg(long, value_name = "BY", default_value = "auto", conflicts_with = "to", hide_short_help = true)]
     pub(super) compare: Compare,
     /// Send several files in one request, where supported
@@ -78,10 +78,10 @@ pub struct UploadArgs {
     /// Do not verify checksums
     #[arg(long, hide_short_help = true)]
     pub(super) no_verify: bool,
-    /// Do not check JSONL files for batch and fine-tune
+    /// Do not check JSONL files for batches and fine-tuning
     #[arg(long, hide_short_help = true)]
     pub(super) no_lint: bool,
-    /// Show what would be uploaded, and upload nothing
+    /// Show what would be uploaded, without uploading anything
     #[arg(short = 'n', long)]
     pub(super) dry_run: bool,
     /// Print ids only
@@ -92,7 +92,7 @@ pub struct UploadArgs {
     /// Read paths from this file, one per line; - is standard input
     #[arg(long, value_name = "FILE", help_heading = "Many files", hide_short_help = true)]
     pub(super) files_from: Option<PathBuf>,
-    /// Read paths from this file, each ended by NUL
+    /// Read paths from this file, each terminated by NUL
     #[arg(
         long,
         value_name = "FILE",
@@ -108,7 +108,7 @@ pub struct UploadArgs {
     pub(super) on: Option<String>,
 }
 
-/// The ledger of a profile, or of the profile of the command, for a command as text.
+/// The ledger of a profile (by default the command's profile), for a command given as text.
 pub(super) fn ledger_of(ctx: &Context, profile: Option<&str>, command: &str) -> Result<Ledger> {
     if ctx.settings.env.get(env::LEDGER) == Some("off") {
         return Ok(Ledger::default());
@@ -159,8 +159,8 @@ impl UploadArgs {
                 self.lint(ctx, provider.as_ref(), &new).await.map(|()| new)
             };
             let mut new = checked.await.map_err(|error| error.with_item(entry.0, entry.1))?;
-            // Without `--name` the replaced file keeps its name. The name copied here is for messages only: the file can be
-            // renamed before its content is replaced.
+            // Without `--name`, the replaced file keeps its name. The name copied here is only used in messages: the
+            // file can be renamed before its content is replaced.
             new.keeps_name = self.to.is_none() || self.name.is_none();
             if let Some(old) = old.as_ref().filter(|_| new.keeps_name) {
                 new.name.clone_from(&old.name);
@@ -184,7 +184,8 @@ impl UploadArgs {
         transfer.run(ctx, chunks).await
     }
 
-    /// The ledger, for this command: the working directory and the arguments that select or describe files.
+    /// The ledger for this command, which is identified by the working directory and the arguments that select or
+    /// describe files.
     fn ledger(&self, ctx: &Context) -> Result<Ledger> {
         let files = (&self.paths, &self.files_from, &self.files_from0, &self.batch.retry_from);
         let choice = (self.recursive, &self.folders);
@@ -198,7 +199,7 @@ impl UploadArgs {
         let limits = &provider.capabilities().upload;
         let word = new.purpose.as_deref().or(limits.default_purpose).unwrap_or_default();
         let Some(purpose) = Purpose::of(word) else { return Ok(()) };
-        // A platform without this purpose may give the word another meaning.
+        // If the platform does not have this purpose, the word may have a different meaning there.
         let is_known = limits.purposes.contains(&word);
         let extension = Path::new(&new.name).extension();
         let is_jsonl =
@@ -214,7 +215,7 @@ impl UploadArgs {
         super::lint::before_upload(ctx, new, purpose, limits).await
     }
 
-    /// The properties shared by all files of this command.
+    /// The properties shared by all files in this command.
     fn template(&self) -> Result<NewFile> {
         let expires = match &self.expires {
             None => None,
@@ -257,7 +258,9 @@ impl UploadArgs {
         let selection = self.folders.selection(command, self.recursive, self.batch.report.as_deref())?;
         let retried = self.batch.unfinished()?;
         if retried.is_some() && !self.paths.is_empty() {
-            return Err(Error::usage("--retry-from selects the files").hint("omit the other files"));
+            return Err(
+                Error::usage("--retry-from cannot be combined with other files").hint("omit the files")
+            );
         }
         let mut arguments = self.paths.clone();
         for (list, end) in [(&self.files_from, b'\n'), (&self.files_from0, b'\0')] {
@@ -268,10 +271,10 @@ impl UploadArgs {
         let retried = retried.unwrap_or_default();
         let sources = Sources { retried, arguments, name: self.name.clone(), selection };
         if self.name.is_some() && sources.are_several() {
-            return Err(Error::usage("--name can be used with one file only"));
+            return Err(Error::usage("--name can be used with only one file"));
         }
         if self.to.is_some() && sources.are_several() {
-            return Err(Error::usage("--to can be used with one file only"));
+            return Err(Error::usage("--to can be used with only one file"));
         }
         Ok(sources)
     }
@@ -362,8 +365,8 @@ impl Uploading<'_> {
             },
         )
         .await;
-        // All rows are printed by now. If the process is killed before this call, the same command prints the ids again
-        // instead of sending the files.
+        // All rows have been printed. If the process is killed before this call, the same command prints the ids
+        // again instead of sending the files.
         uploads.end(result.is_ok());
         result?;
         if let Some(id) = last {
@@ -373,19 +376,19 @@ impl Uploading<'_> {
     }
 }
 
-/// Tells on stderr what was done with a file, unless it is a plain upload.
+/// Reports the action taken for a file on stderr, unless it is a plain upload.
 fn note_action(ctx: &Context, uploaded: &Uploaded) {
     let Uploaded { file, action, evidence, different, twin, .. } = uploaded;
     let (name, id) = (&file.name, &file.id);
     if let Some(twin) = twin {
         ctx.ui.note(&format!(
-            "{name}: another command uploaded a file of this name at the same time: {id} and {twin}"
+            "{name}: another command uploaded a file with this name at the same time: {id} and {twin}"
         ));
     }
     match action {
         Action::Uploaded => {
             if let Some(other) = different {
-                ctx.ui.note(&format!("{name}: uploaded as {id}; {other} has other content"));
+                ctx.ui.note(&format!("{name}: uploaded as {id}; {other} has different content"));
             }
         }
         Action::Reused if !names_match(name, &uploaded.name) => {
@@ -408,7 +411,8 @@ fn note_action(ctx: &Context, uploaded: &Uploaded) {
     }
 }
 
-/// Warns if the platform does not delete a new file when it was requested to. The unit of a lifetime may be uncertain.
+/// Warns if the platform will not delete a new file at the requested time. The unit of a platform's lifetimes may be
+/// uncertain.
 fn warn_of_expiry(
     ctx: &Context,
     provider: &dyn Provider,
@@ -441,19 +445,20 @@ async fn spool(ctx: &Context, stream: PathBuf) -> Result<(Source, u64)> {
     let is_input = stream == Path::new("-");
     if is_input && files::is_closed_input() {
         return Err(Error::usage("standard input is closed")
-            .hint(format!("upload a file: `{} FILE`", ctx.command("upload", None))));
+            .hint(format!("to upload a file: `{} FILE`", ctx.command("upload", None))));
     }
     if is_input && ctx.ui.in_is_terminal() {
         ctx.ui.note("reading standard input; end it with Ctrl-D");
     }
-    // On Windows, Ctrl-C ends the process at once until the first wait, and that would leave the file.
+    // On Windows, Ctrl-C kills the process until the first await, which would leave the temporary file behind.
     tokio::task::yield_now().await;
     let file =
         tempfile::NamedTempFile::new().map_err(|error| Error::io("write", &std::env::temp_dir(), error))?;
     let path = file.path().to_owned();
     let what = if is_input { "standard input".to_owned() } else { stream.display().to_string() };
     let failed = move |error| Error::io(&format!("save {what}"), &path, error);
-    // The thread has a handle of its own: it may still wait for input after a signal, when `file` has been removed.
+    // The thread has its own handle, because it may still be waiting for input after a signal, when `file` has been
+    // removed.
     let mut copy = file.reopen().map_err(&failed)?;
     let saving = move || {
         let copied = if is_input {
@@ -467,19 +472,19 @@ async fn spool(ctx: &Context, stream: PathBuf) -> Result<(Source, u64)> {
     Ok((Source::Spooled(Arc::new(file)), size))
 }
 
-/// The hint after an upload of `count` files; `id` is the last one.
+/// The hint after uploading `count` files; `id` is the id of the last one.
 fn next(ctx: &Context, provider: &dyn Provider, is_named: bool, count: u64, id: &FileId) -> String {
     if count > 1 {
         return format!("list the files: `{}`", ctx.command("ls", is_named.then(|| provider.profile())));
     }
-    // A profile chosen by a flag applies to one command only, so the hint repeats it.
+    // A profile selected by a flag applies to one command only, so the hint repeats it.
     let is_named = is_named || matches!(ctx.settings.profile_name().origin, Origin::Flag(_));
     let named = is_named.then(|| provider.profile());
     let file = named.map_or_else(|| id.to_string(), |name| format!("{name}:{id}"));
     if supports(provider.capabilities(), Op::Link) {
-        format!("show it: `haul info {file}`; create a link: `haul link {file}`")
+        format!("to show it: `haul info {file}`; to create a link: `haul link {file}`")
     } else {
-        format!("show it: `haul info {file}`")
+        format!("to show it: `haul info {file}`")
     }
 }
 
@@ -503,7 +508,7 @@ impl Reported for Vec<NewFile> {
     }
 }
 
-/// Names the file of an error by its absolute path in a report.
+/// Replaces the path in an error with its absolute path, for reports.
 fn with_absolute_path(error: Error) -> Error {
     match error.reference() {
         Some(path) => {
@@ -521,7 +526,7 @@ fn absolute(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
 
-/// Builds the new file. Fails before sending anything if the file exceeds one of the platform's limits.
+/// Builds the new file. Returns an error before anything is sent if the file exceeds one of the platform's limits.
 async fn prepare(work: Work, template: &NewFile, provider: &dyn Provider, ctx: &Context) -> Result<NewFile> {
     let name = work.name().to_owned();
     let is_stopped = ctx.interrupt.is_stopped();
@@ -539,18 +544,18 @@ async fn prepare(work: Work, template: &NewFile, provider: &dyn Provider, ctx: &
 /// Fails if a new file exceeds one of the platform's limits.
 pub(super) fn check_limits(new: NewFile, provider: &dyn Provider, ctx: &Context) -> Result<NewFile> {
     if ctx.interrupt.is_stopped() {
-        // It is only listed in the report.
+        // The file is only listed in the report.
         return Ok(new);
     }
     require_upload(provider.spec(), provider.capabilities(), &new)?;
     if provider.capabilities().upload.warn_bytes.is_some_and(|limit| new.size > limit) {
         let platform = provider.spec().name;
-        ctx.ui.warn(&format!("{} is {}; {platform} may refuse it", new.name, human::size(new.size)));
+        ctx.ui.warn(&format!("{} is {}; {platform} may reject it", new.name, human::size(new.size)));
     }
     Ok(new)
 }
 
-/// Groups files by up to `size`; an error is an item of its own.
+/// Groups files into chunks of up to `size`. An error is an item of its own.
 fn in_groups(
     files: impl Stream<Item = Result<NewFile>>,
     size: usize,
@@ -564,7 +569,8 @@ fn in_groups(
     })
 }
 
-/// Parses metadata arguments, `KEY=VALUE` or `@FILE`; later ones win. A value that is not valid JSON is a string.
+/// Parses metadata arguments of the form `KEY=VALUE` or `@FILE`; later ones win. A value that is not valid JSON is a
+/// string.
 pub fn read_metadata(words: &[String]) -> Result<Object> {
     let mut metadata = Object::new();
     for word in words {

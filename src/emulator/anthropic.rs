@@ -1,8 +1,8 @@
 //! Anthropic's Files API.
 //!
-//! The header `anthropic-beta` alone selects the dialect: with the word of the first beta, pages follow an id; without it,
-//! they have tokens, and files can expire. Both versions in `anthropic-version` and both headers of a key are accepted.
-//! Files belong to the workspace that `anthropic-workspace-id` names.
+//! The `anthropic-beta` header alone selects the dialect: if it names the first beta, pages start after an id;
+//! otherwise they have tokens, and files can expire. Both versions in `anthropic-version` and both headers for the
+//! key are accepted. Files belong to the workspace named in `anthropic-workspace-id`.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -31,28 +31,28 @@ use crate::filter::Filter;
 use crate::model::{File, FileId, Object, later};
 use crate::store::{Listing, SortKey, Store};
 
-/// The word in `anthropic-beta` that selects the first dialect.
+/// The value of `anthropic-beta` that selects the first dialect.
 const BETA: &str = "files-api-2025-04-14";
-/// The known values of `anthropic-version`.
+/// The supported values of `anthropic-version`.
 const VERSIONS: [&str; 2] = ["2023-06-01", "2026-10-21"];
-/// The workspace of requests that do not name one.
+/// The workspace for requests that do not name one.
 const WORKSPACE: &str = "wrkspc_011CDefaultWorkspace00000";
-/// The key of a file's workspace in `extra`.
+/// The key in `extra` for a file's workspace.
 const WORKSPACE_KEY: &str = "workspace";
-/// Files on a page: default and maximum.
+/// Number of files per page: default and maximum.
 const PAGE: (usize, usize) = (20, 1_000);
 /// Maximum number of ids in `ids[]`.
 const MAX_IDS: usize = 100;
-/// Largest file in bytes.
+/// Maximum size of a file, in bytes.
 const MAX_SIZE: u64 = 500 * 1024 * 1024;
-/// Longest name in characters.
+/// Maximum length of a name, in characters.
 const MAX_NAME: usize = 255;
-/// Lifetimes in seconds.
+/// The range of lifetimes, in seconds.
 const LIFETIMES: std::ops::RangeInclusive<i64> = 3_600..=7_776_000;
-/// The kind of the notes that contain the expiry of a file and outlive it.
+/// The kind of notes that record the expiry of a file, which they outlive.
 const EXPIRY: &str = "expiry";
 
-/// The platform.
+/// The Anthropic platform.
 pub static ANTHROPIC: Platform = Platform {
     name: "anthropic",
     base_path: "/v1",
@@ -62,7 +62,7 @@ pub static ANTHROPIC: Platform = Platform {
         Quirk {
             name: "downloadable",
             value: "GLOB",
-            help: "new files with such a name can be downloaded, like those that tools create",
+            help: "makes new files with a matching name downloadable, like files created by tools",
         },
         Quirk {
             name: "max-size",
@@ -70,16 +70,16 @@ pub static ANTHROPIC: Platform = Platform {
             help: "accepts files up to this size [default: 524288000]",
         },
         Quirk { name: "ranges", value: "", help: "honors Range in downloads" },
-        Quirk { name: "rate-limit", value: "N", help: "refuses more than N requests per minute" },
+        Quirk { name: "rate-limit", value: "N", help: "rejects more than N requests per minute" },
         Quirk {
             name: "full-storage",
             value: "400|403",
-            help: "refuses uploads with this status, because the storage is full",
+            help: "rejects uploads with this status, as if the storage were full",
         },
         Quirk {
             name: "workspace",
             value: "ID",
-            help: "the key belongs to this workspace only [default: to all workspaces]",
+            help: "the key belongs only to this workspace [default: to all workspaces]",
         },
     ],
     variables: |root, token| {
@@ -99,14 +99,14 @@ fn routes(site: Arc<Site>) -> Router {
         .with_state(site)
 }
 
-/// The dialect and the workspace of a request.
+/// The dialect and workspace of a request.
 #[derive(Clone)]
 struct Call {
     is_beta: bool,
     workspace: String,
 }
 
-/// Checks the key, the version, the workspace and the rate of a request, and completes the headers of the response.
+/// Checks the key, version, workspace and rate of a request, and adds the common headers to the response.
 async fn admit(
     State((site, limiter)): State<(Arc<Site>, Option<RateLimiter>)>,
     mut request: Request,
@@ -172,7 +172,7 @@ impl Call {
         Ok(Self { is_beta, workspace })
     }
 
-    /// The file, if it belongs to the workspace.
+    /// Returns the file if it belongs to the workspace.
     fn owns(&self, file: File) -> crate::error::Result<File> {
         if file.extra.get(WORKSPACE_KEY).and_then(Value::as_str) == Some(&*self.workspace) {
             return Ok(file);
@@ -180,14 +180,14 @@ impl Call {
         Err(Error::not_found(file.id.0))
     }
 
-    /// Refuses parameters of the other dialect.
+    /// Rejects parameters that belong to the other dialect.
     fn check(&self, params: &Params) -> Result<(), Problem> {
         let foreign: &[&str] = if self.is_beta { &["page", "ids"] } else { &["after_id", "before_id"] };
         let found = foreign.iter().find(|name| !params.all(name).is_empty());
         found.map_or(Ok(()), |name| Err(Problem::foreign(name)))
     }
 
-    /// A file as an object.
+    /// A file's object.
     fn object(&self, file: &File) -> Value {
         let mut object = Object::new();
         let mut set = |key: &str, value: Value| object.insert(key.to_owned(), value);
@@ -284,7 +284,7 @@ fn lifetime(form: &Form, is_beta: bool) -> Result<Option<i64>, Problem> {
     })
 }
 
-/// The file extension of a type, with its dot.
+/// The file extension for a media type, including the dot.
 fn extension(content_type: &str) -> String {
     let known = mime_guess::get_mime_extensions_str(content_type).unwrap_or_default();
     let subtype = content_type.rsplit('/').next().unwrap_or_default();
@@ -364,7 +364,7 @@ async fn list(
     Ok(Json(call.page(&page.files, next.as_deref(), page.has_more)))
 }
 
-/// The files with these ids, the newest first. Unknown ids are left out.
+/// The files with these ids, newest first. Unknown ids are omitted.
 fn chosen(
     store: &Store,
     space: &str,
@@ -383,7 +383,7 @@ fn chosen(
 }
 
 impl Call {
-    /// The envelope of a page.
+    /// The envelope for a page.
     fn page(&self, files: &[File], next_page: Option<&str>, has_more: bool) -> Value {
         let data: Vec<_> = files.iter().map(|file| self.object(file)).collect();
         if !self.is_beta {
@@ -396,7 +396,7 @@ impl Call {
     }
 }
 
-/// The token of the page after a file.
+/// The token for the page after a file.
 fn token(file: &File) -> String {
     let created = file.created_at.map_or(0, Timestamp::as_microsecond);
     format!("page_{}", BASE64.encode(format!("{created} {}", file.id)))
@@ -407,14 +407,14 @@ fn read_token(text: &str) -> Option<FileId> {
     Some(position.split_once(' ')?.1.into())
 }
 
-/// The id in a path. A non-UTF-8 id matches no file.
+/// The id in a path. An id that is not UTF-8 matches no file.
 type Id = Result<Path<String>, PathRejection>;
 
 fn file_id(path: Id) -> Result<FileId, Problem> {
     path.map(|Path(id)| FileId(id)).map_err(|_| Problem::new(StatusCode::NOT_FOUND, "File not found"))
 }
 
-/// The problem for a file that does not exist, or has expired.
+/// The error response for a file that does not exist or has expired.
 async fn missing(site: &Site, id: &FileId, error: Error) -> Problem {
     if error.kind() != Kind::NotFound {
         return error.into();
@@ -466,7 +466,7 @@ async fn delete(
     }
 }
 
-/// `GET /v1/files/{id}/content`. Only files that tools have created are returned.
+/// `GET /v1/files/{id}/content`. Only files created by tools are returned.
 async fn content(
     State(site): State<Arc<Site>>,
     Extension(call): Extension<Call>,
@@ -494,19 +494,19 @@ async fn content(
     Ok(content.send(&headers, how))
 }
 
-/// A refusal.
+/// An error response.
 #[derive(Debug)]
 struct Problem {
     status: StatusCode,
     kind: &'static str,
     code: Option<&'static str>,
     message: String,
-    /// Seconds.
+    /// The value of `Retry-After`, in seconds.
     retry_after: Option<u64>,
 }
 
 impl Problem {
-    /// A status with a text; an empty text is replaced by the platform's.
+    /// An error response with a status and a message. An empty message is replaced with the platform's own.
     fn new(status: StatusCode, message: &str) -> Self {
         let (kind, text) = match status.as_u16() {
             401 => ("authentication_error", "invalid x-api-key"),
@@ -532,7 +532,7 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, message.as_ref())
     }
 
-    /// 400 for a parameter that the dialect does not have.
+    /// The error response (400) for a parameter that the dialect does not have.
     fn foreign(name: &str) -> Self {
         Self::invalid(format!("{name}: Extra inputs are not permitted"))
     }

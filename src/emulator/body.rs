@@ -1,6 +1,6 @@
-//! Receives request bodies: forms, raw content, JSON, and presigned uploads, which are announced before their content
-//! arrives. Memory does not grow with a file's size: content goes to the store in pieces, each written on a blocking thread
-//! while the next one arrives.
+//! Receives request bodies: forms, raw content, JSON, and presigned uploads, whose record is created before their
+//! content arrives. Memory use does not grow with the size of a file: content goes to the store in pieces, each
+//! written on a blocking thread while the next one arrives.
 
 use std::io::Write;
 use std::mem;
@@ -26,40 +26,41 @@ use crate::model::File;
 use crate::source::CHUNK;
 use crate::store::{Blob, Incoming, Transaction};
 
-/// Largest text part in bytes.
+/// Maximum size of a text part, in bytes.
 const MAX_TEXT: usize = 1024 * 1024;
-/// Largest sum of the text parts of a form in bytes.
+/// Maximum total size of a form's text parts, in bytes.
 const MAX_TEXTS: usize = 4 * MAX_TEXT;
-/// Maximum number of values in JSON. In memory, each takes many times its size as text.
+/// Maximum number of values in JSON. In memory, each takes many times the size of its text.
 const MAX_VALUES: usize = 200_000;
-/// Files that can be received at once with large buffers. Beyond this number, each file takes little memory and no thread.
+/// Number of files that can be received at once with large buffers. Beyond this number, each file uses little memory
+/// and no thread.
 const FEW: usize = 8;
-/// Maximum size in bytes of a form without its file.
+/// Maximum size of a form without its file, in bytes.
 const FORM_OVERHEAD: u64 = 1024 * 1024;
-/// Maximum number of parts of a form.
+/// Maximum number of parts in a form.
 const MAX_PARTS: usize = 1000;
 
 /// A received form.
 #[derive(Default)]
 pub struct Form {
-    /// The parts in order.
+    /// The parts, in order.
     pub fields: Vec<Field>,
 }
 
-/// One part.
+/// A part of a form.
 pub enum Field {
-    /// A part that was received as text.
+    /// A part received as text.
     Text {
         /// The head of the part.
         head: Head,
-        /// The text, in which invalid UTF-8 is replaced.
+        /// The text, with invalid UTF-8 replaced.
         value: String,
     },
-    /// A part that was received as a file.
+    /// A part received as a file.
     File(Upload),
 }
 
-/// A received file. Its bytes are in the store but do not belong to a record yet. Dropping it deletes them.
+/// A received file. Its bytes are in the store but do not belong to a record yet. Dropping the value deletes them.
 pub struct Upload {
     /// The head of the part.
     pub head: Head,
@@ -67,48 +68,48 @@ pub struct Upload {
     pub blob: Blob,
 }
 
-/// How a part is received.
+/// How to receive a part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Take {
     /// As text of at most 1 MiB.
     Text,
     /// As a file, into the store.
     File,
-    /// Read and discarded.
+    /// Read it and discard it.
     Nothing,
 }
 
-/// Size limits; None means unlimited.
+/// Size limits; `None` means unlimited.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Limits {
-    /// Maximum size of a file in bytes, checked while it arrives.
+    /// Maximum size of a file in bytes, checked as it arrives.
     pub file: Option<u64>,
-    /// Maximum `Content-Length` of the body, checked before it is read.
+    /// Maximum `Content-Length` of the body, checked before reading it.
     pub body: Option<u64>,
 }
 
 impl Limits {
-    /// The limits of a form with one file of at most `max` bytes.
+    /// The limits for a form with one file of at most `max` bytes.
     pub fn form(max: u64) -> Self {
         Self { file: Some(max), body: Some(max.saturating_add(FORM_OVERHEAD)) }
     }
 }
 
-/// The reason why a body was refused. `E` is the error type of the platform.
+/// The reason why a body was rejected. `E` is the platform's error type.
 #[derive(Debug)]
 pub enum Refused<E> {
-    /// An invalid or incomplete form or JSON, and the reason.
+    /// An invalid or truncated form or JSON body, with the reason.
     Malformed(String),
-    /// The exceeded limit in bytes.
+    /// A size limit in bytes that was exceeded.
     TooLarge(u64),
-    /// A refusal by the platform.
+    /// A rule of the platform was violated.
     Rule(E),
     /// The store failed.
     Store(Error),
 }
 
-/// Receives a form. Before a part is read, `decide` inspects its head and the parts before it, and then chooses how to
-/// receive it or refuses the form. A refusal leaves nothing in the store.
+/// Receives a form. Before a part is read, `decide` inspects its head and the preceding parts, and then either chooses how
+/// to receive it or rejects the form. A rejected form leaves nothing in the store.
 ///
 /// ```ignore
 /// let form = receive(&site, &headers, body, Limits { file: Some(50 << 20), body: None }, |before, head| {
@@ -180,7 +181,8 @@ pub async fn receive_raw<E>(
     writing.finish().await
 }
 
-/// Appends a raw body to content. Returns the content, also of a body that ended early, and whether the body was complete.
+/// Appends a raw body to content. Returns the content, even if the body ended early, and whether the body was
+/// complete.
 pub(super) async fn append(site: &Site, content: Option<Incoming>, body: Body) -> Result<(Incoming, bool)> {
     let mut writing = Writing::begin(site, None, content).await;
     let mut body = body.into_data_stream();
@@ -195,7 +197,8 @@ pub(super) async fn append(site: &Site, content: Option<Incoming>, body: Body) -
     Ok((joined(writing.running.await)?, is_complete))
 }
 
-/// Receives JSON of at most `limit` bytes into memory, regardless of its `Content-Type`; None without a body.
+/// Receives JSON of at most `limit` bytes into memory, regardless of its `Content-Type`. Returns `None` if there is
+/// no body.
 pub async fn receive_json<E>(body: Body, limit: usize) -> Result<Option<Value>, Refused<E>> {
     let text = receive_text(body, limit).await?;
     if text.trim_ascii().is_empty() {
@@ -221,7 +224,7 @@ pub async fn receive_text<E>(body: Body, limit: usize) -> Result<Vec<u8>, Refuse
     Ok(text)
 }
 
-/// An upper bound of the number of values in JSON: each but the first follows a comma, a colon or a bracket.
+/// An upper bound for the number of values in JSON: each value but the first follows a comma, a colon or a bracket.
 fn count_values(json: &[u8]) -> usize {
     let (mut count, mut in_string, mut escaped) = (1, false, false);
     for byte in json {
@@ -236,7 +239,7 @@ fn count_values(json: &[u8]) -> usize {
     count
 }
 
-/// The `Content-Type` of a request without parameters, in lower case; empty without one.
+/// The `Content-Type` of a request in lowercase, without parameters; empty if there is no such header.
 pub fn media_type(headers: &HeaderMap) -> String {
     let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
@@ -250,14 +253,14 @@ fn check_length<E>(headers: &HeaderMap, limit: Option<u64>) -> Result<(), Refuse
     }
 }
 
-/// Writes content to the store. One batch of pieces is written while the next one arrives, and a slow client occupies no
-/// thread.
+/// Writes content to the store. One batch of pieces is written while the next one arrives, and a slow client does not
+/// occupy a thread.
 struct Writing {
     running: JoinHandle<Result<Incoming>>,
     /// The pieces of the next batch.
     batch: Vec<Bytes>,
     batch_size: usize,
-    /// The size at which a batch is written even if the previous one is still being written.
+    /// The size at which a batch is written even if the previous batch is still being written.
     max_batch: usize,
     size: u64,
     limit: Option<u64>,
@@ -266,7 +269,7 @@ struct Writing {
 }
 
 impl Writing {
-    /// Continues the content, or begins a new one.
+    /// Continues existing content, or starts new content.
     async fn begin(site: &Site, limit: Option<u64>, content: Option<Incoming>) -> Self {
         let transfer = Transfer::receiving(&site.load);
         let many = transfer.exceeds(FEW);
@@ -312,7 +315,7 @@ impl Writing {
         Ok(())
     }
 
-    /// Starts to write the batch once the previous one is written.
+    /// Starts writing the batch once the previous one has been written.
     async fn write_batch(&mut self) -> Result<()> {
         let mut incoming = joined((&mut self.running).await)?;
         self.batch_size = 0;
@@ -334,7 +337,7 @@ impl Writing {
 }
 
 impl Field {
-    /// The part's head.
+    /// The head of the part.
     pub fn head(&self) -> &Head {
         match self {
             Self::Text { head, .. } | Self::File(Upload { head, .. }) => head,
@@ -356,7 +359,7 @@ impl Form {
         })
     }
 
-    /// Whether a file has arrived.
+    /// Whether a file has already arrived.
     pub fn has_file(&self) -> bool {
         self.fields.iter().any(|field| matches!(field, Field::File(_)))
     }
@@ -376,7 +379,7 @@ impl Form {
     }
 }
 
-/// An announced file, stored as a note.
+/// A file whose content is still to arrive, stored as a note.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Announced {
     /// The record of the file.
@@ -386,12 +389,12 @@ pub(super) struct Announced {
 }
 
 impl Announced {
-    /// Stores the announcement as a note.
+    /// Stores the value as a note.
     pub(super) fn put(&self, change: &mut Transaction, kind: &str, key: &str) -> Result<()> {
         change.note(kind, key, None, &json!(self).as_object().cloned().unwrap_or_default())
     }
 
-    /// Finds an announcement that has not expired.
+    /// Finds an upload that is waiting for content and has not expired.
     pub(super) fn find(change: &Transaction, kind: &str, key: &str, now: Timestamp) -> Result<Option<Self>> {
         let Some(note) = change.noted(kind, key)? else { return Ok(None) };
         let announced: Self = serde_json::from_value(note.into()).map_err(|error| {
@@ -400,7 +403,7 @@ impl Announced {
         Ok(Some(announced).filter(|announced| now < announced.ends))
     }
 
-    /// Deletes expired announcements.
+    /// Deletes uploads that have expired without receiving content.
     pub(super) fn forget_expired(change: &mut Transaction, kind: &str, now: Timestamp) -> Result<()> {
         for (key, _) in change.notes(kind, None)? {
             if Self::find(change, kind, &key, now)?.is_none() {
@@ -411,7 +414,7 @@ impl Announced {
     }
 }
 
-/// Stores the content of a file. Earlier content is replaced.
+/// Stores the content of a file, replacing any earlier content.
 pub(super) fn store_content(change: &mut Transaction, file: File, blob: Blob) -> Result<File> {
     match change.stat(&file.id) {
         Err(error) if error.kind() == Kind::NotFound => change.put(file, blob),

@@ -1,4 +1,4 @@
-//! Sends the content of files.
+//! Sends file content.
 
 use std::io::{self, Read as _};
 
@@ -19,12 +19,13 @@ use crate::model::{File, FileId};
 use crate::source::CHUNK;
 use crate::store::{self, Store};
 
-/// Bytes per read while more than [`FEW`] files are being sent, and the largest content that is read at once.
+/// Number of bytes per read while more than [`FEW`] files are being sent, and the maximum size of content that is
+/// read at once.
 const SMALL_PIECE: u64 = 64 * 1024;
-/// Files that can be sent at once with large reads.
+/// Number of files that can be sent at once with large reads.
 const FEW: usize = 16;
 
-/// A file that is open for sending.
+/// A file opened for sending.
 pub struct Content {
     /// The record.
     pub file: File,
@@ -32,31 +33,31 @@ pub struct Content {
     transfer: Transfer,
 }
 
-/// The source of the bytes.
+/// Where the bytes come from.
 enum Source {
-    /// Small content, already verified.
+    /// Small content that has already been verified.
     Memory(Bytes),
-    /// Large content, verified while it is sent. The response for a damaged file ends before the last piece.
+    /// Large content, verified while being sent. If the file is damaged, the response ends before the last piece.
     Store(store::BlobReader),
 }
 
-/// How content is sent.
+/// How to send content.
 #[derive(Clone, Debug)]
 pub struct Sending {
-    /// Whether a `Range` header with a single range is honored, including `If-Range` with the `ETag`.
+    /// Whether to honor a `Range` header with a single range, including `If-Range` with the `ETag`.
     pub ranges: bool,
-    /// Whether the response has a `Content-Length`; otherwise it is chunked.
+    /// Whether the response has a `Content-Length`; otherwise, it is chunked.
     pub length: bool,
-    /// The `ETag` without quotes.
+    /// The `ETag`, without quotes.
     pub etag: Option<String>,
     /// The `Content-Type`.
     pub content_type: String,
-    /// Additional headers. A value that is invalid in a header is omitted.
+    /// Additional headers. A value that is not valid in a header is omitted.
     pub headers: Vec<(HeaderName, String)>,
 }
 
 impl Default for Sending {
-    /// Whole content with its length, as `application/octet-stream`.
+    /// The complete content with its length, as `application/octet-stream`.
     fn default() -> Self {
         let content_type = "application/octet-stream".to_owned();
         Self { ranges: false, length: true, etag: None, content_type, headers: Vec::new() }
@@ -64,8 +65,8 @@ impl Default for Sending {
 }
 
 impl Content {
-    /// Opens a file in the site's space. A missing file is an error of kind `NotFound`. Small content is read and verified
-    /// here, so that a damaged file results in an error response.
+    /// Opens a file in the site's space. If the file is missing, the error has the kind `NotFound`. Small content is
+    /// read and verified here, so that a damaged file results in an error response.
     pub async fn open(site: &Site, id: &FileId) -> Result<Self> {
         let (space, id) = (site.platform, id.clone());
         let open = move |store: &Store| {
@@ -82,9 +83,9 @@ impl Content {
         Ok(Self { file, bytes, transfer: Transfer::sending(&site.load) })
     }
 
-    /// The response: 200, 206 or 416. Content is read at the speed of the client, at most two pieces ahead.
+    /// Builds the response: 200, 206 or 416. Content is read at the client's speed, at most two pieces ahead.
     pub fn send(self, request: &HeaderMap, how: Sending) -> Response {
-        // The length is that of the stored bytes, which may differ from the record if the file is damaged.
+        // The length of the stored bytes, which may differ from the record if the file is damaged.
         let size = match &self.bytes {
             Source::Memory(bytes) => bytes.len() as u64,
             Source::Store(content) => content.size(),
@@ -132,17 +133,17 @@ impl Content {
     }
 }
 
-/// The requested part of content.
+/// The requested part of the content.
 #[derive(Debug, PartialEq, Eq)]
 enum Range {
     All,
-    /// From the first byte to the last one, inclusive.
+    /// The first and last byte, inclusive.
     Part(u64, u64),
     Unsatisfiable,
 }
 
-/// Parses a `Range` header with one range of bytes. Other units, several ranges and invalid values select all content, as
-/// RFC 9110 permits.
+/// Parses a `Range` header with a single byte range. Other units, several ranges and invalid values select the
+/// complete content, as RFC 9110 permits.
 fn parse_range(headers: &HeaderMap, etag: Option<&str>, size: u64) -> Range {
     let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok()).map(str::trim);
     if text(IF_RANGE).is_some_and(|tag| Some(tag) != etag) {
@@ -178,7 +179,7 @@ fn part(bytes: &Bytes, first: u64, length: u64) -> impl Stream<Item = io::Result
     stream::iter((!part.is_empty()).then_some(Ok(part)))
 }
 
-/// The state of [`pieces`]: the running read and the range of bytes after it.
+/// The state of [`pieces`]: the read in progress and the range of bytes after it.
 struct Reading {
     running: Option<JoinHandle<io::Result<(store::BlobReader, Bytes)>>>,
     next: u64,
@@ -186,7 +187,8 @@ struct Reading {
     transfer: Transfer,
 }
 
-/// Content in pieces. Each is read while the previous one is sent; the first is read when the stream is polled.
+/// The content in pieces. Each piece is read while the previous one is sent; the first is read when the stream is
+/// polled.
 fn pieces(
     content: store::BlobReader,
     first: u64,
@@ -206,7 +208,7 @@ fn pieces(
 }
 
 impl Reading {
-    /// Starts to read the next piece unless all have been read.
+    /// Starts reading the next piece, unless all pieces have been read.
     fn read(&mut self, mut content: store::BlobReader) {
         let many = self.transfer.exceeds(FEW);
         let (from, length) =

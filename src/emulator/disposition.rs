@@ -1,13 +1,13 @@
-//! `Content-Disposition`: parsing of the forms that browsers, curl and HTTP libraries send, and formatting for downloads.
+//! `Content-Disposition`: parses the forms that browsers, curl and HTTP libraries send, and formats the header for
+//! downloads.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, utf8_percent_encode};
 
-/// The characters that RFC 5987 requires to be encoded in `filename*`.
+/// The characters that RFC 5987 requires to be percent-encoded in `filename*`.
 const EXTENDED: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'!').remove(b'#');
 
-/// The name and file name of a form part; None if the name is missing or the type is not
-/// `form-data`.
+/// The name and file name of a form part. Returns `None` if the name is missing or the type is not `form-data`.
 pub(super) fn parse(value: &[u8]) -> Option<(String, Option<String>)> {
     let (kind, rest) = value.split_at(value.iter().position(|byte| *byte == b';')?);
     if !kind.trim_ascii().eq_ignore_ascii_case(b"form-data") {
@@ -20,7 +20,7 @@ pub(super) fn parse(value: &[u8]) -> Option<(String, Option<String>)> {
     Some((name, file_name.or_else(|| find("filename").map(|value| text(value)))))
 }
 
-/// The parameters of a header value: names in lower case, and values with quotes and escapes removed.
+/// The parameters of a header value, with names in lowercase and values without quotes and escapes.
 pub(super) fn parameters(mut rest: &[u8]) -> Vec<(String, Vec<u8>)> {
     let mut found = Vec::new();
     loop {
@@ -42,7 +42,7 @@ pub(super) fn parameters(mut rest: &[u8]) -> Vec<(String, Vec<u8>)> {
     }
 }
 
-/// The value at the start, and the rest.
+/// The value at the start, and the rest of the text.
 fn read_value(text: &[u8]) -> (Vec<u8>, &[u8]) {
     let [b'"', quoted @ ..] = text else {
         let end = text.iter().position(|byte| *byte == b';').unwrap_or(text.len());
@@ -54,7 +54,7 @@ fn read_value(text: &[u8]) -> (Vec<u8>, &[u8]) {
         at += 1;
         match (byte, quoted.get(at)) {
             (b'"', _) => break,
-            // Other backslashes are literal: old clients send names without escaping them.
+            // Other backslashes are literal, because old clients send names without escaping them.
             (b'\\', Some(escaped @ (b'"' | b'\\'))) => {
                 value.push(*escaped);
                 at += 1;
@@ -65,7 +65,7 @@ fn read_value(text: &[u8]) -> (Vec<u8>, &[u8]) {
     (value, &quoted[at..])
 }
 
-/// Decodes UTF-8 with the three escapes of HTML forms; any other `%` is literal.
+/// Decodes UTF-8 and the three escapes used in HTML forms. Any other `%` is literal.
 fn text(value: &[u8]) -> String {
     let mut text = String::from_utf8_lossy(value).into_owned();
     for (escape, character) in [("%22", "\""), ("%0D", "\r"), ("%0d", "\r"), ("%0A", "\n"), ("%0a", "\n")] {
@@ -89,8 +89,8 @@ fn extended(value: &[u8]) -> Option<String> {
     }
 }
 
-/// The `Content-Disposition` of a download; `kind` is `attachment` or `inline`. It contains the name in ASCII for old
-/// clients and in UTF-8.
+/// The `Content-Disposition` for a download; `kind` is `attachment` or `inline`. The name is included in ASCII, for
+/// old clients, and in UTF-8.
 pub fn content_disposition(kind: &str, name: &str) -> String {
     let plain = |character: char| match character {
         '"' | '\\' => '_',
@@ -165,13 +165,13 @@ mod tests {
 
     #[test]
     fn the_examples_of_the_standard_are_parsed() {
-        // RFC 6266 section 5, with the type and name of a form part.
+        // The examples of RFC 6266 section 5, with the type and name of a form part.
         let part = |rest: &str| file_name(&format!("form-data; name=f; {rest}"));
         assert_eq!(part("filename=example.html").unwrap(), "example.html");
         assert_eq!(part("FILENAME= \"an example.html\"").unwrap(), "an example.html");
         assert_eq!(part("filename*= UTF-8''%e2%82%ac%20rates").unwrap(), "€ rates");
         assert_eq!(part("filename=\"EURO rates\"; filename*=utf-8''%e2%82%ac%20rates").unwrap(), "€ rates");
-        // RFC 8187 section 3.2.3.
+        // The example of RFC 8187 section 3.2.3.
         assert_eq!(part("filename*=iso-8859-1'en'%A3%20rates").unwrap(), "£ rates");
     }
 

@@ -1,4 +1,4 @@
-//! Refusals in the format of `FastAPI`: `{"detail": "…"}`, or a list of problems with parameters.
+//! Error responses in the format of `FastAPI`: `{"detail": "…"}`, or a list of problems with parameters.
 
 use axum::Json;
 use axum::body::Body;
@@ -11,14 +11,14 @@ use super::{Refused, receive_text};
 use crate::error::{Error, Kind};
 use crate::model::Object;
 
-/// A refusal.
+/// An error response.
 #[derive(Debug)]
 pub enum Refusal {
     /// A status and `{"detail": "text"}`.
     Detail(StatusCode, String),
     /// 422 and `{"detail": [problem, …]}`.
     Invalid(Vec<Problem>),
-    /// Another response, such as the page of a proxy.
+    /// Any other response, such as a proxy's page.
     Other(Box<Response>),
 }
 
@@ -28,34 +28,34 @@ pub struct Problem {
     loc: Box<Value>,
     kind: &'static str,
     message: String,
-    /// The value that was sent. Services with version 1 of Pydantic return neither this nor `context`.
+    /// The value that was sent. Services using version 1 of Pydantic return neither this nor `context`.
     input: Option<Box<Value>>,
     context: Option<Box<(&'static str, Value)>>,
 }
 
 impl Problem {
-    /// A problem at `loc`, a path that starts with `query`, `path` or `body`.
+    /// Creates a problem at `loc`, a path that starts with `query`, `path` or `body`.
     pub fn new(loc: impl Serialize, kind: &'static str, message: impl Into<String>) -> Self {
         Self { loc: Box::new(json!(loc)), kind, message: message.into(), input: None, context: None }
     }
 
-    /// A required parameter that is missing.
+    /// The problem for a missing required parameter.
     pub fn missing(loc: impl Serialize) -> Self {
         Self::new(loc, "missing", "Field required")
     }
 
-    /// A JSON value whose type is not `expected`.
+    /// The problem for a JSON value whose type is not `expected`.
     pub fn wrong_type(loc: impl Serialize, expected: &str) -> Self {
         Self::new(loc, "type_error", format!("Input should be {expected}"))
     }
 
-    /// A text that is not an integer.
+    /// The problem for text that is not an integer.
     pub fn not_an_integer(loc: impl Serialize) -> Self {
         let message = "Input should be a valid integer, unable to parse string as an integer";
         Self::new(loc, "int_parsing", message)
     }
 
-    /// A value other than the allowed `words`.
+    /// The problem for a value that is not one of `words`.
     pub fn one_of(loc: impl Serialize, kind: &'static str, words: &[&str]) -> Self {
         let quoted: Vec<_> = words.iter().map(|word| format!("'{word}'")).collect();
         let expected = match quoted.as_slice() {
@@ -71,7 +71,7 @@ impl Problem {
         Self { input: Some(Box::new(value.into())), ..self }
     }
 
-    /// Adds a value of the violated rule.
+    /// Adds a value that belongs to the violated rule.
     #[must_use]
     pub fn context(self, name: &'static str, value: impl Into<Value>) -> Self {
         Self { context: Some(Box::new((name, value.into()))), ..self }
@@ -90,29 +90,29 @@ impl Problem {
 }
 
 impl Refusal {
-    /// A status with a text; an empty text is replaced by the reason phrase.
+    /// An error response with a status and a message. An empty message is replaced with the reason phrase.
     pub fn new(status: StatusCode, message: &str) -> Self {
         let words = status.canonical_reason().unwrap_or("Error");
         Self::Detail(status, if message.is_empty() { words } else { message }.to_owned())
     }
 
-    /// 400.
+    /// An error response with status 400.
     pub fn bad_request(message: impl Into<String>) -> Self {
         Self::Detail(StatusCode::BAD_REQUEST, message.into())
     }
 
-    /// 404, such as `File not found`.
+    /// An error response with status 404, such as `File not found`.
     pub fn missing(what: &str) -> Self {
         Self::Detail(StatusCode::NOT_FOUND, format!("{what} not found"))
     }
 
-    /// Another response.
+    /// An error response in a different format.
     pub fn other(response: impl IntoResponse) -> Self {
         Self::Other(Box::new(response.into_response()))
     }
 }
 
-/// Receives a JSON object of at most `limit` bytes. Other bodies are refused with the messages of Pydantic.
+/// Receives a JSON object of at most `limit` bytes. Other bodies are rejected with Pydantic's messages.
 pub async fn receive_object(body: Body, limit: usize) -> Result<Object, Refusal> {
     let text = receive_text(body, limit).await?;
     if text.trim_ascii().is_empty() {
@@ -130,7 +130,7 @@ pub async fn receive_object(body: Body, limit: usize) -> Result<Object, Refusal>
     }
 }
 
-/// A required text of a JSON object.
+/// A required string in a JSON object.
 pub fn required_text(object: &Object, name: &str) -> Result<String, Problem> {
     match object.get(name) {
         Some(Value::String(text)) => Ok(text.clone()),

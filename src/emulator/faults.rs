@@ -17,7 +17,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::error::{Error, Result};
 
-/// The faults: word, value, and help text.
+/// The faults, each with its word, value and help text.
 pub const WORDS: [(&str, &str, &str); 14] = [
     ("refuse", "STATUS", "returns STATUS before reading the body and closes the connection [default: 503]"),
     ("fail", "STATUS", "reads the whole body, stores nothing and returns STATUS [default: 500]"),
@@ -39,7 +39,7 @@ pub const WORDS: [(&str, &str, &str); 14] = [
     ("drip", "BYTES", "sends the response body at BYTES per second [default: 1024]"),
 ];
 
-/// The keys that restrict a fault to some requests, and their help texts.
+/// The keys that restrict a fault to some requests, with their help texts.
 pub const KEYS: [(&str, &str); 6] = [
     ("times=N", "only the first N matching requests"),
     ("nth=N", "only the Nth matching request, counted from 1"),
@@ -49,9 +49,9 @@ pub const KEYS: [(&str, &str); 6] = [
     ("retry-after=SECONDS", "adds Retry-After to a status; `retry-after=date:SECONDS` sends a date"),
 ];
 
-/// Largest body that `truncate-json` cuts in half, in bytes. A larger one is replaced by an empty body.
+/// Maximum size of a body that `truncate-json` cuts in half, in bytes. A larger body is replaced with an empty one.
 const MAX_JSON: usize = 64 * 1024 * 1024;
-/// Pieces per second of a body that `drip` slows down.
+/// Number of pieces per second in which `drip` sends a body.
 const DRIPS: u64 = 20;
 
 /// The scripted faults. Clones share their counts.
@@ -74,7 +74,7 @@ struct Fault {
     done: AtomicU64,
 }
 
-/// The effect of a fault on a request.
+/// What a fault does to a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Trouble {
     Refuse { status: StatusCode, close: bool, retry_after: Option<RetryAfter> },
@@ -91,7 +91,7 @@ pub(super) enum Trouble {
     Drip(u64),
 }
 
-/// The two forms of a `Retry-After` header.
+/// The two forms of the `Retry-After` header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RetryAfter {
     Seconds(u64),
@@ -99,16 +99,16 @@ pub(super) enum RetryAfter {
 }
 
 impl Faults {
-    /// Parses scripts. A path is a pattern for the whole path, which begins with the platform's name: `*` matches within a
-    /// segment, and `**` matches any number of segments. A platform's name alone matches all of its paths, and without a path
-    /// a script applies to all requests.
+    /// Parses scripts. A path is a pattern for the whole path, starting with the platform's name: `*` matches within
+    /// a segment, and `**` matches any number of segments. A platform's name alone matches all of its paths, and a
+    /// script without a path applies to all requests.
     pub fn parse<'a>(scripts: impl IntoIterator<Item = &'a str>) -> Result<Self> {
         let faults: Result<Vec<_>> = scripts.into_iter().map(Fault::parse).collect();
         Ok(Self(Arc::new(faults?)))
     }
 
-    /// Counts a request, and returns the word and effect of the first script that applies to it. `path` begins with the
-    /// platform's name.
+    /// Counts a request and returns the word and effect of the first script that applies to it. `path` starts with
+    /// the platform's name.
     pub(super) fn choose(&self, method: &Method, path: &str) -> Option<(&'static str, Trouble)> {
         let path = path.trim_matches('/');
         let fault = self.0.iter().find(|fault| fault.applies(method, path))?;
@@ -205,7 +205,7 @@ impl Fault {
         Ok(fault)
     }
 
-    /// Whether the fault applies to a request. Counts the request if method and path match.
+    /// Whether the fault applies to a request. The request is counted if its method and path match.
     fn applies(&self, method: &Method, path: &str) -> bool {
         if self.method.as_ref().is_some_and(|wanted| wanted != method)
             || self.path.as_ref().is_some_and(|pattern| !pattern.is_match(path))
@@ -224,7 +224,7 @@ impl Fault {
     }
 }
 
-/// Compiles the pattern of a path.
+/// Compiles a path pattern.
 fn pattern(text: &str) -> std::result::Result<GlobMatcher, String> {
     let text = text.trim_matches('/');
     let all = if text.contains(['/', '*']) { text.to_owned() } else { format!("{text}{{,/**}}") };
@@ -232,7 +232,7 @@ fn pattern(text: &str) -> std::result::Result<GlobMatcher, String> {
     glob.map(|glob| glob.compile_matcher()).map_err(|error| format!("`{text}`: {}", error.kind()))
 }
 
-/// A pseudorandom number from 0 to 1 for a seed and the number of a request (splitmix64).
+/// A pseudorandom number between 0 and 1, computed from a seed and the number of a request (splitmix64).
 #[allow(clippy::cast_precision_loss)] // A float holds 53 bits exactly.
 fn chance(seed: u64, number: u64) -> f64 {
     let mut mixed = seed.wrapping_add(number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
@@ -241,7 +241,8 @@ fn chance(seed: u64, number: u64) -> f64 {
     ((mixed ^ (mixed >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
 }
 
-/// Sets `Retry-After`. A date uses the real time even with a fixed clock, since clients compare it with their own clock.
+/// Sets `Retry-After`. A date uses the real time even if the clock is fixed, because clients compare it with their
+/// own clock.
 pub(super) fn set_retry_after(response: &mut Response, retry_after: Option<RetryAfter>) {
     let text = match retry_after {
         None => return,
@@ -257,7 +258,7 @@ pub(super) fn set_retry_after(response: &mut Response, retry_after: Option<Retry
     }
 }
 
-/// A complete response with the first half of the body.
+/// A complete response with only the first half of the body.
 pub(super) async fn truncated(response: Response) -> Response {
     let (mut parts, body) = response.into_parts();
     let Ok(bytes) = to_bytes(body, MAX_JSON).await else { return Response::from_parts(parts, Body::empty()) };
@@ -283,7 +284,7 @@ pub(super) fn flipped(response: Response, offset: u64) -> Response {
     })
 }
 
-/// The response with a body of `rate` bytes per second.
+/// The response with its body sent at `rate` bytes per second.
 pub(super) fn dripping(response: Response, rate: u64) -> Response {
     let drop = usize::try_from(rate.div_ceil(DRIPS)).unwrap_or(usize::MAX);
     let response = with_length(response);
@@ -308,7 +309,7 @@ pub(super) fn dripping(response: Response, rate: u64) -> Response {
     })
 }
 
-/// Adds `Content-Length`, so that a streamed body has the framing of the original one.
+/// Adds `Content-Length`, so that a streamed body is framed like the original one.
 fn with_length(mut response: Response) -> Response {
     if let Some(length) = response.body().size_hint().exact() {
         response.headers_mut().entry(CONTENT_LENGTH).or_insert(length.into());

@@ -1,5 +1,5 @@
-//! Protects a server on this machine from web pages: a page can send requests to a loopback address, directly or through a
-//! name that it resolves to one.
+//! Protects a server on this machine from web pages: a page can send requests to a loopback address, directly or
+//! through a name that resolves to one.
 
 use std::net::IpAddr;
 
@@ -7,17 +7,17 @@ use axum::http::header::{HOST, ORIGIN};
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, StatusCode, Uri};
 
-/// The accepted hosts of requests.
+/// The hosts that requests may be addressed to.
 #[derive(Clone, Debug, Default)]
 pub struct Hosts {
-    /// Whether loopback names and addresses are accepted.
+    /// Whether to accept loopback names and addresses.
     pub loopback: bool,
-    /// Further names, without ports.
+    /// Additional names, without ports.
     pub names: Vec<String>,
 }
 
 impl Hosts {
-    /// The status and reason for refusing a request.
+    /// The status and reason for rejecting a request.
     pub(super) fn refuse(&self, headers: &HeaderMap) -> Option<(StatusCode, &'static str)> {
         let misdirected = Some((StatusCode::MISDIRECTED_REQUEST, "unknown host: see --allow-host"));
         let mut hosts = headers.get_all(HOST).iter();
@@ -26,7 +26,8 @@ impl Hosts {
         if !host.is_some_and(|host| self.accepts(host.host())) {
             return misdirected;
         }
-        let foreign = Some((StatusCode::FORBIDDEN, "requests of other sites are refused: see --allow-host"));
+        let foreign =
+            Some((StatusCode::FORBIDDEN, "requests from other sites are rejected: see --allow-host"));
         if headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site") {
             return foreign;
         }

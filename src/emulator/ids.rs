@@ -1,4 +1,4 @@
-//! Random ids in the platforms' forms.
+//! Random ids in the platforms' formats.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -10,7 +10,7 @@ use crate::model::hex as to_hex;
 const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 const BASE36: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
 
-/// A random UUID, version 4, with dashes.
+/// A random version 4 UUID, with dashes.
 pub fn uuid() -> String {
     Uuid::new_v4().to_string()
 }
@@ -32,8 +32,8 @@ pub fn base62(length: usize) -> String {
     even.take(length).map(|byte| char::from(BASE62[usize::from(byte % 62)])).collect()
 }
 
-/// An id that sorts by creation time: nine characters of `0-9a-z` for the millisecond, then `random` of `0-9A-Za-z`. Ids
-/// of the same millisecond also ascend, even with a fixed clock.
+/// An id that sorts by creation time: nine characters of `0-9a-z` for the millisecond, followed by `random`
+/// characters of `0-9A-Za-z`. Ids from the same millisecond also ascend, even if the clock is fixed.
 pub fn time_sorted(now: Timestamp, random: usize) -> String {
     static LAST: AtomicI64 = AtomicI64::new(0);
     let now = now.as_millisecond().max(0);
@@ -48,7 +48,7 @@ pub fn time_sorted(now: Timestamp, random: usize) -> String {
     digits.iter().map(|byte| char::from(*byte)).chain(base62(random).chars()).collect()
 }
 
-/// An endless sequence of random bytes. Bytes 6 and 8 of a UUID are skipped because they contain fixed bits.
+/// An endless sequence of random bytes. Bytes 6 and 8 of each UUID are skipped because they contain fixed bits.
 fn random() -> impl Iterator<Item = u8> {
     std::iter::repeat_with(|| Uuid::new_v4().into_bytes())
         .flat_map(|bytes| bytes.into_iter().enumerate())

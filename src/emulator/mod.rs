@@ -1,10 +1,10 @@
 //! The platforms' wire formats on top of the store. They follow the platforms' contracts and share no code with
 //! `providers/`: client and emulator communicate only over a socket.
 //!
-//! A platform is one [`Platform`] value in a file or folder of its name. Its handlers have an `Arc<Site>` as state,
-//! receive bodies with [`receive`], [`receive_raw`] and [`receive_json`], read queries with [`Params`], send files with
-//! [`Content`], access the store through [`Site::blocking`], and build every URL from [`Site::root`]. The core handles
-//! faults, the log, unknown routes, early refusals of uploads, and shutdown.
+//! A platform is one [`Platform`] value in a file or folder with its name. Its handlers have an `Arc<Site>` as state,
+//! receive bodies with [`receive`], [`receive_raw`] and [`receive_json`], read queries with [`Params`], send files
+//! with [`Content`], access the store through [`Site::blocking`], and build every URL from [`Site::root`]. The core
+//! handles faults, the log, unknown routes, early rejection of uploads, and shutdown.
 
 mod activeloop;
 mod anthropic;
@@ -52,7 +52,7 @@ pub use server::serve;
 pub use site::Site;
 pub use wire::{Log, LoggedRequest};
 
-/// Every emulated platform.
+/// All emulated platforms.
 pub static PLATFORMS: &[&Platform] = &[
     &replicate::REPLICATE,
     &activeloop::ACTIVELOOP,
@@ -79,41 +79,41 @@ pub static PLATFORMS: &[&Platform] = &[
     &together::TOGETHER,
 ];
 
-/// The platforms whose official clients read no variable for the URL.
+/// The platforms whose official clients do not read the URL from a variable.
 pub static CLIENT_ARGUMENTS: &[ClientArguments] = &[(&mistral::MISTRAL, mistral::client_arguments)];
 
-/// A platform, and the arguments that direct its clients to its root URL.
+/// A platform, and the arguments that make its clients use its root URL.
 pub type ClientArguments = (&'static Platform, fn(root: &str) -> String);
 
-/// One emulated platform.
+/// An emulated platform.
 pub struct Platform {
-    /// The name, which is also the path prefix (`/xai/v1/files`) and the space in the store.
+    /// The name, which is also the path prefix (`/xai/v1/files`) and the name of the space in the store.
     pub name: &'static str,
-    /// The path after the prefix in the base URL of official clients: `/v1`, or empty.
+    /// The path that follows the prefix in the base URL of official clients: `/v1`, or empty.
     pub base_path: &'static str,
-    /// Wire dialects for `--dialect NAME=WORD`, the default first; empty if there is only one.
+    /// Wire dialects for `--dialect NAME=WORD`, starting with the default; empty if there is only one.
     pub dialects: &'static [&'static str],
     /// Whether the platform reports the MD5 of content, which takes time to compute.
     pub md5: bool,
-    /// The deviations for `--quirk`.
+    /// The deviations that `--quirk` can enable.
     pub quirks: &'static [Quirk],
-    /// Environment variables that direct official clients to the emulator, from the platform's root URL
-    /// (`http://127.0.0.1:8787/xai`) and the token. A variable that two platforms share is exported only if one of them is
-    /// served alone.
+    /// The environment variables that make official clients use the emulator, given the platform's root URL
+    /// (`http://127.0.0.1:8787/xai`) and the token. A variable shared by two platforms is exported only if one of
+    /// them is served alone.
     pub variables: fn(root: &str, token: &str) -> Vec<(&'static str, String)>,
-    /// The routes, without the prefix. They need no fallback: `error` answers unknown paths and methods.
+    /// The routes, without the prefix. They need no fallback: `error` handles unknown paths and methods.
     pub routes: fn(Arc<Site>) -> Router,
-    /// The platform's error response for a status. An empty message stands for the platform's own text.
+    /// The platform's error response for a status. An empty message is replaced with the platform's own.
     pub error: fn(&Site, StatusCode, message: &str) -> Response,
 }
 
-/// A documented or observed deviation that can be switched on.
+/// A documented or observed deviation that can be enabled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quirk {
-    /// The word after `--quirk`.
+    /// The name used with `--quirk`.
     pub name: &'static str,
-    /// The form of its value, such as `id|created`; empty if it has none.
+    /// The form of the value, such as `id|created`; empty if the quirk takes none.
     pub value: &'static str,
-    /// One line of help.
+    /// A one-line description.
     pub help: &'static str,
 }

@@ -1,5 +1,5 @@
-//! Parses a `multipart/form-data` body as it arrives. Only one piece of the body and the head of one part are
-//! in memory.
+//! Parses a `multipart/form-data` body as it arrives. Only one piece of the body and the head of one part are kept in
+//! memory.
 
 use axum::body::{Body, BodyDataStream};
 use axum::http::HeaderMap;
@@ -10,7 +10,7 @@ use memchr::memmem;
 
 use super::disposition;
 
-/// Largest head of a part in bytes.
+/// Maximum size of a part's head, in bytes.
 const MAX_HEAD: usize = 16 * 1024;
 
 /// The head of a part.
@@ -18,23 +18,24 @@ const MAX_HEAD: usize = 16 * 1024;
 pub struct Head {
     /// The part's name.
     pub name: String,
-    /// The file name, from `filename*` or else `filename` with `%22`, `%0D`, `%0A` and backslash escapes decoded.
+    /// The file name, from `filename*` or otherwise from `filename`, with `%22`, `%0D`, `%0A` and backslash escapes
+    /// decoded.
     pub file_name: Option<String>,
     /// The `Content-Type` as sent.
     pub content_type: Option<String>,
 }
 
-/// A parser of the parts of a body.
+/// A parser for the parts of a body.
 pub(super) struct Parts {
     body: BodyDataStream,
-    /// Received bytes that have not been parsed.
+    /// Received bytes that have not been parsed yet.
     buffer: Bytes,
-    /// CR LF, two dashes, the boundary.
+    /// CR LF, two dashes and the boundary.
     delimiter: memmem::Finder<'static>,
 }
 
 impl Parts {
-    /// Creates the parser. An error gives the reason why the headers do not describe a form.
+    /// Creates a parser. The error contains the reason why the headers do not describe a form.
     pub(super) fn new(headers: &HeaderMap, body: Body) -> Result<Self, String> {
         let content_type = headers.get(CONTENT_TYPE).map(axum::http::HeaderValue::as_bytes);
         let content_type = String::from_utf8_lossy(content_type.unwrap_or_default()).into_owned();
@@ -49,13 +50,13 @@ impl Parts {
         let delimiter = [b"\r\n--", boundary.as_slice()].concat();
         Ok(Self {
             body: body.into_data_stream(),
-            // The first delimiter may be at the start of the body, without a line break before it.
+            // The first delimiter may be at the start of the body, without a preceding line break.
             buffer: Bytes::from_static(b"\r\n"),
             delimiter: memmem::Finder::new(&delimiter).into_owned(),
         })
     }
 
-    /// Skips the rest of the current part and returns the head of the next one; None after the last part.
+    /// Skips the rest of the current part and returns the head of the next one, or `None` after the last part.
     pub(super) async fn next(&mut self) -> Result<Option<Head>, String> {
         while self.chunk().await?.is_some() {}
         self.buffer.advance(self.delimiter.needle().len());
@@ -63,7 +64,7 @@ impl Parts {
             self.fill().await?;
         }
         if self.buffer.starts_with(b"--") {
-            // The epilogue has no meaning but is read, since the client sends it.
+            // The epilogue has no meaning but is read because the client sends it.
             while let Some(Ok(_)) = self.body.next().await {}
             return Ok(None);
         }
@@ -84,7 +85,7 @@ impl Parts {
         Ok(Some(head))
     }
 
-    /// The next bytes of the current part; None at its end.
+    /// The next bytes of the current part; `None` at its end.
     pub(super) async fn chunk(&mut self) -> Result<Option<Bytes>, String> {
         loop {
             if let Some(at) = self.delimiter.find(&self.buffer) {
@@ -107,7 +108,7 @@ impl Parts {
             .map_or(0, |at| self.buffer.len() - at)
     }
 
-    /// Drops the line break between head and content, unless it is the start of the delimiter after an empty part.
+    /// Skips the line break between head and content, unless it is the start of the delimiter after an empty part.
     async fn skip_line_end(&mut self) -> Result<(), String> {
         while self.buffer.len() < self.delimiter.needle().len() {
             self.fill().await?;
@@ -135,7 +136,7 @@ impl Parts {
     }
 }
 
-/// Parses the lines of a head, which must have a `Content-Disposition` with a name.
+/// Parses the lines of a head, which must contain a `Content-Disposition` with a name.
 fn parse_head(lines: &[u8]) -> Result<Head, String> {
     let mut named = None;
     let mut content_type = None;
@@ -167,7 +168,7 @@ mod tests {
 
     const BOUNDARY: &str = "B:1-x";
 
-    /// Parses a form that has the boundary `BOUNDARY` and arrives in pieces that end at `cuts`.
+    /// Parses a form with the boundary `BOUNDARY` that arrives in pieces ending at `cuts`.
     fn read(body: &[u8], cuts: &[usize]) -> Read {
         read_as(&format!("multipart/form-data; boundary=\"{BOUNDARY}\""), body, cuts)
     }
@@ -243,10 +244,10 @@ mod tests {
         assert!(Parts::new(&HeaderMap::new(), Body::empty()).is_err());
     }
 
-    /// Name, file name and content of a part.
+    /// The name, file name and content of a part.
     type Plain = (String, Option<String>, Vec<u8>);
 
-    /// The parts according to multer; None if it refuses the form.
+    /// The parts as parsed by multer; `None` if it rejects the form.
     fn read_with_multer(body: &[u8]) -> Option<Vec<Plain>> {
         let stream = stream::iter([Ok::<_, Infallible>(Bytes::copy_from_slice(body))]);
         let mut form = multer::Multipart::new(stream, BOUNDARY);
@@ -260,7 +261,7 @@ mod tests {
         })
     }
 
-    /// Content with sequences that resemble delimiters.
+    /// Content containing sequences that resemble delimiters.
     fn content() -> impl Strategy<Value = Vec<u8>> {
         let look_alike = prop::sample::select(
             &[
@@ -286,7 +287,7 @@ mod tests {
         prop::collection::vec(piece, 0..10).prop_map(|pieces| pieces.concat()).prop_filter(
             "contains the delimiter",
             |content| {
-                // Content with the whole delimiter ends there.
+                // Content that contains the whole delimiter ends there.
                 let framed = [b"\r\n", content.as_slice(), b"\r\n"].concat();
                 memchr::memmem::find(&framed, format!("\r\n--{BOUNDARY}").as_bytes()).is_none()
             },
@@ -377,7 +378,7 @@ mod tests {
         );
         holds("multipart: a truncated form is an error", inputs, |(parts, end, cuts)| {
             let body = framed(&parts);
-            // The form is complete without the line end after the last delimiter.
+            // The form is complete without the line break after the last delimiter.
             let end = end.index(body.len() - 2);
             let cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(end + 1)).collect();
             prop_assert!(read(&body[..end], &cuts).is_err(), "{}", end);
@@ -417,8 +418,8 @@ mod tests {
             let whole = read(&body, &[]);
             let cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(body.len() + 1)).collect();
             prop_assert_eq!(&read(&body, &cuts), &whole, "cut at {:?}", cuts);
-            // Both parsers find the same lengths if they accept a body that starts with a delimiter. Other starts differ: for
-            // multer, `----B:1-x--` ends a form; here it is not a delimiter.
+            // Both parsers find the same lengths if they accept a body that starts with a delimiter. Other starts
+            // differ: for multer, `----B:1-x--` ends a form, but here it is not a delimiter.
             let begins = body.starts_with(format!("--{BOUNDARY}\r\n").as_bytes());
             if let (true, Ok(ours), Some(theirs)) = (begins, &whole, read_with_multer(&body)) {
                 let ours: Vec<_> = ours.iter().map(|(_, content)| content.len()).collect();

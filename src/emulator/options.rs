@@ -1,4 +1,4 @@
-//! The settings of the emulator, and the environment variables that direct clients to it.
+//! The settings of the emulator, and the environment variables that make clients use it.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::model::Clock;
 use crate::secret::Secret;
 
-/// The token in the variables of official clients if any token is accepted.
+/// The token in the official clients' variables if any token is accepted.
 const ANY_TOKEN: &str = "any-token";
 
 /// The settings of the emulator.
@@ -17,21 +17,22 @@ const ANY_TOKEN: &str = "any-token";
 pub struct Options {
     /// All platforms that can be served.
     pub platforms: &'static [&'static Platform],
-    /// Serves only this platform, with and without its prefix.
+    /// If set, only this platform is served, with and without its prefix.
     pub only: Option<String>,
-    /// The wire dialect by platform. Use [`set_dialect`](Self::set_dialect).
+    /// The wire dialects, by platform. Set with [`set_dialect`](Self::set_dialect).
     pub dialects: BTreeMap<String, String>,
-    /// The values of quirks, by `NAME` or `PLATFORM.NAME`. Use [`set_quirk`](Self::set_quirk).
+    /// The values of quirks, by `NAME` or `PLATFORM.NAME`. Set with [`set_quirk`](Self::set_quirk).
     pub quirks: BTreeMap<String, String>,
-    /// The accepted token; None accepts any.
+    /// The accepted token; `None` accepts any token.
     pub token: Option<Secret>,
     /// The clock.
     pub clock: Clock,
     /// Receives one line of JSON per request, without a line break.
     pub log: Option<Log>,
-    /// The accepted hosts; None accepts any.
+    /// The accepted hosts; `None` accepts any host.
     pub hosts: Option<Hosts>,
-    /// Time limit for the head of a request, also the first one of a connection, and between two pieces of a body.
+    /// Time limit for receiving the head of a request, including the first one on a connection, and between two
+    /// pieces of a body.
     pub silence: Duration,
 }
 
@@ -58,7 +59,7 @@ impl Options {
         Ok(())
     }
 
-    /// Adds a `--dialect NAME=WORD`.
+    /// Adds a `--dialect NAME=WORD` option.
     pub fn set_dialect(&mut self, text: &str) -> Result<()> {
         let Some((name, word)) = text.split_once('=') else {
             return Err(Error::usage(format!("dialect `{text}`: must have the form PLATFORM=WORD"))
@@ -74,7 +75,7 @@ impl Options {
         Ok(())
     }
 
-    /// Adds a `--quirk NAME[=VALUE]`. `PLATFORM.NAME` applies to one platform only.
+    /// Adds a `--quirk NAME[=VALUE]` option. `PLATFORM.NAME` applies to only one platform.
     pub fn set_quirk(&mut self, text: &str) -> Result<()> {
         let (key, value) = text.split_once('=').unwrap_or((text, ""));
         let (only, name) = match key.split_once('.') {
@@ -105,13 +106,13 @@ impl Options {
         Ok(())
     }
 
-    /// The platforms that are served.
+    /// The platforms to serve.
     pub fn served(&self) -> impl Iterator<Item = &'static Platform> {
         let only = self.only.as_deref();
         self.platforms.iter().copied().filter(move |platform| only.is_none_or(|only| only == platform.name))
     }
 
-    /// The wire dialect of a platform: the chosen one or the default; empty if it has only one.
+    /// The wire dialect of a platform: the selected one or the default; empty if there is only one.
     pub(super) fn dialect(&self, platform: &Platform) -> String {
         let chosen = self.dialects.get(platform.name).map(String::as_str);
         chosen.or(platform.dialects.first().copied()).unwrap_or_default().to_owned()
@@ -132,13 +133,13 @@ impl Options {
         if self.only.is_some() { String::new() } else { format!("/{}", platform.name) }
     }
 
-    /// The root URL of each served platform for a server that listens on `address`.
+    /// The root URL of each served platform, for a server listening on `address`.
     pub fn roots(&self, address: SocketAddr) -> Vec<(&'static Platform, String)> {
         let host = reachable(address);
         self.served().map(|platform| (platform, format!("http://{host}{}", self.prefix(platform)))).collect()
     }
 
-    /// The environment variables that direct official clients, and haul itself, to a server that listens on `address`.
+    /// The environment variables that make official clients, and haul itself, use a server listening on `address`.
     pub fn variables(&self, address: SocketAddr) -> Vec<(String, String)> {
         let token = self.token.as_ref().map_or(ANY_TOKEN, Secret::expose);
         let roots = self.roots(address);
@@ -160,7 +161,8 @@ impl Options {
         clients.chain(own).collect()
     }
 
-    /// The arguments that direct official clients which read no variable to a server that listens on `address`.
+    /// The arguments that make official clients that do not read the URL from a variable use a server listening on
+    /// `address`.
     pub fn client_arguments(&self, address: SocketAddr) -> Vec<(&'static str, String)> {
         let roots = self.roots(address).into_iter();
         let arguments = |(platform, root): (&'static Platform, String)| {
@@ -186,7 +188,7 @@ impl Options {
     }
 }
 
-/// The address at which a client on this machine reaches a server that listens on `address`.
+/// The address at which a client on this machine reaches a server listening on `address`.
 pub(super) fn reachable(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         ip if !ip.is_unspecified() => ip,

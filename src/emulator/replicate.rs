@@ -1,7 +1,7 @@
 //! Replicate's Files API.
 //!
-//! Served under `/v1` and `/v1/v1`: of the two Python clients, which read the same variable, the older one adds the version
-//! to the base URL itself.
+//! Served under `/v1` and `/v1/v1`: both Python clients read the same variable, but the older one adds the version to
+//! the base URL itself.
 
 use std::sync::Arc;
 
@@ -31,20 +31,20 @@ use crate::error::{Error, Kind};
 use crate::model::{File, FileId, Object, later};
 use crate::store::{Listing, SortKey};
 
-/// Default page size. The default of the service is unknown, but at least 38.
+/// Default page size. The service's default is unknown but at least 38.
 const PAGE: usize = 100;
-/// Largest file in bytes. The service's limit may be 100 MB or 100 MiB.
+/// Maximum size of a file, in bytes. The service's limit may be 100 MB or 100 MiB.
 const MAX_SIZE: u64 = 100 * 1024 * 1024;
-/// Body size at which the proxy refuses a request; recorded at 215 MB.
+/// Body size at which the proxy rejects a request; recorded at 215 MB.
 const MAX_BODY: u64 = 200_000_000;
-/// Longest file name in bytes.
+/// Maximum length of a file name, in bytes.
 const MAX_NAME: usize = 255;
 /// The lifetime of a file.
 const LIFETIME: SignedDuration = SignedDuration::from_hours(24);
-/// Deepest nesting of `metadata[key]` fields.
+/// Maximum nesting depth of `metadata[key]` fields.
 const MAX_DEPTH: usize = 32;
 
-/// The platform.
+/// The Replicate platform.
 pub static REPLICATE: Platform = Platform {
     name: "replicate",
     base_path: "/v1",
@@ -69,12 +69,8 @@ pub static REPLICATE: Platform = Platform {
         },
         Quirk { name: "ranges", value: "", help: "honors Range in downloads" },
         Quirk { name: "signing-secret", value: "SECRET", help: "key for signing download links" },
-        Quirk {
-            name: "owner",
-            value: "NAME",
-            help: "user name of the account, which download links contain",
-        },
-        Quirk { name: "rate-limit", value: "N", help: "refuses more than N requests per minute" },
+        Quirk { name: "owner", value: "NAME", help: "user name of the account in download links" },
+        Quirk { name: "rate-limit", value: "N", help: "rejects more than N requests per minute" },
     ],
     variables: |root, token| {
         vec![("REPLICATE_BASE_URL", format!("{root}/v1")), ("REPLICATE_API_TOKEN", token.to_owned())]
@@ -105,7 +101,7 @@ async fn limit_rate(State(limiter): State<Option<RateLimiter>>, request: Request
     })
 }
 
-/// Adds the headers that all recorded responses have.
+/// Adds the headers found in all recorded responses.
 fn with_headers(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(SERVER, HeaderValue::from_static("cloudflare"));
@@ -134,19 +130,19 @@ impl FromRequestParts<Arc<Site>> for Call {
     }
 }
 
-/// The id in a path. A non-UTF-8 id matches no file.
+/// The id in a path. An id that is not UTF-8 matches no file.
 type Id = Result<Path<String>, PathRejection>;
 
 fn file_id(path: Id) -> Result<FileId, Problem> {
     path.map(|Path(id)| FileId(id)).map_err(|_| Problem::not_found())
 }
 
-/// JSON with the content type of this API's workers.
+/// A JSON response with the content type used by this API's workers.
 fn json_response(status: StatusCode, value: Value) -> Response {
     (status, [(CONTENT_TYPE, "application/json; charset=UTF-8")], Json(value)).into_response()
 }
 
-/// The file object, keys in the recorded order.
+/// A file's object, with keys in the recorded order.
 fn file_object(call: &Call, file: &File) -> Value {
     json!({
         "id": file.id,
@@ -168,13 +164,13 @@ async fn create(call: Call, body: Body) -> Result<Response, Problem> {
     let limits = Limits { file: Some(max_size), body: Some(MAX_BODY.max(max_size)) };
     let received = receive(&call.site, &call.headers, body, limits, |before, head| {
         match (head.name.as_str(), &head.file_name) {
-            // The service's form parser takes a part without a file name for text.
+            // The service's form parser treats a part without a file name as text.
             ("content", None) => {
                 Err(Problem::bad_request("content must be a file: its part has no filename"))
             }
             ("content", Some(_)) if before.has_file() => Ok(Take::Nothing),
             ("content", Some(_)) => Ok(Take::File),
-            // One client gives its metadata a file name.
+            // One client sends its metadata with a file name.
             ("metadata", _) | (_, None) => Ok(Take::Text),
             _ => Ok(Take::Nothing),
         }
@@ -207,8 +203,8 @@ async fn create(call: Call, body: Body) -> Result<Response, Problem> {
     Ok(json_response(StatusCode::CREATED, file_object(&call, &file)))
 }
 
-/// Reads metadata in the four encodings of the official clients: a JSON part, JSON in a text field, JSON in a part with
-/// the file name `blob`, and, if `keep_brackets` is set and no JSON was sent, fields such as `metadata[tags][]`.
+/// Reads metadata in the four encodings that official clients use: a JSON part, JSON in a text field, JSON in a part
+/// with the file name `blob`, and, if `keep_brackets` is set and no JSON was sent, fields such as `metadata[tags][]`.
 fn metadata(form: &Form, keep_brackets: bool) -> Result<Object, Problem> {
     if let Some(text) = form.text("metadata") {
         return match serde_json::from_str(text) {
@@ -226,14 +222,14 @@ fn metadata(form: &Form, keep_brackets: bool) -> Result<Object, Problem> {
     Ok(metadata.as_object().cloned().unwrap_or_default())
 }
 
-/// The keys of `[a][b][]`; None if the text has another form.
+/// The keys in `[a][b][]`. Returns `None` if the text has a different form.
 fn bracket_keys(text: &str) -> Option<Vec<&str>> {
     let keys: Vec<_> = text.strip_prefix('[')?.strip_suffix(']')?.split("][").collect();
     (keys.len() <= MAX_DEPTH && !keys[0].is_empty()).then_some(keys)
 }
 
-/// Inserts a text at a path of keys, where an empty key appends to a list. Values that conflict with existing ones are
-/// dropped.
+/// Inserts a text at a path of keys, in which an empty key appends to a list. Values that conflict with existing ones
+/// are dropped.
 fn insert(into: &mut Value, keys: &[&str], text: &str) {
     let Some((key, rest)) = keys.split_first() else { return };
     let new = match rest.first() {
@@ -254,7 +250,8 @@ fn insert(into: &mut Value, keys: &[&str], text: &str) {
     }
 }
 
-/// `GET /v1/files`. A cursor is the base64 of `p=ID` for the page after a file, or of `r=1&p=ID` for the page before it.
+/// `GET /v1/files`. A cursor is the base64 encoding of `p=ID` for the page after a file, or of `r=1&p=ID` for the
+/// page before it.
 async fn list(call: Call) -> Result<Response, Problem> {
     let invalid = || Problem::bad_request("Invalid cursor");
     let cursor = match call.params.get("cursor").filter(|text| !text.is_empty()) {
@@ -298,7 +295,7 @@ async fn list(call: Call) -> Result<Response, Problem> {
     Ok(json_response(StatusCode::OK, page))
 }
 
-/// Whether a cursor leads backwards, and its file.
+/// Whether a cursor leads backward, and the file that it refers to.
 fn read_cursor(text: &str) -> Option<(bool, FileId)> {
     let text = String::from_utf8(STANDARD.decode(text).ok()?).ok()?;
     let (backwards, position) = match text.strip_prefix("r=1&") {
@@ -334,7 +331,7 @@ async fn download(
     };
     let (link_owner, expiry, signature) = (required("owner")?, required("expiry")?, required("signature")?);
     let expiry: i64 = expiry.parse().map_err(|_| Problem::bad_request("expiry is not a number"))?;
-    // Defaults to a random key, since the service does not disclose its own.
+    // The default is a random key, because the service does not disclose its own.
     let signer = match site.quirk_value("signing-secret") {
         Some(secret) => Signer::with_key(secret.as_bytes()),
         None => site.signer.derive("download links"),
@@ -362,8 +359,8 @@ async fn download(
     Ok(content.send(&headers, how))
 }
 
-/// Decodes a signature from a query that has been decoded once. The service writes links that are encoded twice, and in a
-/// link that is not encoded at all each `+` has become a space. Invalid base64 yields no bytes.
+/// Decodes a signature from a query that has already been decoded once. The service writes links that are encoded
+/// twice, and in a link that is not encoded at all, each `+` has become a space. Invalid base64 yields no bytes.
 fn signature_bytes(text: &str) -> Vec<u8> {
     let text = percent_decode_str(text).decode_utf8_lossy().replace(' ', "+");
     STANDARD.decode(text).unwrap_or_default()
@@ -382,7 +379,7 @@ fn owner(site: &Site) -> &str {
     site.quirk_value("owner").unwrap_or("local-user")
 }
 
-/// A refusal with its response.
+/// An error response.
 #[derive(Debug)]
 struct Problem(Box<Response>);
 
@@ -395,7 +392,7 @@ impl Problem {
         Self(Box::new((status, [(CONTENT_TYPE, content_type)], body).into_response()))
     }
 
-    /// The refusal for unknown routes and scripted faults.
+    /// The error response for unknown routes and scripted faults.
     fn of(status: StatusCode, message: &str) -> Self {
         match status {
             StatusCode::UNAUTHORIZED => Self::unauthenticated(),
@@ -413,7 +410,7 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, &json!({ "detail": detail.into(), "status": 400 }))
     }
 
-    /// Responses of the main API end with a newline.
+    /// The error response for a missing or invalid token. Responses of the main API end with a newline.
     fn unauthenticated() -> Self {
         let detail = "You did not pass a valid authentication token";
         let body = json!({ "title": "Unauthenticated", "detail": detail, "status": 401 });
@@ -424,8 +421,8 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, &json!({ "detail": "File not found" }))
     }
 
-    /// A refused download. The service returns the same response for every reason; the emulator adds the reason
-    /// in a header.
+    /// The error response for a download that is not allowed. The service returns the same response for every reason;
+    /// the emulator adds the reason in a header.
     fn no_download(reason: &'static str) -> Self {
         let mut problem = Self::not_found();
         problem.0.headers_mut().insert("x-emulator-reason", HeaderValue::from_static(reason));
@@ -437,7 +434,7 @@ impl Problem {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, &json!({ "detail": detail }))
     }
 
-    /// The proxy's page for a body that it refuses itself, with the recorded reason phrase.
+    /// The proxy's page for a body that the proxy itself rejects, with the recorded reason phrase.
     fn refused_by_proxy() -> Self {
         let page = proxy_page(StatusCode::PAYLOAD_TOO_LARGE, "413 Request Entity Too Large", "cloudflare");
         let mut problem = Self(Box::new(page));
@@ -483,7 +480,7 @@ mod tests {
     use super::*;
     use crate::emulator::{Field, Head};
 
-    /// The test vector of the contract, computed by another program.
+    /// The contract's test vector, which was computed by another program.
     #[test]
     fn a_signature_is_read_whether_encoded_once_twice_or_not_at_all() {
         let signer = Signer::with_key(b"local-signing-secret");

@@ -14,9 +14,9 @@ use axum::response::Response;
 
 use super::Site;
 
-/// The decoded parameters of a query in order. As an extractor, it never fails.
+/// The decoded parameters of a query, in order. As an extractor, it never fails.
 ///
-/// A list may come as `id=a&id=b`, `id[]=a&id[]=b` or `id[0]=a&id[1]=b`.
+/// A list can be sent as `id=a&id=b`, `id[]=a&id[]=b` or `id[0]=a&id[1]=b`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Params(Vec<(String, String)>);
 
@@ -26,12 +26,12 @@ impl Params {
         Self(url::form_urlencoded::parse(query.as_bytes()).into_owned().collect())
     }
 
-    /// The last value of a name, as in most servers.
+    /// The last value with this name, as in most servers.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    /// All values of a list in any of the three forms.
+    /// All values of a list, in any of the three forms.
     pub fn all(&self, name: &str) -> Vec<&str> {
         let listed = |key: &str| match key.strip_prefix(name).map(str::as_bytes) {
             Some([]) => true,
@@ -46,7 +46,7 @@ impl Params {
         self.get(&format!("{name}[{key}]"))
     }
 
-    /// Whether the name is present, with or without a value.
+    /// Whether a parameter with this name exists, with or without a value.
     pub fn has(&self, name: &str) -> bool {
         self.get(name).is_some()
     }
@@ -65,27 +65,27 @@ impl<S: Sync> FromRequestParts<S> for Params {
     }
 }
 
-/// The places in which a platform's clients send their token, in the order in which they are read.
+/// The places where a platform's clients send their token, in the order in which they are checked.
 #[derive(Clone, Copy, Debug)]
 pub struct Gate {
-    /// Schemes before the token in `Authorization`, compared case-insensitively.
+    /// Schemes that precede the token in `Authorization`, compared case-insensitively.
     pub schemes: &'static [&'static str],
     /// Headers that contain only the token, such as `api-key`.
     pub headers: &'static [&'static str],
     /// Query parameters that contain the token, such as `key`.
     pub params: &'static [&'static str],
-    /// Whether the scheme is case-sensitive and the token must be one word after one space.
+    /// Whether the scheme is case-sensitive and the token must be a single word after a single space.
     pub exact: bool,
 }
 
-/// The reason why a token is refused. Not `Debug`, since it contains the token that the client sent.
+/// The reason why a token was rejected. Not `Debug`, because it contains the token that the client sent.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Denied {
-    /// No token, or an empty one.
+    /// There is no token, or it is empty.
     Missing,
-    /// A malformed `Authorization` header.
+    /// The `Authorization` header is malformed.
     Malformed,
-    /// A token other than the accepted one.
+    /// The token is not the accepted one.
     Wrong(String),
 }
 
@@ -93,13 +93,13 @@ impl Gate {
     /// `Authorization: Bearer TOKEN`.
     pub const BEARER: Self = Self { schemes: &["Bearer"], headers: &[], params: &[], exact: false };
 
-    /// The token of a request, if the site accepts it.
+    /// Returns the request's token if the site accepts it.
     pub fn check(&self, site: &Site, headers: &HeaderMap, uri: &Uri) -> Result<String, Denied> {
         let token = self.token(headers, uri)?;
         if site.accepts(&token) { Ok(token) } else { Err(Denied::Wrong(token)) }
     }
 
-    /// Checks the token before every route of `router`. `refuse` formats a refusal.
+    /// Checks the token before every route of `router`. `refuse` formats the error response.
     pub fn protect<S: Clone + Send + Sync + 'static>(
         self,
         router: Router<S>,
@@ -132,7 +132,7 @@ impl Gate {
         in_header.or_else(in_query).filter(|token| !token.is_empty()).ok_or(Denied::Missing)
     }
 
-    /// The token after one of the schemes.
+    /// The token that follows one of the schemes.
     fn authorization<'a>(&self, value: &'a str) -> Option<&'a str> {
         let (scheme, token) = if self.exact { value } else { value.trim() }.split_once(' ')?;
         let is_known = |known: &&str| {
@@ -145,7 +145,7 @@ impl Gate {
     }
 }
 
-/// Allows a number of requests in each window of time. A window begins with its first request.
+/// Allows a number of requests in each time window. A window starts with its first request.
 #[derive(Clone)]
 pub struct RateLimiter {
     limit: u32,
@@ -153,21 +153,21 @@ pub struct RateLimiter {
     state: Arc<Mutex<Option<(Instant, u32)>>>,
 }
 
-/// The result for one request.
+/// The rate limit's result for one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
-    /// Whether the request may pass.
+    /// Whether the request is allowed.
     pub allowed: bool,
-    /// Requests allowed in a window.
+    /// The number of requests allowed in a window.
     pub limit: u32,
-    /// Requests left in this window.
+    /// The number of requests left in this window.
     pub remaining: u32,
-    /// The time until the next window begins.
+    /// The time until the next window starts.
     pub reset: Duration,
 }
 
 impl Rate {
-    /// Whole seconds until the next window, at least 1: the value of `Retry-After`.
+    /// The number of whole seconds until the next window, at least 1: the value for `Retry-After`.
     pub fn retry_after(&self) -> u64 {
         self.reset.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX).max(1)
     }
@@ -179,7 +179,7 @@ impl RateLimiter {
         Self { limit, window, state: Arc::default() }
     }
 
-    /// The limit per minute that the quirk `rate-limit` sets.
+    /// The limit per minute set by the `rate-limit` quirk.
     pub fn per_minute(site: &Site) -> Option<Self> {
         site.quirk_number("rate-limit").map(|limit| Self::new(limit, Duration::from_mins(1)))
     }
@@ -202,7 +202,7 @@ impl RateLimiter {
         Rate { allowed, limit: self.limit, remaining: self.limit - used, reset }
     }
 
-    /// The time left in the window that began at `start`. A window may be too long for its end to be an `Instant`.
+    /// The time left in the window that started at `start`. A window may be too long for its end to be an `Instant`.
     fn left_of_window(&self, start: Instant, now: Instant) -> Duration {
         self.window.saturating_sub(now.saturating_duration_since(start))
     }

@@ -1,5 +1,5 @@
-//! Listens, routes requests to the platforms, applies scripted faults, and shuts down gracefully. Also serves the links that
-//! the store signs for its `local` space: `/local/ID?expires=SECONDS&signature=HEX`.
+//! Listens, routes requests to the platforms, applies scripted faults, and shuts down gracefully. Also serves the
+//! links that the store signs for its `local` space: `/local/ID?expires=SECONDS&signature=HEX`.
 
 use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
@@ -35,23 +35,24 @@ use crate::error::{Error, Kind, Result};
 use crate::model::FileId;
 use crate::store::Store;
 
-/// Read buffer of a connection in bytes. Hundreds of concurrent uploads must fit in tens of MiB.
+/// Size of a connection's read buffer, in bytes. Hundreds of concurrent uploads must fit into tens of MiB.
 const BUFFER: usize = 32 * 1024;
-/// Time for running requests to finish after shutdown begins.
+/// Time for running requests to finish once shutdown starts.
 const GRACE: Duration = Duration::from_secs(5);
-/// Descriptors that are left for files and for the program.
+/// Number of file descriptors reserved for files and the rest of the program.
 const RESERVED: u64 = 24;
 /// Maximum number of connections.
 const MAX_CONNECTIONS: u64 = 4096;
-/// Pause before the next accept if there are no descriptors for another connection.
+/// The delay before accepting again if there are not enough file descriptors for another connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// How long a connection must have been idle before it is closed in favor of another one.
+/// How long a connection must have been idle before it can be closed in favor of a new one.
 const EVICTABLE: Duration = Duration::from_millis(500);
-/// Largest body of axum's own extractors in bytes. The largest JSON of a contract contains 50 MiB in base64.
+/// Maximum size of bodies read by axum's own extractors, in bytes. The largest JSON body in a contract contains 50
+/// MiB as base64.
 const MAX_EXTRACTED: usize = 80 * 1024 * 1024;
 
-/// Serves the platforms on `listener` until `shutdown` completes. Then it accepts no more connections and waits up to five
-/// seconds for running requests. The caller's runtime should have more than one thread.
+/// Serves the platforms on `listener` until `shutdown` completes. Then stops accepting connections and waits up to
+/// five seconds for running requests. The caller's runtime should have more than one thread.
 pub async fn serve(
     listener: TcpListener,
     store: Store,
@@ -97,7 +98,8 @@ pub async fn serve(
     Ok(())
 }
 
-/// The number of connections for which there are descriptors: each takes one, and one for the file that it transfers.
+/// The number of connections for which there are enough file descriptors: one for the connection, and one for the
+/// file that it transfers.
 fn max_connections() -> usize {
     #[cfg(unix)]
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
@@ -107,7 +109,7 @@ fn max_connections() -> usize {
     usize::try_from(free.clamp(1, MAX_CONNECTIONS)).unwrap_or(1)
 }
 
-/// Closes up to a quarter of the connections, those that have been idle the longest.
+/// Closes up to a quarter of the connections, starting with those that have been idle longest.
 fn evict<'a>(connections: impl Iterator<Item = &'a Arc<Closing>>, max_connections: usize) {
     let idle = |connection: &'a Arc<Closing>| Some((connection.idle_since()?, connection));
     let mut idle: Vec<_> =
@@ -142,7 +144,7 @@ async fn connection(
         let _ = stopping.wait_for(|stop| *stop).await;
     };
     let is_evicted = tokio::select! {
-        // Errors are disconnected clients or scripted faults.
+        // Errors come from disconnected clients or scripted faults.
         _ = connection.as_mut() => return,
         () = stop => false,
         () = closing.evicted() => true,
@@ -150,7 +152,7 @@ async fn connection(
     closing.hurry();
     connection.as_mut().graceful_shutdown();
     if is_evicted {
-        // A request that has just begun is still answered.
+        // A request that has just started is still handled.
         let ended = tokio::time::timeout(ACCEPT_PAUSE, connection.as_mut()).await;
         if ended.is_ok() || closing.idle_since().is_some() {
             return;
@@ -168,7 +170,7 @@ struct App {
 }
 
 impl App {
-    /// Builds the sites and their routes. Blocks, since it reads the signing key from the store.
+    /// Builds the sites and their routes. Blocks because it reads the signing key from the store.
     fn new(store: &Store, address: &str, options: Options, faults: Faults) -> Result<Self> {
         let signer = Signer::with_key(store.signing_key()?.as_bytes());
         let load = Arc::default();
@@ -215,7 +217,7 @@ impl App {
         Ok(Self { router, sites, options, faults })
     }
 
-    /// Answers a request. An error closes the connection without a response.
+    /// Handles a request. An error closes the connection without a response.
     async fn answer(
         &self,
         closing: Arc<Closing>,
@@ -320,7 +322,7 @@ impl App {
         }
     }
 
-    /// The platform of a path.
+    /// The platform that a path belongs to.
     fn site_of(&self, uri: &Uri) -> Option<&(&'static Platform, Arc<Site>)> {
         let named = self.sites.iter().find(|(platform, _)| begins_with(uri, platform.name));
         let alone =
@@ -329,7 +331,7 @@ impl App {
     }
 }
 
-/// The routes of a platform, with its errors for unknown paths and methods.
+/// The routes of a platform, including its errors for unknown paths and methods.
 fn routes(platform: &'static Platform, site: &Arc<Site>) -> Router {
     let unknown = |status: StatusCode| {
         let site = Arc::clone(site);
@@ -348,7 +350,7 @@ fn begins_with(uri: &Uri, name: &str) -> bool {
     uri.path().trim_start_matches('/').split('/').next() == Some(name)
 }
 
-/// An error as plain text.
+/// An error response in plain text.
 fn plain_error(status: StatusCode, message: &str) -> Response {
     let reason = status.canonical_reason().unwrap_or_default();
     let message = if message.is_empty() { reason } else { message };

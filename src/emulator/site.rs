@@ -17,25 +17,25 @@ use crate::model::Clock;
 use crate::secret::Secret;
 use crate::store::Store;
 
-/// A served platform: its space in the store, settings and keys.
+/// A served platform, with its space in the store, its settings and its keys.
 pub struct Site {
-    /// The platform's name: its space in the store.
+    /// The platform's name, which is also the name of its space in the store.
     pub platform: &'static str,
     /// The store. Its methods block; async handlers call them through [`Site::blocking`].
     pub store: Store,
     /// The wire dialect; empty if the platform has only one.
     pub dialect: String,
-    /// Active quirks and their values (empty for none).
+    /// The active quirks with their values, which may be empty.
     pub quirks: BTreeMap<String, String>,
-    /// Signs and verifies links of this platform. Each platform has its own key.
+    /// Signs and verifies links to this platform. Each platform has its own key.
     pub signer: Signer,
     /// The clock.
     pub clock: Clock,
-    /// Whether the MD5 of content is computed.
+    /// Whether to compute the MD5 of content.
     pub(super) md5: bool,
-    /// The accepted token; None accepts any.
+    /// The accepted token; `None` accepts any token.
     pub(super) token: Option<Secret>,
-    /// The host of URLs for requests without a valid `Host` header: `127.0.0.1:8787`.
+    /// The host used in URLs if a request has no valid `Host` header: `127.0.0.1:8787`.
     pub(super) address: String,
     /// The path prefix: `/xai`, or empty if the platform is served alone.
     pub(super) prefix: String,
@@ -43,10 +43,10 @@ pub struct Site {
     pub(super) load: Arc<Load>,
 }
 
-/// Maximum number of threads that access the store at once. More threads are not faster, and each takes memory.
+/// Maximum number of threads that access the store at once. More threads would not be faster, and each takes memory.
 const WORKERS: usize = 16;
 
-/// The current load. Under high load each transfer takes less memory.
+/// The current load. Under high load, each transfer uses less memory.
 pub(super) struct Load {
     receiving: AtomicUsize,
     sending: AtomicUsize,
@@ -64,8 +64,8 @@ impl Default for Load {
 }
 
 impl Load {
-    /// Runs `work` on a thread that may block, once one of the workers is free. The wait is short, because a slow client
-    /// occupies no worker.
+    /// Runs `work` on a blocking thread once one of the workers is free. The wait is short because slow clients do
+    /// not occupy workers.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<T> + Send + 'static,
@@ -79,7 +79,7 @@ impl Load {
     }
 }
 
-/// A file that is being received or sent, counted until it is dropped.
+/// A file being received or sent, which is counted until the value is dropped.
 pub(super) struct Transfer {
     load: Arc<Load>,
     count: fn(&Load) -> &AtomicUsize,
@@ -99,7 +99,7 @@ impl Transfer {
         Self { load: Arc::clone(load), count }
     }
 
-    /// Whether more than `number` files move in this direction.
+    /// Whether more than `number` files are being transferred in this direction.
     pub(super) fn exceeds(&self, number: usize) -> bool {
         (self.count)(&self.load).load(Ordering::Relaxed) > number
     }
@@ -112,7 +112,7 @@ impl Drop for Transfer {
 }
 
 impl Site {
-    /// Whether a quirk is on.
+    /// Whether a quirk is enabled.
     pub fn quirk(&self, name: &str) -> bool {
         self.quirks.contains_key(name)
     }
@@ -122,13 +122,14 @@ impl Site {
         self.quirks.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
-    /// A quirk's value as a number; None if it is not one.
+    /// A quirk's value as a number; `None` if it is not a number.
     pub fn quirk_number<T: FromStr>(&self, name: &str) -> Option<T> {
         self.quirk_value(name)?.parse().ok()
     }
 
-    /// The root URL of this platform at the host that the client used, without a trailing slash:
-    /// `http://127.0.0.1:8787/xai`. URLs in responses begin with it, so they also work from a container or another machine.
+    /// This platform's root URL at the host that the client used, without a trailing slash:
+    /// `http://127.0.0.1:8787/xai`. URLs in responses start with it, so they also work from a container or another
+    /// machine.
     pub fn root(&self, request: &HeaderMap) -> String {
         let host = request.get(HOST).and_then(|host| host.to_str().ok()?.parse::<Authority>().ok());
         match host.filter(|host| !host.as_str().contains('@')) {
@@ -137,10 +138,10 @@ impl Site {
         }
     }
 
-    /// Whether a token is accepted, in constant time.
+    /// Checks in constant time whether a token is accepted.
     pub fn accepts(&self, token: &str) -> bool {
         let Some(expected) = &self.token else { return true };
-        // Signatures have one length, so the time does not depend on the length of the token.
+        // Signatures have a fixed length, so the time does not depend on the length of the token.
         self.signer.verify(token, &self.signer.sign(expected.expose()))
     }
 
@@ -158,7 +159,7 @@ impl Site {
     }
 }
 
-/// The result of a blocking task. A panic in it becomes an error.
+/// The result of a blocking task. A panic becomes an error.
 pub(super) fn joined<T>(ended: Result<Result<T>, tokio::task::JoinError>) -> Result<T> {
-    ended.unwrap_or_else(|error| Err(Error::failed("a task of the emulator ended early").caused_by(error)))
+    ended.unwrap_or_else(|error| Err(Error::failed("an emulator task ended early").caused_by(error)))
 }

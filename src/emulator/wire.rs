@@ -24,15 +24,15 @@ use tokio::time::{Sleep, sleep};
 use super::Params;
 use crate::model::Clock;
 
-/// Time limit for reading and discarding the rest of a refused request. A client that is disconnected while it sends does
-/// not read the refusal.
+/// Time limit for reading and discarding the rest of a rejected request. A client that is disconnected while sending
+/// does not read the response.
 const DRAIN: Duration = Duration::from_secs(15);
 
-/// How long a closing connection waits for the client to close its side. Data that arrives at a closed socket makes the
-/// system discard the response.
+/// How long a closing connection waits for the client to close its side. If data arrives at a closed socket, the
+/// system discards the response.
 const LINGER: Duration = Duration::from_secs(5);
 
-/// How a connection closes, and whether it is idle.
+/// How to close a connection, and whether it is idle.
 pub(super) struct Closing {
     /// Close after everything written so far has been sent.
     cut: AtomicBool,
@@ -40,7 +40,7 @@ pub(super) struct Closing {
     reset: AtomicBool,
     /// Close without waiting for the client.
     hurry: AtomicBool,
-    /// When the last request ended, or the connection began; None during a request.
+    /// When the last request ended or the connection was opened; `None` during a request.
     idle_since: Mutex<Option<Instant>>,
     evicted: Notify,
 }
@@ -62,12 +62,12 @@ impl Closing {
         self.reset.store(true, Ordering::Relaxed);
     }
 
-    /// Closes the connection without waiting for the client.
+    /// Makes the connection close without waiting for the client.
     pub(super) fn hurry(&self) {
         self.hurry.store(true, Ordering::Relaxed);
     }
 
-    /// Since when no request is running.
+    /// The time since which no request has been running; `None` during a request.
     pub(super) fn idle_since(&self) -> Option<Instant> {
         *self.idle_since.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -76,7 +76,7 @@ impl Closing {
         *self.idle_since.lock().unwrap_or_else(PoisonError::into_inner) = time;
     }
 
-    /// Asks for the connection of another client.
+    /// Requests that the connection be closed in favor of another client.
     pub(super) fn evict(&self) {
         self.evicted.notify_one();
     }
@@ -91,7 +91,7 @@ impl Closing {
 pub(super) struct Socket {
     stream: TcpStream,
     closing: Arc<Closing>,
-    /// The time limit for the client's side, once this side is closed.
+    /// The time limit for the client to close its side, once this side is closed.
     linger: Option<Pin<Box<Sleep>>>,
 }
 
@@ -138,7 +138,7 @@ impl AsyncWrite for Socket {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
-        // hyper flushes the socket only after it has written everything.
+        // hyper flushes the socket only after writing everything.
         if self.closing.cut.load(Ordering::Relaxed) {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
@@ -166,20 +166,21 @@ impl AsyncWrite for Socket {
     }
 }
 
-/// The body of a request. Counts bytes, and reads the rest after the handler drops it.
+/// The body of a request. Counts bytes, and reads the rest if the handler drops it.
 pub(super) struct Received {
     body: Option<Body>,
     count: Arc<AtomicU64>,
-    /// Whether the rest is read. With `Expect: 100-continue`, the client sends the body only after the handler asked for it.
+    /// Whether to read the rest of the body. With `Expect: 100-continue`, the client sends the body only after the
+    /// handler has asked for it.
     drain: bool,
     /// Time limit between two pieces.
     silence: Duration,
-    /// The end of that time, while the body waits for a piece.
+    /// When that time limit ends, while the body waits for a piece.
     limit: Option<Pin<Box<Sleep>>>,
 }
 
 impl Received {
-    /// `expected` means that the client waits for `100 Continue`.
+    /// Wraps a body. `expected` means that the client waits for `100 Continue`.
     pub(super) fn new(body: Body, count: Arc<AtomicU64>, expected: bool, silence: Duration) -> Self {
         Self { body: Some(body), count, drain: !expected, silence, limit: None }
     }
@@ -235,11 +236,11 @@ impl Drop for Received {
     }
 }
 
-/// The body of a response. Counts bytes for the log line, which is written on drop, and applies the fault `cut`.
+/// The body of a response. Counts bytes for the log line, which is written on drop, and applies the `cut` fault.
 pub(super) struct Sent {
     body: Body,
     entry: Entry,
-    /// Bytes until the connection is cut.
+    /// The number of bytes after which the connection is cut.
     cut: Option<(u64, Arc<Closing>)>,
 }
 
@@ -267,7 +268,7 @@ impl http_body::Body for Sent {
             let keep = usize::try_from(*left).unwrap_or(usize::MAX).min(bytes.len());
             *left -= keep as u64;
             if keep < bytes.len() {
-                // The body stays pending from here on. The socket closes after it has sent the bytes so far.
+                // The body stays pending from here on. The socket closes after sending the bytes written so far.
                 closing.cut.store(true, Ordering::Relaxed);
                 if keep == 0 {
                     return Poll::Pending;
@@ -306,15 +307,15 @@ pub struct LoggedRequest {
     pub method: String,
     /// Path and query, without credentials.
     pub path: String,
-    /// The status; None without a response.
+    /// The status; `None` if there was no response.
     pub status: Option<u16>,
     /// The platform's name.
     pub platform: Option<&'static str>,
-    /// The word of the scripted fault.
+    /// The word that names the scripted fault.
     pub fault: Option<&'static str>,
-    /// Bytes read from the body of the request.
+    /// The number of bytes read from the request body.
     pub bytes_in: u64,
-    /// Bytes sent of the body of the response.
+    /// The number of response body bytes sent.
     pub bytes_out: u64,
     /// The time since the request began, in milliseconds.
     pub ms: u64,
@@ -348,13 +349,13 @@ pub(super) struct Entry {
     path: String,
     /// The platform's name.
     pub(super) platform: Option<&'static str>,
-    /// The word of the scripted fault.
+    /// The word that names the scripted fault.
     pub(super) fault: Option<&'static str>,
-    /// The status; None without a response.
+    /// The status; `None` if there was no response.
     pub(super) status: Option<u16>,
-    /// Bytes read from the body of the request.
+    /// The number of bytes read from the request body.
     pub(super) received: Arc<AtomicU64>,
-    /// Bytes sent of the body of the response.
+    /// The number of response body bytes sent.
     pub(super) sent: u64,
 }
 
@@ -402,7 +403,7 @@ impl Drop for Entry {
     }
 }
 
-/// Path and query, with credentials replaced by `***`.
+/// The path and query, with credentials replaced by `***`.
 fn public(uri: &Uri) -> String {
     let Some(query) = uri.query() else { return uri.path().to_owned() };
     let secret = |name: &str| {

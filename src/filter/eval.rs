@@ -1,6 +1,6 @@
-//! Evaluates a filter on a file.
+//! Evaluates a filter against a file.
 //!
-//! Allocates memory only for a JSON number that is compared as text.
+//! Memory is allocated only for a JSON number that is compared as text.
 
 use std::cmp::Ordering;
 
@@ -20,7 +20,7 @@ pub(super) fn matches(expr: &Expr, file: &File, equality: Equality) -> bool {
     }
 }
 
-/// The value of a field.
+/// The value found in a field.
 enum Found<'a> {
     Text(&'a str),
     Number(f64),
@@ -73,7 +73,7 @@ fn find<'a>(field: &str, file: &'a File) -> Option<Found<'a>> {
     }
 }
 
-/// The value at a dotted path. A key that contains dots takes precedence over a nested one.
+/// The value at a dotted path. A key that contains dots takes precedence over a nested key.
 pub fn lookup<'a>(object: &'a Object, path: &str) -> Option<&'a Json> {
     if let Some(value) = object.get(path) {
         return Some(value);
@@ -84,7 +84,7 @@ pub fn lookup<'a>(object: &'a Object, path: &str) -> Option<&'a Json> {
     })
 }
 
-/// Compares a value that is set. Returns false if the types are incompatible.
+/// Evaluates a comparison with a value that is set. Returns false if the types are incompatible.
 fn holds(field: &str, kind: Kind, found: &Found, op: Op, value: &Value, equality: Equality) -> bool {
     match (found, value) {
         (Found::Text(have), Value::Text(want)) => text_holds(field, kind, have, op, want, equality),
@@ -124,7 +124,7 @@ fn json_holds(field: &str, kind: Kind, have: &Json, op: Op, want: &Value, equali
         (Json::String(have), Value::Bool(want)) => {
             op == Op::Eq && have == if *want { "true" } else { "false" }
         }
-        // A platform's own time: RFC 3339 or Unix seconds.
+        // A time in one of the platform's own fields: RFC 3339 or Unix seconds.
         (Json::String(have), Value::Time(want)) => {
             ordered(have.parse::<Timestamp>().ok().map(|have| have.cmp(want)), op)
         }
@@ -132,7 +132,8 @@ fn json_holds(field: &str, kind: Kind, have: &Json, op: Op, want: &Value, equali
             let instant = have.as_i64().and_then(|seconds| Timestamp::from_second(seconds).ok());
             ordered(instant.map(|have| have.cmp(want)), op)
         }
-        // A number or a boolean as text: `:` matches the whole text, unless the pattern starts or ends with `*`.
+        // A number or a boolean compared as text: `:` matches the whole text unless the pattern starts or ends with
+        // `*`.
         (Json::Number(_) | Json::Bool(_), Value::Text(want)) => {
             let op =
                 if op == Op::Has && !want.starts_with('*') && !want.ends_with('*') { Op::Eq } else { op };
@@ -168,7 +169,7 @@ fn has(text: &str, pattern: &str) -> bool {
     }
 }
 
-/// The characters in lower case. One character can become several.
+/// The characters in lowercase. One character can become several.
 fn folded(text: &str) -> impl DoubleEndedIterator<Item = char> {
     text.chars().flat_map(char::to_lowercase)
 }
@@ -197,12 +198,12 @@ fn ends_with(text: &str, end: &str) -> bool {
     folded(end).rev().all(|c| text.next() == Some(c))
 }
 
-/// Whether `text` matches `pattern`, in which each `*` stands for any text. Case-sensitive.
+/// Whether `text` matches `pattern`, in which each `*` matches any text. Case-sensitive.
 fn wildcard(text: &str, pattern: &str) -> bool {
     let Some((start, rest)) = pattern.split_once('*') else { return text == pattern };
     let Some(mut text) = text.strip_prefix(start) else { return false };
     let (middle, end) = rest.rsplit_once('*').unwrap_or(("", rest));
-    // The first occurrence of each part leaves the most text for the others.
+    // The first occurrence of each part leaves the most text for the other parts.
     for part in middle.split('*') {
         let Some(at) = text.find(part) else { return false };
         text = &text[at + part.len()..];

@@ -1,4 +1,4 @@
-//! A filter as data: building it, selecting the part for a platform, and printing it.
+//! Filters as data: building them, selecting the part that a platform evaluates, and printing them.
 
 use std::fmt::{self, Display, Write as _};
 
@@ -8,38 +8,38 @@ use super::{Filter, glob, value};
 #[cfg(doc)]
 use crate::model::File;
 
-/// An expression. The parser builds it with [`Expr::all`], [`Expr::any`] and [`Expr::negated`]: no AND inside an AND,
-/// no OR inside an OR, no list with one element, and no NOT where a comparator expresses it. Only a complete filter can
-/// be empty.
+/// An expression. The parser builds it with [`Expr::all`], [`Expr::any`] and [`Expr::negated`], so that it contains
+/// no AND inside an AND, no OR inside an OR, no list with a single element, and no NOT that a comparator could
+/// express. Only a complete filter can be empty.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Expr {
-    /// All of them; empty is true.
+    /// All of these are true. An empty list is true.
     And(Vec<Expr>),
-    /// Any of them; empty is false.
+    /// Any of these is true. An empty list is false.
     Or(Vec<Expr>),
-    /// The negation.
+    /// This is not true.
     Not(Box<Expr>),
-    /// One comparison.
+    /// A single comparison.
     Compare(Comparison),
 }
 
 /// `field op value`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Comparison {
-    /// A name of [`File::FIELDS`] (aliases are resolved when parsed), or `metadata.key`, `extra.key`,
-    /// `checksums.sha256`, or a platform's own field.
+    /// One of [`File::FIELDS`] (the parser resolves aliases), `metadata.key`, `extra.key`, `checksums.sha256`, or a
+    /// platform's own field.
     pub field: String,
     /// The comparator.
     pub op: Op,
-    /// The right side.
+    /// The right-hand side.
     pub value: Value,
 }
 
 /// A comparator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Op {
-    /// `:` searches for a part of a text; a `*` at the start or end is a wildcard. The parser uses it only with text,
-    /// JSON and [`Value::Present`]; elsewhere it means `=` and is parsed as `=`.
+    /// `:` searches for part of a text; a `*` at the start or end is a wildcard. The parser uses it only with text,
+    /// JSON and [`Value::Present`]; for other types it is equivalent to `=` and parsed as `=`.
     Has,
     /// `=`
     Eq,
@@ -53,34 +53,34 @@ pub enum Op {
     Gt,
     /// `>=`
     Ge,
-    /// `~` matches a shell pattern: `*`, `?`, `[a-z]`, `\` before a character; case-sensitive. Braces are expanded when
-    /// parsed.
+    /// `~` matches a shell pattern: `*`, `?`, `[a-z]`, and `\` before a character. It is case-sensitive. The parser
+    /// expands braces.
     Glob,
 }
 
-/// The right side of a comparison, of the field's type.
+/// The right-hand side of a comparison, which has the type of the field.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
-    /// `null`: unset.
+    /// `null`: the field is not set.
     Null,
-    /// `*`: set.
+    /// `*`: the field is set.
     Present,
     /// Text.
     Text(String),
     /// A number. A size is in bytes, with its unit applied.
     Number(f64),
-    /// An instant: a relative time is resolved when parsed.
+    /// An instant. The parser resolves relative times.
     Time(Timestamp),
     /// `true` or `false`.
     Bool(bool),
 }
 
-/// The precision of a platform's answer to a filter.
+/// How precisely a platform evaluates a filter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Precision {
-    /// The same files.
+    /// It returns the matching files.
     Exact,
-    /// The same files, and possibly others.
+    /// It returns the matching files and possibly others.
     Superset,
 }
 
@@ -91,7 +91,7 @@ impl Default for Expr {
 }
 
 impl Expr {
-    /// The conjunction, with nested ANDs flattened.
+    /// Combines expressions with AND, flattening nested ANDs.
     pub fn all(parts: Vec<Self>) -> Self {
         let mut flat = Vec::with_capacity(parts.len());
         for part in parts {
@@ -103,7 +103,7 @@ impl Expr {
         if flat.len() == 1 { flat.remove(0) } else { Self::And(flat) }
     }
 
-    /// The disjunction, with nested ORs flattened.
+    /// Combines expressions with OR, flattening nested ORs.
     pub fn any(parts: Vec<Self>) -> Self {
         let mut flat = Vec::with_capacity(parts.len());
         for part in parts {
@@ -115,7 +115,7 @@ impl Expr {
         if flat.len() == 1 { flat.remove(0) } else { Self::Or(flat) }
     }
 
-    /// The negation: the opposite comparator if it has exactly this meaning, even for unset fields.
+    /// Negates the expression, using the opposite comparator if that is equivalent even for unset fields.
     #[must_use]
     pub fn negated(self) -> Self {
         let Self::Compare(Comparison { field, op, value }) = self else {
@@ -133,7 +133,7 @@ impl Expr {
         }
     }
 
-    /// The fields that are compared, with repetitions.
+    /// The fields used in comparisons, including repetitions.
     pub fn fields(&self) -> Vec<&str> {
         match self {
             Self::And(parts) | Self::Or(parts) => parts.iter().flat_map(Self::fields).collect(),
@@ -143,10 +143,10 @@ impl Expr {
     }
 
     /// The accepted part of an expression, which is true for at least the same files, and its precision. `accept`
-    /// returns the precision with which a platform makes a comparison itself.
+    /// returns the precision with which a platform evaluates a comparison itself.
     ///
-    /// An AND keeps its accepted parts. An OR requires all of its parts, and a NOT requires an exact operand: otherwise
-    /// the platform would omit matching files.
+    /// An AND keeps its accepted parts. An OR needs all of its parts and a NOT an exact operand; otherwise, the
+    /// platform would omit matching files.
     pub fn native(
         &self,
         mut accept: impl FnMut(&Comparison) -> Option<Precision>,
@@ -185,15 +185,15 @@ fn worst(precisions: &[Precision]) -> Precision {
 }
 
 impl Filter {
-    /// The part of this filter for a platform, as in [`Expr::native`]. None if no part narrows the listing.
+    /// The part of this filter for a platform, as in [`Expr::native`]. Returns `None` if no part narrows the listing.
     pub fn native(&self, accept: impl FnMut(&Comparison) -> Option<Precision>) -> Option<Self> {
         self.expr.native(accept).map(|(expr, _)| Self { expr })
     }
 }
 
 impl Comparison {
-    /// The literal prefix of all matching values: the start of a pattern, or the whole value of an `=`. None if it is
-    /// empty. Other values can have the same prefix.
+    /// The literal prefix of all matching values: the start of a pattern, or the whole value of an `=`. Returns
+    /// `None` if it is empty. Non-matching values can have the same prefix.
     pub fn prefix(&self) -> Option<String> {
         match (&self.value, self.op) {
             (Value::Text(text), Op::Glob) => {
@@ -206,11 +206,11 @@ impl Comparison {
 }
 
 impl Op {
-    /// Every comparator.
+    /// All comparators.
     pub const ALL: [Self; 8] =
         [Self::Has, Self::Eq, Self::Ne, Self::Lt, Self::Le, Self::Gt, Self::Ge, Self::Glob];
 
-    /// The spelling.
+    /// How the comparator is written.
     pub const fn symbol(self) -> &'static str {
         match self {
             Self::Has => ":",
@@ -226,8 +226,8 @@ impl Op {
 }
 
 impl fmt::Display for Filter {
-    /// The canonical spelling. Parsing it gives the same filter if this filter was parsed or built by this module. A
-    /// filter that matches every file prints as empty text.
+    /// Prints the canonical form. If this filter was parsed or built by this module, parsing the result gives the
+    /// same filter. A filter that matches every file is printed as empty text.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.expr.fmt(f)
     }
@@ -286,7 +286,7 @@ impl fmt::Display for Value {
             Self::Text(text) if is_plain(text) => f.write_str(text),
             Self::Text(text) => quote(f, text),
             Self::Number(number) => f.write_str(&value::spell_number(*number)),
-            // Quoted, because other parsers of AIP-160 treat a bare `:` as an operator.
+            // Quoted because other AIP-160 parsers treat a bare `:` as an operator.
             Self::Time(time) => write!(f, "\"{time}\""),
             Self::Bool(truth) => write!(f, "{truth}"),
         }
@@ -304,7 +304,7 @@ fn quote(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
     f.write_char('"')
 }
 
-/// Whether a text needs no quotes, because every parser of AIP-160 treats it as text.
+/// Whether the text needs no quotes because every AIP-160 parser reads it as a string.
 fn is_plain(text: &str) -> bool {
     let word = text.chars().all(|c| c.is_alphanumeric() || "_-./*".contains(c));
     let special = ["", "*", "null", "true", "false", "AND", "OR", "NOT"]

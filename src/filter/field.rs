@@ -1,18 +1,18 @@
-//! The fields, their aliases and supported comparators.
+//! The fields, their aliases and the comparators that they support.
 
 use super::Op;
 use super::problem::clipped;
 use crate::error::nearest;
 use crate::model::File;
 
-/// The type of a field, which decides how it is compared.
+/// The type of a field, which determines how it is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// Text; `:` searches for a part.
+    /// Text, in which `:` searches for a part.
     Text,
-    /// A word or an id: `:` is the same as `=`.
+    /// A word or an id, for which `:` is equivalent to `=`.
     Exact,
-    /// A checksum: lower-case hex.
+    /// A checksum in lowercase hex.
     Hex,
     /// A number of bytes.
     Size,
@@ -25,7 +25,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    /// Whether its values are ordered.
+    /// Whether values of this type are ordered.
     pub(super) const fn is_ordered(self) -> bool {
         matches!(self, Self::Size | Self::Time | Self::Json)
     }
@@ -35,7 +35,7 @@ impl Kind {
         matches!(self, Self::Text | Self::Json)
     }
 
-    /// Whether it can be compared with this comparator.
+    /// Whether this type can be compared with this comparator.
     pub(super) const fn takes(self, op: Op) -> bool {
         match op {
             Op::Has | Op::Eq | Op::Ne => true,
@@ -45,17 +45,17 @@ impl Kind {
     }
 }
 
-/// The platforms' names for common fields, and the names in filters.
+/// The platforms' names for common fields, with the names used in filters.
 const ALIASES: [(&str, &str); 4] =
     [("size_bytes", "size"), ("file_name", "name"), ("file_id", "id"), ("public_url", "url")];
 
-/// Fields that contain keys.
+/// Fields that consist of keys.
 const OBJECTS: [&str; 2] = ["metadata", "extra"];
 
-/// The checksums of a file.
+/// The fields for checksums.
 const CHECKSUMS: [&str; 3] = ["checksums.sha256", "checksums.md5", "checksums.blake3"];
 
-/// The name and kind of a field as typed. The error is a message with hints.
+/// The name and type of a field as typed by the user. The error consists of a message and hints.
 pub(super) fn resolve(typed: &str, platform: &[&str]) -> Result<(String, Kind), (String, Vec<String>)> {
     let name = ALIASES.iter().find(|(alias, _)| *alias == typed).map_or(typed, |(_, name)| name);
     if let Some(kind) = known(name) {
@@ -83,7 +83,7 @@ pub(super) fn resolve(typed: &str, platform: &[&str]) -> Result<(String, Kind), 
     Err((format!("unknown field `{shown}`"), hints))
 }
 
-/// The kind of a common field; None for a platform's own.
+/// The type of a common field; `None` for a platform's own field.
 pub(super) fn known(name: &str) -> Option<Kind> {
     Some(match name {
         "name" | "content_type" | "purpose" | "path" | "url" => Kind::Text,
@@ -99,17 +99,17 @@ pub(super) fn known(name: &str) -> Option<Kind> {
     })
 }
 
-/// Whether a common field of text can be compared with a pattern.
+/// Whether a common field can be compared with a pattern.
 pub(super) fn takes_patterns(name: &str) -> bool {
     known(name).is_some_and(|kind| kind.takes(Op::Glob))
 }
 
-/// The kind of a platform's own field: an instant if the name ends in `_at`, else a word or id.
+/// The type of a platform's own field: an instant if the name ends in `_at`, otherwise a word or id.
 pub(super) fn platform_kind(name: &str) -> Kind {
     if name.ends_with("_at") { Kind::Time } else { Kind::Exact }
 }
 
-/// All names that can be used without a key: the fields that are not objects, and the platform's own.
+/// All names that can be used without a key: the fields that are not objects, and the platform's own fields.
 fn names<'a>(platform: &[&'a str]) -> Vec<&'a str> {
     let mut names: Vec<&'a str> = Vec::from(File::FIELDS);
     names.retain(|name| known(name).is_some());

@@ -1,23 +1,24 @@
-//! Shell patterns: `*` any text, `?` one character, `[a-z]` one of these, `[!a-z]` any other, `\` escapes a character,
-//! `{a,b}` alternatives. Case-sensitive. `/` is an ordinary character: platforms have no folders.
+//! Shell patterns: `*` matches any text, `?` one character, `[a-z]` one of a range, `[!a-z]` any other character; `\`
+//! escapes a character, and `{a,b}` lists alternatives. Patterns are case-sensitive. `/` is an ordinary character
+//! because platforms have no folders.
 //!
 //! Two kinds of patterns share the matcher. In patterns for names, an unclosed bracket or brace and a brace without a
-//! comma are ordinary characters, as in a shell. In patterns for [paths](PathGlobs), those are errors, `**/` stands for
+//! comma are ordinary characters, as in a shell. In patterns for [paths](PathGlobs), those are errors, `**/` matches
 //! any number of folders, including none, and empty alternatives are ignored.
 //!
-//! Alternatives are expanded into several patterns, so that matching allocates no memory and takes at most linear time
-//! per star.
+//! Alternatives are expanded into several patterns, so that matching allocates no memory and takes at most linear
+//! time per star.
 
-/// Maximum length of a pattern for names, in bytes.
+/// Maximum length of a name pattern, in bytes.
 pub(super) const LONGEST: usize = 1024;
 
-/// Maximum number of patterns that a pattern for names expands to.
+/// Maximum number of patterns that a name pattern expands to.
 pub(super) const MOST: usize = 64;
 
-/// Maximum number of patterns that a pattern for paths expands to.
+/// Maximum number of patterns that a path pattern expands to.
 const MOST_OF_PATHS: usize = 1024;
 
-/// Patterns for paths.
+/// Path patterns.
 #[derive(Clone, Debug)]
 pub struct PathGlobs(Vec<String>);
 
@@ -34,23 +35,23 @@ impl PathGlobs {
         Ok(Self(all))
     }
 
-    /// Whether any of the patterns matches.
+    /// Whether any pattern matches.
     pub fn is_match(&self, path: &str) -> bool {
         self.0.iter().any(|pattern| matches(pattern, path))
     }
 }
 
-/// The kind of text that a pattern matches.
+/// What a pattern matches.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Names,
     Paths,
 }
 
-/// Whether all of `text` matches the pattern. Braces are ordinary characters here.
+/// Whether the pattern matches all of `text`. Braces are ordinary characters here.
 pub(super) fn matches(pattern: &str, text: &str) -> bool {
     let (mut pattern, mut text) = (pattern, text);
-    // The pattern after the last star, and the text where it was last tried.
+    // The pattern after the last star, and the text at the position where it was last tried.
     let mut retry: Option<(&str, &str)> = None;
     loop {
         if let Some(after) = pattern.strip_prefix('*') {
@@ -73,7 +74,7 @@ pub(super) fn matches(pattern: &str, text: &str) -> bool {
     }
 }
 
-/// The pattern after its first element, if that matches `c`.
+/// The pattern after its first element, if that element matches `c`.
 fn step(pattern: &str, c: char) -> Option<&str> {
     let (_, element) = elements(pattern).next()?;
     let fits = match element {
@@ -86,7 +87,7 @@ fn step(pattern: &str, c: char) -> Option<&str> {
     fits.then(|| &pattern[element.len()..])
 }
 
-/// The elements of a pattern and their positions: an escaped character, a class, or one character.
+/// The elements of a pattern with their positions: an escaped character, a class, or a single character.
 fn elements(pattern: &str) -> impl Iterator<Item = (usize, &str)> {
     let mut at = 0;
     std::iter::from_fn(move || {
@@ -102,15 +103,15 @@ fn elements(pattern: &str) -> impl Iterator<Item = (usize, &str)> {
     })
 }
 
-/// The character that an element other than a wildcard stands for.
+/// The character that a non-wildcard element represents.
 fn literal_of(element: &str) -> Option<char> {
     element.strip_prefix('\\').filter(|escaped| !escaped.is_empty()).unwrap_or(element).chars().next()
 }
 
-/// The text between the brackets at the start of the pattern; None if they are not closed.
+/// The text between the brackets at the start of the pattern. Returns `None` if they are not closed.
 fn class(pattern: &str) -> Option<&str> {
     let inner = pattern.strip_prefix('[')?;
-    // A `]` at the start is a member of the class.
+    // A `]` at the start belongs to the class.
     let first = inner.strip_prefix(['!', '^']).unwrap_or(inner);
     let skip = inner.len() - first.len() + first.chars().next()?.len_utf8();
     let end = skip + inner[skip..].find(']')?;
@@ -134,13 +135,13 @@ fn ranges(members: &str) -> impl Iterator<Item = (char, char)> {
     })
 }
 
-/// The only text that the pattern matches, if it contains no wildcard.
+/// The only text that the pattern matches, if it has no wildcard.
 pub(super) fn literal(pattern: &str) -> Option<String> {
     let (text, rest) = literal_start(pattern);
     rest.is_empty().then_some(text)
 }
 
-/// The literal prefix of all matching texts, and the rest of the pattern from its first wildcard.
+/// The literal prefix of all matching texts, and the rest of the pattern starting at its first wildcard.
 pub(super) fn literal_start(pattern: &str) -> (String, &str) {
     let mut text = String::new();
     for (at, element) in elements(pattern) {
@@ -152,7 +153,7 @@ pub(super) fn literal_start(pattern: &str) -> (String, &str) {
     (text, "")
 }
 
-/// Checks the syntax of a pattern for paths.
+/// Checks the syntax of a path pattern.
 fn check(pattern: &str) -> Result<(), String> {
     let mut depth = 0;
     for (_, element) in elements(pattern) {
@@ -179,7 +180,7 @@ fn check(pattern: &str) -> Result<(), String> {
     }
 }
 
-/// Expands the braces of a pattern for names; None if the result has more than [`MOST`] patterns.
+/// Expands the braces in a name pattern. Returns `None` if this gives more than [`MOST`] patterns.
 pub(super) fn expand(pattern: &str) -> Option<Vec<String>> {
     expand_as(Kind::Names, pattern)
 }
@@ -225,11 +226,11 @@ fn folders(pattern: &str) -> Option<usize> {
     positions.find(|at| pattern[*at..].starts_with("**/") && (*at == 0 || pattern[..*at].ends_with('/')))
 }
 
-/// The first group of braces in a pattern: its positions and the positions of its own commas.
+/// The first group of braces in a pattern: the positions of its braces and of its own commas.
 struct Braces {
     open: usize,
     commas: Vec<usize>,
-    /// None if the group is not closed.
+    /// `None` if the group is not closed.
     close: Option<usize>,
 }
 

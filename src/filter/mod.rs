@@ -1,26 +1,26 @@
-//! One expression language over files, similar to AIP-160, in which mixed AND and OR need parentheses.
+//! An expression language for selecting files. It is similar to AIP-160, but mixing AND and OR requires parentheses.
 //!
 //! `size > 10MB AND (name:report OR name:invoice)` selects files larger than 10 MB whose name contains either word.
 //!
 //! | field | `:` | `=` `!=` | `<` `<=` `>` `>=` | `~` |
 //! | --- | --- | --- | --- | --- |
-//! | `name`, `content_type`, `purpose`, `path`, `url` | a part, ignoring case; `x*` the start, `*x` the end | the whole text, case-sensitive | no | pattern |
+//! | `name`, `content_type`, `purpose`, `path`, `url` | part of the text, ignoring case; `x*` the start, `*x` the end | the whole text, case-sensitive | no | pattern |
 //! | `id`, `status`, `provider`, `profile`, `checksums.sha256`, `.md5`, `.blake3` | same as `=` | the whole text, case-sensitive (not in a checksum) | no | pattern |
 //! | `size` | same as `=` | bytes; `10MB` is 10^7, `10MiB` 10 · 2^20 | yes | no |
 //! | `created_at`, `updated_at`, `expires_at` | same as `=` | an instant; `2026-01-31` is the start of that day in UTC; `-7d`, `+24h`, `-1h30m` from now | yes | no |
 //! | `downloadable` | same as `=` | `true`, `false` | no | no |
-//! | `metadata.KEY`, `extra.KEY` | a part of a text, an item of an array, a key of an object, a whole number | a bare number or `true` by value (even if the platform stores it as text), else as text | numbers by value, text by code point | no |
+//! | `metadata.KEY`, `extra.KEY` | part of a text, an item of an array, a key of an object, a whole number | a bare number or `true` by value (even if the platform stores it as text), otherwise as text | numbers by value, text by code point | no |
 //!
 //! - `= null`, `!= null` and `:*` (is set) work with every field. Any other comparison with an unset field is false,
 //!   except `!=`, which is true.
 //! - `~` matches a shell pattern: `*`, `?`, `[a-z]`, `{pdf,txt}`; case-sensitive. It is an extension of AIP-160.
-//! - `size_bytes`, `file_name`, `file_id` and `public_url` are aliases of `size`, `name`, `id` and `url`.
-//! - The caller passes the fields that only one platform has ([`Filter::parse_with`]); their values are keys of
-//!   `extra`. A field that ends in `_at` is an instant, any other a word.
+//! - `size_bytes`, `file_name`, `file_id` and `public_url` are aliases for `size`, `name`, `id` and `url`.
+//! - The caller passes the fields that only one platform has ([`Filter::parse_with`]); their values are keys in
+//!   `extra`. A field whose name ends in `_at` is an instant; any other field is a word.
 //! - Nested keys have dots: `metadata.author.name`. A key that is not a plain word must be quoted: `metadata."my key"`.
 //!
-//! This module treats a missing value as unset. A field that listings never return is unknown: the providers reject a
-//! filter on it before it is evaluated.
+//! This module treats a missing value as unset. If listings never return a field, its value is unknown, and the providers
+//! reject a filter on that field before it is evaluated.
 
 mod eval;
 mod expr;
@@ -39,54 +39,54 @@ pub use glob::PathGlobs;
 use crate::error::{Error, Result};
 use crate::model::File;
 
-/// A parsed filter. The default matches every file.
+/// A parsed filter. The default value matches every file.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct Filter {
     /// The expression.
     pub expr: Expr,
 }
 
-/// The grammar of a filter.
+/// The grammar that a filter is parsed with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Grammar {
-    /// haul's own: AND and OR cannot be mixed without parentheses.
+    /// haul's own grammar: AND and OR cannot be mixed without parentheses.
     Haul,
-    /// AIP-160: OR binds tighter than AND.
+    /// AIP-160: OR binds more tightly than AND.
     Aip160,
 }
 
-/// The meaning of `=` with names and media types.
+/// What `=` means for names and media types.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Equality {
-    /// The whole text must match, as in the table of this module.
+    /// The whole text must match, as in the table above.
     #[default]
     Exact,
-    /// In `name =`, each `*` stands for any text; `content_type =` means the same as `content_type:`.
+    /// In `name =`, each `*` matches any text; `content_type =` is equivalent to `content_type:`.
     Wildcards,
 }
 
 impl Filter {
-    /// Parses a filter; relative times are relative to `now`. Errors (usage, exit 2) name the column.
+    /// Parses a filter. Relative times are relative to `now`. Errors (usage, exit 2) name the column.
     pub fn parse(text: &str, now: Timestamp) -> Result<Self> {
         Self::parse_with(text, now, &[])
     }
 
-    /// Parses an instant as in a filter: `2026-01-31`, RFC 3339, or relative to `now`: `-7d`.
+    /// Parses an instant as in a filter: `2026-01-31`, RFC 3339, or relative to `now`, such as `-7d`.
     pub fn parse_time(text: &str, now: Timestamp) -> Option<Timestamp> {
         value::time(text, now)
     }
 
-    /// Parses a filter that can also contain fields of a single platform, such as `user_defined_id`.
+    /// Parses a filter that can also contain a platform's own fields, such as `user_defined_id`.
     pub fn parse_with(text: &str, now: Timestamp, platform_fields: &[&str]) -> Result<Self> {
         parse::parse(text, now, platform_fields, Grammar::Haul)
     }
 
-    /// Parses a filter as servers of AIP-160 do: OR binds tighter than AND.
+    /// Parses a filter the way AIP-160 servers do: OR binds more tightly than AND.
     pub fn parse_aip160(text: &str, now: Timestamp, platform_fields: &[&str]) -> Result<Self> {
         parse::parse(text, now, platform_fields, Grammar::Aip160)
     }
 
-    /// The first comparison of a whole text with something that looks like a pattern: `name = *.txt`.
+    /// The first comparison of a whole text with something that looks like a pattern, such as `name = *.txt`.
     pub fn pattern_as_text(&self) -> Option<&Comparison> {
         fn find(expr: &Expr) -> Option<&Comparison> {
             match expr {
@@ -103,7 +103,8 @@ impl Filter {
         find(&self.expr)
     }
 
-    /// Names that match a shell pattern, as in `ls '*.{pdf,txt}'`. Without a wildcard, exactly that name.
+    /// Matches names with a shell pattern, as in `ls '*.{pdf,txt}'`. A pattern without wildcards matches exactly that
+    /// name.
     pub fn glob(pattern: &str) -> Result<Self> {
         let expr = parse::any_glob("name", pattern).map_err(Error::usage)?;
         let literal = match &expr {
@@ -113,23 +114,23 @@ impl Filter {
         Ok(literal.map_or(Self { expr }, |name| Self::name_is(&name)))
     }
 
-    /// Exactly that name.
+    /// Matches exactly this name.
     pub fn name_is(name: &str) -> Self {
         Self::equals("name", name)
     }
 
-    /// Exactly that id.
+    /// Matches exactly this id.
     pub fn id_is(id: &str) -> Self {
         Self::equals("id", id)
     }
 
-    /// `field = text`.
+    /// Matches `field = text`.
     pub fn equals(field: &str, text: &str) -> Self {
         let value = Value::Text(text.to_owned());
         Self { expr: Expr::Compare(Comparison { field: field.to_owned(), op: Op::Eq, value }) }
     }
 
-    /// Names or ids (`field`) that start with this text. Case-sensitive.
+    /// Matches names or ids (`field`) that start with this text. Case-sensitive.
     pub fn starts_with(field: &str, start: &str) -> Self {
         let bound = |op, text: String| {
             Expr::Compare(Comparison { field: field.to_owned(), op, value: Value::Text(text) })
@@ -144,39 +145,39 @@ impl Filter {
         Self { expr: Expr::all(bounds.into_iter().flatten().map(|(op, text)| bound(op, text)).collect()) }
     }
 
-    /// Media types that contain this text: `pdf`, `image/*`.
+    /// Matches media types that contain this text, such as `pdf` or `image/*`.
     pub fn type_has(text: &str) -> Self {
         let value = Value::Text(text.to_owned());
         Self { expr: Expr::Compare(Comparison { field: "content_type".to_owned(), op: Op::Has, value }) }
     }
 
-    /// Times before or after this one: `op` is one of `<`, `<=`, `>`, `>=`.
+    /// Matches times before or after this one; `op` is one of `<`, `<=`, `>`, `>=`.
     pub fn time(field: &str, op: Op, time: Timestamp) -> Self {
         Self { expr: Expr::Compare(Comparison { field: field.to_owned(), op, value: Value::Time(time) }) }
     }
 
-    /// The conjunction.
+    /// Combines two filters with AND.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         Self { expr: Expr::all(vec![self.expr, other.expr]) }
     }
 
-    /// Whether every file matches.
+    /// Whether the filter matches every file.
     pub fn is_empty(&self) -> bool {
         self == &Self::default()
     }
 
-    /// Whether `file` matches.
+    /// Whether the filter matches `file`.
     pub fn matches(&self, file: &File) -> bool {
         self.matches_as(file, Equality::Exact)
     }
 
-    /// Like [`matches`](Self::matches), with another meaning of `=`.
+    /// Like [`matches`](Self::matches), but with the given meaning of `=`.
     pub fn matches_as(&self, file: &File, equality: Equality) -> bool {
         eval::matches(&self.expr, file, equality)
     }
 
-    /// The conditions that must all be true: the parts of the outermost AND, or the whole expression.
+    /// The conditions that must all be true: the operands of the outermost AND, or the whole expression.
     pub fn conditions(&self) -> &[Expr] {
         match &self.expr {
             Expr::And(parts) => parts,
@@ -184,7 +185,7 @@ impl Filter {
         }
     }
 
-    /// The comparisons that must all be true: the filter itself, or the parts of its outermost AND.
+    /// The comparisons that must all be true: the filter itself, or the operands of its outermost AND.
     pub fn conjuncts(&self) -> Vec<&Comparison> {
         fn collect<'a>(expr: &'a Expr, into: &mut Vec<&'a Comparison>) {
             match expr {

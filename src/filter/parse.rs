@@ -1,8 +1,8 @@
 //! Parses a filter.
 //!
 //! ```text
-//! filter      = [ expr ] ;                          empty = every file
-//! expr        = term { [ and | or ] term } ;        a blank between terms = AND
+//! filter      = [ expr ] ;                          empty matches every file
+//! expr        = term { [ and | or ] term } ;        a blank between terms means AND
 //! term        = [ not | "-" ] simple ;
 //! simple      = "(" expr ")" | comparison ;
 //! comparison  = field op value | field ":" [ "!" | ">" | ">=" | "<" | "<=" ] value
@@ -13,8 +13,8 @@
 //! bare        = characters other than blank ( ) , " ' && || ; a size can have a blank before its unit
 //! ```
 //!
-//! AND and OR need parentheses when they are mixed. In [`Grammar::Aip160`], OR binds tighter instead, keywords are upper
-//! case, and `&&`, `||`, `==`, `in` and sizes of two words do not exist.
+//! Mixing AND and OR requires parentheses. In [`Grammar::Aip160`], OR binds more tightly instead, keywords are uppercase,
+//! and `&&`, `||`, `==`, `in` and sizes of two words do not exist.
 //!
 //! Each character is read a bounded number of times, and only parentheses nest.
 
@@ -28,10 +28,10 @@ use crate::error::{Result, word};
 /// Maximum length of a filter, in bytes.
 const LONGEST: usize = 64 * 1024;
 
-/// Maximum length of a filter whose readings are shown in a hint, in bytes.
+/// Maximum length, in bytes, of a filter whose possible readings are shown in a hint.
 const SHOWN: usize = 400;
 
-/// The hint for AND and OR without parentheses whose readings are not shown.
+/// The hint for mixed AND and OR if the readings are not shown.
 const UNCLEAR: &str = "put parentheses around the terms that belong together";
 
 /// Maximum nesting depth of parentheses.
@@ -65,16 +65,16 @@ enum Link {
     Or,
 }
 
-/// A term of an expression and its position.
+/// A term of an expression, with its position.
 struct Term {
     expr: Expr,
     at: usize,
     end: usize,
-    /// The operator before it; AND for the first.
+    /// The operator before the term; AND for the first term.
     link: Link,
 }
 
-/// A word or a quoted text, and its position.
+/// A word or a quoted text, with its position.
 struct Word {
     text: String,
     quoted: bool,
@@ -100,14 +100,14 @@ impl<'a> Parser<'a> {
             return Ok(Expr::And(Vec::new()));
         }
         let expr = self.expr()?;
-        // Before the end of the text, only a closing parenthesis ends an expression.
+        // Before the end of the text, only a closing parenthesis can end an expression.
         if self.rest().is_empty() { Ok(expr) } else { Err(self.here("unmatched `)`")) }
     }
 
     fn expr(&mut self) -> Parsed<Expr> {
         let mut terms: Vec<Term> = Vec::new();
         let mut link = Link::And;
-        // The remaining terms are read for its hint.
+        // Continue reading the remaining terms, because the hint shows them.
         let mut mixed: Option<Problem> = None;
         loop {
             self.skip_blanks();
@@ -147,7 +147,7 @@ impl<'a> Parser<'a> {
         Ok(Expr::all(factors.into_iter().map(Expr::any).collect()))
     }
 
-    /// Takes the operator before the next term.
+    /// Consumes the operator before the next term.
     fn link(&mut self) -> Link {
         let has_symbols = self.grammar == Grammar::Haul;
         if self.take_keyword("OR") || (has_symbols && self.take("||")) {
@@ -157,7 +157,7 @@ impl<'a> Parser<'a> {
         Link::And
     }
 
-    /// The hint with both readings of terms that are mixed without parentheses.
+    /// The hint that shows both readings of terms that are mixed without parentheses.
     fn readings(&self, terms: &[Term]) -> String {
         let start = terms.first().map_or(0, |term| term.at);
         let (before, after) = (&self.text[..start], self.rest());
@@ -221,7 +221,7 @@ impl<'a> Parser<'a> {
         Ok(if negated { expr.negated() } else { expr })
     }
 
-    /// Takes `in (` or `not in (`; returns whether it is negated.
+    /// Consumes `in (` or `not in (`. Returns whether it is negated.
     fn take_in(&mut self) -> Option<bool> {
         let start = self.at;
         if self.grammar == Grammar::Haul {
@@ -238,7 +238,7 @@ impl<'a> Parser<'a> {
         None
     }
 
-    /// The values of `in (…)`, after the parenthesis: any of them is equal.
+    /// Parses the values of `in (…)` after the parenthesis. The field must equal any of them.
     fn one_of(&mut self, field: &Word, name: &str, kind: Kind) -> Parsed<Expr> {
         let open = self.at - 1;
         let mut parts = Vec::new();
@@ -258,7 +258,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// The name of a field. A key that is not a plain word can be quoted: `metadata."my key"`.
+    /// Parses the name of a field. A key that is not a plain word can be quoted: `metadata."my key"`.
     fn field(&mut self) -> Parsed<Word> {
         let at = self.at;
         let mut name = String::new();
@@ -289,7 +289,7 @@ impl<'a> Parser<'a> {
         .hint("for example `size > 10MB` or `name:report`"))
     }
 
-    /// The comparator after a field, and whether `!` follows a `:`.
+    /// Parses the comparator after a field. Also returns whether `!` follows a `:`.
     fn operator(&mut self, field: &Word) -> Parsed<(Op, bool)> {
         const SPELLINGS: [(&str, Op); 7] = [
             ("!=", Op::Ne),
@@ -327,7 +327,7 @@ impl<'a> Parser<'a> {
         })
     }
 
-    /// The comparison that is meant by a word between a field and a value, such as `name contains report`.
+    /// The comparison that the user meant by a word between a field and a value, such as `name contains report`.
     fn verb(&mut self, field: &Word) -> Option<String> {
         let (name, kind) = field::resolve(&field.text, self.platform).ok()?;
         let verb = self.take_bare("(),\"'=!<>:~").to_lowercase();
@@ -376,7 +376,7 @@ impl<'a> Parser<'a> {
         Ok(Word { text, quoted: false, at, end: self.at })
     }
 
-    /// Takes the unit of a size that is separated by a blank, as haul prints it: `1 MB`.
+    /// Consumes the unit of a size that is separated by a blank, as haul prints it: `1 MB`.
     fn unit(&mut self, number: &str) -> &'a str {
         let start = self.at;
         self.skip_blanks();
@@ -391,7 +391,7 @@ impl<'a> Parser<'a> {
         ""
     }
 
-    /// A quoted text. A backslash escapes a quote or a backslash; before any other character it is literal.
+    /// Parses a quoted text. A backslash escapes a quote or a backslash; before any other character, it is literal.
     fn quoted(&mut self) -> Parsed<String> {
         let open = self.at;
         let mut characters = self.rest().char_indices();
@@ -429,7 +429,7 @@ impl<'a> Parser<'a> {
         found
     }
 
-    /// Takes a keyword that is not the start of a longer word.
+    /// Consumes a keyword, unless it is the start of a longer word.
     fn take_keyword(&mut self, keyword: &str) -> bool {
         let Some((start, after)) = self.rest().split_at_checked(keyword.len()) else { return false };
         let found = self.same(start, keyword)
@@ -446,7 +446,7 @@ impl<'a> Parser<'a> {
         word == keyword || (self.grammar == Grammar::Haul && word.eq_ignore_ascii_case(keyword))
     }
 
-    /// Takes the characters before a blank, one of `ends`, `&&` or `||`.
+    /// Consumes the characters before a blank, one of `ends`, `&&` or `||`.
     fn take_bare(&mut self, ends: &str) -> &'a str {
         let rest = self.rest();
         let mut end = rest.find(|c| is_blank(c) || ends.contains(c)).unwrap_or(rest.len());
@@ -475,8 +475,8 @@ fn is_blank(c: char) -> bool {
     c.is_whitespace()
 }
 
-/// Builds a comparison in its canonical form: `:` becomes `=` where both mean the same, `= *` becomes `:*`, `!= *`
-/// becomes `= null`, and a pattern with braces becomes several.
+/// Builds a comparison in its canonical form: `:` becomes `=` if both are equivalent, `= *` becomes `:*`, `!= *`
+/// becomes `= null`, and a pattern with braces becomes several comparisons.
 fn build(field: &str, kind: Kind, op: Op, word: &Word, now: Timestamp) -> Parsed<Expr> {
     let refuse = |what: &str| Err(word.problem(format!("`{}` does not apply to {what}", op.symbol())));
     let shown = clipped(field);
@@ -507,7 +507,7 @@ fn build(field: &str, kind: Kind, op: Op, word: &Word, now: Timestamp) -> Parsed
     one(if op == Op::Has && !kind.has_parts() { Op::Eq } else { op }, value)
 }
 
-/// The value, converted to the type of the field.
+/// Converts the value to the type of the field.
 fn typed(field: &str, kind: Kind, op: Op, word: &Word, now: Timestamp) -> Parsed<Value> {
     let text = &word.text;
     let field = clipped(field);
@@ -539,7 +539,7 @@ fn typed(field: &str, kind: Kind, op: Op, word: &Word, now: Timestamp) -> Parsed
     })
 }
 
-/// `field ~ pattern`: one comparison for each alternative in braces. The error is a message.
+/// Builds `field ~ pattern`, with one comparison for each alternative in braces. The error is a message.
 pub(super) fn any_glob(field: &str, pattern: &str) -> std::result::Result<Expr, String> {
     if pattern.len() > glob::LONGEST {
         return Err(format!("the pattern is {} bytes long; the maximum is {}", pattern.len(), glob::LONGEST));

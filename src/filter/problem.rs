@@ -1,18 +1,18 @@
-//! Errors in the text of a filter: a message with the column, the text, and carets below the mistake.
+//! Errors in the text of a filter: a message with the column, the text, and carets below the error.
 
 use unicode_width::UnicodeWidthStr;
 
 use crate::error::Error;
 
-/// Characters shown on either side of a mistake.
+/// Number of characters shown on either side of an error.
 const CONTEXT: usize = 40;
 
-/// A mistake and its position.
+/// An error and its position.
 #[derive(Debug)]
 pub(super) struct Problem {
-    /// Its start, in bytes.
+    /// The start of the error, in bytes.
     pub at: usize,
-    /// Its end, in bytes.
+    /// The end of the error, in bytes.
     pub end: usize,
     /// The message.
     pub what: String,
@@ -30,8 +30,8 @@ impl Problem {
         self
     }
 
-    /// The error: a message with the column (in characters, from 1), with the text around the mistake and carets below
-    /// it as details. Control characters are escaped.
+    /// Converts the problem to an error: a message with the column (in characters, starting at 1), with the text
+    /// around the error and carets below it as details. Control characters are escaped.
     pub(super) fn in_text(self, text: &str) -> Error {
         let (before, rest) = text.split_at(self.at);
         let (wrong, after) = rest.split_at(self.end.saturating_sub(self.at));
@@ -50,7 +50,7 @@ impl Problem {
     }
 }
 
-/// The start of a text, with an ellipsis if it is cut off. Invisible characters are escaped.
+/// The start of a text, with an ellipsis if it is truncated. Invisible characters are escaped.
 pub(super) fn clipped(text: &str) -> String {
     let mut characters = text.chars();
     let start: String = characters.by_ref().take(CONTEXT).collect();
@@ -58,7 +58,7 @@ pub(super) fn clipped(text: &str) -> String {
     format!("{}{more}", visible(&start))
 }
 
-/// Escapes characters that a terminal would not display, or would display elsewhere.
+/// Escapes characters that a terminal would not display or would display in a different place.
 fn visible(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {

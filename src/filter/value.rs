@@ -1,4 +1,4 @@
-//! The spellings of sizes, times and numbers.
+//! Parses and prints sizes, times and numbers.
 
 use bytesize::ByteSize;
 use jiff::civil::{Date, DateTime};
@@ -8,28 +8,30 @@ use jiff::{SignedDuration, Timestamp};
 /// The largest size, 2^64.
 const LARGEST: f64 = 18_446_744_073_709_551_616.0;
 
-/// The smallest integer that a float cannot distinguish from the next.
+/// The smallest integer that a float cannot distinguish from the next one.
 const EXACT: u64 = 1 << 53;
 
-/// Bytes, with an optional unit: `10MB` is 10^7, `10MiB` is 10 · 2^20. From 2^53, to the precision of a float.
+/// Parses a number of bytes with an optional unit: `10MB` is 10^7, and `10MiB` is 10 · 2^20. Sizes of 2^53 and above
+/// have the precision of a float.
 pub(super) fn size(text: &str) -> Option<f64> {
     if !text.starts_with(|c: char| c.is_ascii_digit()) {
         return None;
     }
-    // As a large size is spelled.
+    // The form in which a large size is printed.
     if text.contains('e') && !text.ends_with(char::is_alphabetic) {
         return number(text).filter(|bytes| bytes.fract() == 0.0 && *bytes <= LARGEST);
     }
     let bytes = match text.parse::<u64>() {
         Ok(bytes) => bytes,
-        // A larger size than `u64::MAX` becomes that.
+        // The parser turns sizes larger than `u64::MAX` into that value.
         Err(_) => text.parse().ok().map(|ByteSize(bytes)| bytes).filter(|bytes| *bytes != u64::MAX)?,
     };
     #[allow(clippy::cast_precision_loss, reason = "described above")]
     Some(bytes as f64)
 }
 
-/// An instant: RFC 3339, a date or a date and time (both UTC), or relative to now: `-7d`, `+24h`, `-1h30m`.
+/// Parses an instant: RFC 3339, a date or a date and time (both in UTC), or relative to now, such as `-7d`, `+24h` or
+/// `-1h30m`.
 pub(super) fn time(text: &str, now: Timestamp) -> Option<Timestamp> {
     match relative(text) {
         Some(offset) => now.checked_add(offset).ok(),
@@ -41,7 +43,7 @@ fn absolute(text: &str) -> Option<Timestamp> {
     if let Ok(instant) = text.parse() {
         return Some(instant);
     }
-    // Any text with an offset is invalid at this point, because the civil parsers would ignore the offset.
+    // At this point, any text with an offset is invalid, and the civil parsers would ignore the offset.
     if text.contains(['Z', 'z', '[', '+']) {
         return None;
     }
@@ -52,7 +54,7 @@ fn absolute(text: &str) -> Option<Timestamp> {
     civil.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
 }
 
-/// A sign, followed by numbers with units: weeks, days (of 24 hours), hours, minutes, seconds.
+/// Parses a sign followed by numbers with units: weeks, days (of 24 hours), hours, minutes and seconds.
 fn relative(text: &str) -> Option<SignedDuration> {
     let (sign, mut rest) = match text.split_at_checked(1)? {
         ("-", rest) => (-1, rest),
@@ -79,7 +81,7 @@ fn relative(text: &str) -> Option<SignedDuration> {
     }
 }
 
-/// A finite number in the syntax of JSON. `007` is probably a code and stays text, as does an integer that a float
+/// Parses a finite number in JSON syntax. `007` is probably a code and stays text, as does an integer that a float
 /// cannot represent.
 pub(super) fn number(word: &str) -> Option<f64> {
     let digits = word.strip_prefix('-').unwrap_or(word);
@@ -93,7 +95,7 @@ pub(super) fn number(word: &str) -> Option<f64> {
     word.parse().ok().filter(|number: &f64| number.is_finite())
 }
 
-/// Spells a number so that [`number`] and [`size`] parse the same number.
+/// Prints a number so that [`number`] and [`size`] parse the same number.
 pub(super) fn spell_number(number: f64) -> String {
     if number.abs() >= 9_007_199_254_740_992.0 { format!("{number:e}") } else { format!("{number}") }
 }

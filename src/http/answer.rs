@@ -1,4 +1,4 @@
-//! Answers: their JSON, the errors in them, and the errors of requests without a complete answer.
+//! Responses: their JSON, the errors in them, and the errors for requests without a complete response.
 
 use std::borrow::Cow;
 use std::error::Error as StdError;
@@ -20,23 +20,23 @@ use crate::human::waiting_time;
 /// Maximum length of a platform's message, in characters.
 const LONGEST: usize = 300;
 
-/// Maximum size of a decoded answer in memory, in bytes. A decoded value takes up to a hundred times its size on the
+/// Maximum size of a decoded response in memory, in bytes. A decoded value can take a hundred times its size on the
 /// wire.
 pub(super) const MAX_DECODED: usize = 512 * 1024 * 1024;
-/// Size of a decoded value, with the spare room of the array or object that contains it.
+/// Size of a decoded value, including spare capacity in the array or object that contains it.
 const VALUE: usize = 144;
-/// Additional size of a key, with its text and its entry in the index.
+/// Additional size of a key, with its text and its index entry.
 const KEY: usize = 72;
 /// Minimum size of an object.
 const OBJECT: usize = 416;
-/// Answers up to this size are decoded without an estimate.
+/// Responses up to this size are decoded without estimating their decoded size.
 const SMALL: usize = 1024 * 1024;
 
-/// Common headers that contain the id of a request, the most reliable first.
+/// Common headers that contain the request id, most reliable first.
 const REQUEST_IDS: [&str; 6] =
     ["x-request-id", "request-id", "x-amz-request-id", "x-correlation-id", "x-trace-id", "cf-ray"];
 
-/// The kind of error for a status.
+/// The error kind for a status.
 fn kind_of(status: u16) -> Kind {
     match status {
         401 | 403 => Kind::Auth,
@@ -50,23 +50,23 @@ fn kind_of(status: u16) -> Kind {
     }
 }
 
-/// The server that sent an answer.
+/// The server that sent a response.
 #[derive(Clone, Copy)]
 pub(super) enum Sender<'a> {
-    /// One of the profile's own origins, to a request with the token.
+    /// One of the profile's own origins, for a request with the token.
     Platform,
-    /// One of the profile's own origins, to a link or another request without the token.
+    /// One of the profile's own origins, for a link or another request without the token.
     Link,
     /// Another host, such as an object store.
     Host(&'a Url),
 }
 
-/// The error in an answer, and whether a retry is useless.
+/// The error in a response, and whether retrying is pointless.
 pub(super) fn error_of(config: &Config, reply: &Reply, sender: Sender) -> (Error, bool) {
     let own = matches!(sender, Sender::Platform);
     let problem = (config.read_problem)(reply).or_else(|| read(reply)).unwrap_or_default();
     let kind = match problem.kind.unwrap_or_else(|| kind_of(reply.status)) {
-        // Only a platform that receives the token can refuse it.
+        // Only a server that receives the token can reject it.
         Kind::Auth if !own => Kind::Platform,
         kind => kind,
     };
@@ -81,7 +81,7 @@ pub(super) fn error_of(config: &Config, reply: &Reply, sender: Sender) -> (Error
     let host = if let Sender::Host(url) = sender { Some(origin(url)) } else { None };
     let platform = host.as_deref().unwrap_or(config.platform);
     let message = match reply.status {
-        400 | 422 => format!("{platform} refused the request: {sentence}"),
+        400 | 422 => format!("{platform} rejected the request: {sentence}"),
         407 => format!("the proxy returned 407: {sentence}"),
         status => format!("{platform} returned {status}: {sentence}"),
     };
@@ -97,7 +97,7 @@ pub(super) fn error_of(config: &Config, reply: &Reply, sender: Sender) -> (Error
     (error, problem.is_final)
 }
 
-/// The platform's id of the request, from its `own` headers or the common ones.
+/// The platform's id for the request, from its `own` headers or the common ones.
 pub(super) fn request_id(own: &[&str], headers: &super::HeaderMap) -> Option<String> {
     own.iter().chain(&REQUEST_IDS).find_map(|name| {
         let id = clean(headers.get(*name)?.to_str().ok()?);
@@ -110,7 +110,7 @@ fn reason(status: u16) -> String {
     known.unwrap_or("no reason given").to_lowercase()
 }
 
-/// Reads an error body of any common shape; None if it has no message.
+/// Reads an error body in any common format. Returns `None` if it contains no message.
 pub(super) fn read(reply: &Reply) -> Option<Problem> {
     let message = match serde_json::from_slice::<Value>(&reply.body) {
         Ok(value) => sentence_of(&value)?,
@@ -128,7 +128,7 @@ fn is_spent(body: &[u8]) -> bool {
         .any(|word| word == "insufficient_quota")
 }
 
-/// The message of a JSON error.
+/// The message in a JSON error.
 fn sentence_of(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => return Some(text.clone()),
@@ -183,7 +183,7 @@ fn join(parts: impl Iterator<Item = String>) -> Option<String> {
     (!all.is_empty()).then(|| all.join("; "))
 }
 
-/// The first line of text or HTML that contains words: a title, an XML message, else the first text between tags.
+/// The first line of text or HTML that contains words: the title, an XML message, or the first text between tags.
 fn first_line(text: &str) -> String {
     let lower = text.to_ascii_lowercase();
     for tag in ["title", "message"] {
@@ -199,7 +199,7 @@ fn first_line(text: &str) -> String {
     let mut characters = text.chars().peekable();
     while let Some(character) = characters.next() {
         match character {
-            // A `<` that begins no tag is text.
+            // A `<` that does not start a tag is text.
             '<' => {
                 let begins = |next: &char| next.is_ascii_alphabetic() || matches!(next, '/' | '!' | '?');
                 in_tag |= characters.peek().is_some_and(begins);
@@ -207,7 +207,7 @@ fn first_line(text: &str) -> String {
                     bare.push('<');
                 }
             }
-            // A tag ends a line.
+            // A tag ends the line.
             '>' if in_tag => {
                 in_tag = false;
                 bare.push('\n');
@@ -225,7 +225,7 @@ fn unescape(text: &str) -> String {
     text.replace("&nbsp;", " ").replace("&amp;", "&")
 }
 
-/// Cleans a platform's message: one line without control characters, of limited length.
+/// Cleans up a platform's message: one line of limited length without control characters.
 fn clean(text: &str) -> String {
     let mut clean = String::new();
     for (count, character) in text.trim().trim_end_matches('.').chars().enumerate() {
@@ -243,8 +243,8 @@ fn clean(text: &str) -> String {
     clean
 }
 
-/// Whether an answer would exceed [`MAX_DECODED`]. The estimate counts separators, also those in texts, and does not
-/// parse the answer.
+/// Whether a decoded response would exceed [`MAX_DECODED`]. The estimate counts separators, including those inside
+/// strings, without parsing the response.
 pub(super) fn is_too_large_to_decode(body: &[u8]) -> bool {
     let count = |byte| memchr::memchr_iter(byte, body).count();
     body.len() > SMALL && {
@@ -254,7 +254,8 @@ pub(super) fn is_too_large_to_decode(body: &[u8]) -> bool {
     }
 }
 
-/// A JSON text whose invalid UTF-8 and unpaired surrogates are replaced by U+FFFD. None if it has none.
+/// The JSON text with invalid UTF-8 and unpaired surrogates replaced by U+FFFD. Returns `None` if nothing has to be
+/// replaced.
 pub(super) fn repaired(body: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(body);
     let unit = |at: usize| {
@@ -265,7 +266,7 @@ pub(super) fn repaired(body: &[u8]) -> Option<String> {
     let (mut done, mut at) = (0, 0);
     while let Some(next) = memchr::memchr(b'\\', &text.as_bytes()[at..]) {
         at += next;
-        // Another escape has two characters: the second may be a backslash.
+        // Any other escape has two characters, the second of which may be a backslash.
         at += match (unit(at), unit(at + 6)) {
             (Some(0xd800..=0xdbff), Some(0xdc00..=0xdfff)) => 12,
             (Some(0xd800..=0xdfff), _) => {
@@ -287,7 +288,7 @@ pub(super) fn repaired(body: &[u8]) -> Option<String> {
     Some(repaired)
 }
 
-/// A struct that is decoded only from a JSON object. Serde also accepts an array with one element for each field:
+/// A struct that is decoded only from a JSON object. Serde also accepts an array with one element per field, so
 /// `[null,null]` would be an empty list.
 pub(super) struct JsonObject<T>(pub(super) T);
 
@@ -307,12 +308,12 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for JsonObject<T> {
     }
 }
 
-/// The failure for an error of the transport.
+/// The failure for a transport error.
 pub(super) fn failure_of(config: &Config, url: &Url, error: reqwest::Error, fully_sent: bool) -> Failure {
     let (place, platform) = (place(url), config.platform);
     let never_left = error.is_connect();
     let timed_out = error.is_timeout();
-    // Without the URL: its query may contain a signature.
+    // Drop the URL, because its query may contain a signature.
     let error = error.without_url();
     if let Some(why) = find::<rustls::Error>(&error).filter(|_| never_left) {
         let (reason, other_authority) = tls::explain(why);
@@ -333,7 +334,8 @@ pub(super) fn failure_of(config: &Config, url: &Url, error: reqwest::Error, full
     Failure { error, cause: Cause::Lost, fully_sent, wait: None }
 }
 
-/// The failure of a request that got no answer in time. `received`: some of the answer has arrived.
+/// The failure of a request whose response did not arrive in time. `received` is true if part of the response
+/// arrived.
 pub(super) fn silence(
     config: &Config,
     url: &Url,
@@ -347,14 +349,14 @@ pub(super) fn silence(
     Failure { error, cause: Cause::Lost, fully_sent, wait: None }
 }
 
-/// The error for an incomplete body, which a new request can resume.
+/// The error for an incomplete body, which another request can resume.
 pub(super) fn broken(platform: &str, error: reqwest::Error) -> Error {
     let source = error.without_url();
-    unreachable(format!("{platform} closed the connection in the middle of the content"))
+    unreachable(format!("{platform} closed the connection partway through the content"))
         .caused_by(Explained { reason: innermost(&source), source })
 }
 
-/// Whether a body is invalid rather than incomplete: a wrong chunk header, bad gzip.
+/// Whether a body is invalid rather than incomplete, for example because of a wrong chunk header or bad gzip data.
 pub(super) fn is_nonsense(error: &reqwest::Error) -> bool {
     find::<io::Error>(error)
         .is_some_and(|io| matches!(io.kind(), io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput))
@@ -369,7 +371,7 @@ pub(super) fn origin(url: &Url) -> String {
     url.origin().ascii_serialization()
 }
 
-/// The origin and the proxy in use.
+/// The origin and the proxy used to reach it.
 fn place(url: &Url) -> String {
     match transport::proxy_of(url) {
         Some(proxy) => format!("{} through the proxy {proxy}", origin(url)),
@@ -377,11 +379,11 @@ fn place(url: &Url) -> String {
     }
 }
 
-/// An error of the transport that displays only its reason.
+/// A transport error that displays only its reason.
 #[derive(Debug)]
 struct Explained {
     reason: String,
-    /// Without its URL, which may contain a signature.
+    /// The error without its URL, which may contain a signature.
     source: reqwest::Error,
 }
 
@@ -397,7 +399,8 @@ impl StdError for Explained {
     }
 }
 
-/// The first error of type `T` in a chain, even inside an [`io::Error`], whose `source` skips the error that it wraps.
+/// The first error of type `T` in a chain, including errors wrapped in an [`io::Error`], whose `source` skips the
+/// wrapped error.
 fn find<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a T> {
     let mut next = Some(error);
     while let Some(error) = next {

@@ -1,4 +1,4 @@
-//! Request bodies, which are read, encoded and passed to the transport in constant memory.
+//! Request bodies, which are read, encoded and passed to the transport using constant memory.
 
 use std::io::{self, Read as _};
 use std::pin::Pin;
@@ -21,15 +21,15 @@ use crate::model::Source;
 use crate::progress::Progress;
 use crate::source::{CHUNK, Download, Watched};
 
-/// Bodies up to this size are read without a thread, because a thread costs more than the read.
+/// Bodies up to this size are read without a thread, because a thread would cost more than the read.
 const SMALL: u64 = 64 * 1024;
-/// Buffers in flight per body.
+/// Number of buffers in flight per body.
 const BUFFERS: usize = 4;
 /// Size of a buffer when many bodies are being sent.
 const SMALLER_BUFFER: usize = 64 * 1024;
-/// Maximum number of bodies with large buffers.
+/// Maximum number of concurrent bodies with large buffers.
 const FEW: usize = 4;
-/// Bytes per base64 encoding step: three quarters of a large buffer, so that the result fills it.
+/// Number of bytes per base64 encoding step: three quarters of a large buffer, so that the result fills it.
 const SCRATCH: usize = 192 * 1024;
 
 /// Minimum rate of a transfer in bytes per second, averaged over the time limit.
@@ -40,11 +40,11 @@ pub fn is_too_slow(bytes: u64, time: Duration) -> bool {
     u128::from(bytes) * 1000 < u128::from(LEAST_RATE) * time.as_millis()
 }
 
-/// Detects a transfer that stands still or is too slow.
+/// Detects a transfer that is stalled or too slow.
 #[derive(Debug)]
 struct Pace {
     last: Instant,
-    /// The start of the current period, and the bytes in it.
+    /// The start of the current period, and the number of bytes moved in it.
     since: Instant,
     bytes: u64,
 }
@@ -59,7 +59,7 @@ impl Pace {
         self.bytes = self.bytes.saturating_add(bytes);
     }
 
-    /// The time until the next check, if no byte has to move before; zero if the transfer has failed.
+    /// The time until the next check if no bytes move before then, or zero if the transfer has failed.
     fn left(&mut self, now: Instant, limit: Duration) -> Duration {
         let period = now.saturating_duration_since(self.since);
         if period >= limit && !is_too_slow(self.bytes, period) {
@@ -69,16 +69,16 @@ impl Pace {
     }
 }
 
-/// The state of a request that is being sent, shared by the body and the attempt that waits for the answer.
+/// The state of a request being sent, shared by the body and the attempt that waits for the response.
 #[derive(Debug)]
 pub(super) struct SendState {
     complete: AtomicBool,
     abandoned: AtomicBool,
-    /// The queue of empty buffers for the reading thread. A buffer of size 0 ends the thread.
+    /// The queue of empty buffers for the reader thread. A buffer of size 0 stops the thread.
     reader: Mutex<Option<Sender<Vec<u8>>>>,
     problem: Mutex<Option<Error>>,
     pace: Mutex<Pace>,
-    /// Whether part of the answer has arrived.
+    /// Whether part of the response has arrived.
     received: AtomicBool,
     /// Whether the transport waits for content that another server sends.
     starved: AtomicBool,
@@ -97,48 +97,48 @@ impl SendState {
         })
     }
 
-    /// Whether the transport has the last byte. The server may then have received it.
+    /// Whether the transport has taken the last byte. The server may have received it.
     pub(super) fn is_complete(&self) -> bool {
         self.complete.load(Ordering::Acquire)
     }
 
-    /// The error of reading the body.
+    /// The error from reading the body.
     pub(super) fn problem(&self) -> Option<Error> {
         self.problem.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Stops the body when its answer is no longer needed. Otherwise the transport would send the rest, or keep it in
-    /// memory while the server does not respond.
+    /// Stops the body when its response is no longer needed. Otherwise the transport would send the rest, or keep it
+    /// in memory while the server does not respond.
     pub(super) fn abandon(&self) {
         self.abandoned.store(true, Ordering::Release);
         if let Some(reader) = self.reader.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            // Fails if the thread has ended.
+            // Fails if the thread has stopped.
             let _ = reader.send(Vec::new());
         }
     }
 
-    /// Records that bytes of the request have moved.
+    /// Records that request bytes have been sent.
     fn moved(&self, bytes: usize) {
         self.pace.lock().unwrap_or_else(PoisonError::into_inner).moved(Instant::now(), bytes as u64);
     }
 
-    /// Records that bytes of the answer have moved.
+    /// Records that response bytes have arrived.
     pub(super) fn received(&self, bytes: usize) {
         self.received.store(true, Ordering::Relaxed);
         self.moved(bytes);
     }
 
-    /// Starts another phase of the request: the answer after the body, the content after the headers.
+    /// Starts the next phase of the request: the response after the body, or the content after the headers.
     pub(super) fn next_phase(&self) {
         *self.pace.lock().unwrap_or_else(PoisonError::into_inner) = Pace::new(Instant::now());
     }
 
-    /// Whether part of the answer has arrived.
+    /// Whether part of the response has arrived.
     pub(super) fn has_received(&self) -> bool {
         self.received.load(Ordering::Relaxed)
     }
 
-    /// The time until the next check of the pace; zero if the transfer stands still or is too slow.
+    /// The time until the next check of the transfer rate, or zero if the transfer is stalled or too slow.
     pub(super) fn left(&self, limit: Duration) -> Duration {
         if self.starved.load(Ordering::Relaxed) {
             // The download has its own time limit.
@@ -152,13 +152,13 @@ impl SendState {
     }
 }
 
-/// Bytes of a body, and the position in the file pieces after these bytes.
+/// Bytes of a body, and the position in the file pieces after them.
 struct Chunk {
     bytes: Bytes,
     position: u64,
 }
 
-/// Opens a body for one attempt. `active` counts the bodies that have a reading thread.
+/// Opens a body for one attempt. `active` counts the bodies that have a reader thread.
 pub(super) fn open(
     body: &Body,
     state: &Arc<SendState>,
@@ -190,7 +190,7 @@ enum Chunks {
     Read(mpsc::Receiver<io::Result<Chunk>>),
 }
 
-/// The body as a stream for the transport.
+/// A body as a stream for the transport.
 struct Outgoing {
     source: Chunks,
     left: u64,
@@ -231,7 +231,7 @@ impl Stream for Outgoing {
     }
 }
 
-/// A buffer in use by the transport. It returns to the reader after it is sent.
+/// A buffer in use by the transport. It is returned to the reader after it has been sent.
 struct Lent {
     space: Vec<u8>,
     filled: usize,
@@ -246,20 +246,20 @@ impl AsRef<[u8]> for Lent {
 
 impl Drop for Lent {
     fn drop(&mut self) {
-        // Fails if the reader has ended.
+        // Fails if the reader has stopped.
         let _ = self.home.send(std::mem::take(&mut self.space));
     }
 }
 
-/// Reads a body on its own thread, which ends at the end of the body, when the receiver is dropped, or when the attempt
-/// is abandoned.
+/// Reads a body on a separate thread, which stops at the end of the body, when the receiver is dropped, or when the
+/// attempt is abandoned.
 fn spawn_reader(
     body: Body,
     state: Arc<SendState>,
     progress: Arc<dyn Progress>,
     active: Arc<AtomicUsize>,
 ) -> Result<mpsc::Receiver<io::Result<Chunk>>> {
-    // Room for all buffers and an error, so that sending never blocks.
+    // There is room for all buffers and an error, so sending never blocks.
     let (sender, receiver) = mpsc::channel(BUFFERS + 1);
     let size = if active.fetch_add(1, Ordering::Relaxed) < FEW { CHUNK } else { SMALLER_BUFFER };
     let (home, returned) = std::sync::mpsc::channel::<Vec<u8>>();
@@ -280,8 +280,8 @@ fn spawn_reader(
         if let Err(error) = result {
             let broken = io::Error::other(error.message().to_owned());
             state.fail(error);
-            // The body is shorter than its declared length: the transport drops the connection, and the server sees an
-            // incomplete body.
+            // The body is shorter than its declared length: the transport closes the connection, and the server sees
+            // an incomplete body.
             let _ = sender.blocking_send(Err(broken));
         }
         active.fetch_sub(1, Ordering::Relaxed);
@@ -291,14 +291,14 @@ fn spawn_reader(
     Ok(receiver)
 }
 
-/// Reports the start of a body that is not sent at the moment.
+/// Resets the progress to the start of a body that is not being sent at the moment.
 pub(super) fn rewind(body: &Body, progress: &dyn Progress) {
     if body.has_file() {
         progress.at(source_start(body));
     }
 }
 
-/// The position in the source at which the file pieces of a body begin.
+/// The position in the source at which the body's file pieces start.
 fn source_start(body: &Body) -> u64 {
     let from = body.pieces.iter().find_map(|piece| match piece {
         Piece::File { from, .. } => Some(*from),
@@ -308,8 +308,8 @@ fn source_start(body: &Body) -> u64 {
     from.unwrap_or_default()
 }
 
-/// Fills buffers with a body. `take` gets each buffer, its filled length and the position in the file pieces, and
-/// returns whether to continue. A buffer has room for at least four bytes.
+/// Writes a body to buffers. `take` receives each buffer, its filled length and the position in the file pieces, and
+/// returns whether to continue. A buffer must have room for at least four bytes.
 fn feed(
     body: &Body,
     progress: &dyn Progress,
@@ -326,7 +326,7 @@ fn feed(
         let mut filled = 0;
         while let Some(reader) = &mut piece {
             if reader.left == 0 {
-                // Checked before the last bytes are sent: a changed file must not arrive complete.
+                // Check before sending the last bytes, so that a changed file never arrives complete.
                 reader.check()?;
                 if let Some(PieceReader { from: PieceSource::Remote(rest), .. }) = piece.take() {
                     download = Some(rest);
@@ -344,11 +344,11 @@ fn feed(
     Ok(())
 }
 
-/// A piece that is being read.
+/// A piece being read.
 struct PieceReader<'a> {
     from: PieceSource<'a>,
     left: u64,
-    /// Buffer for bytes to encode in base64; empty without encoding.
+    /// Holds the bytes to encode in base64; empty if the piece is not encoded.
     scratch: Vec<u8>,
 }
 
@@ -410,7 +410,7 @@ impl<'a> PieceReader<'a> {
         Ok(Self { from: PieceSource::Disk(file), left: len, scratch: scratch(base64) })
     }
 
-    /// Fills `space` and returns the number of bytes; None if the space is too small.
+    /// Fills `space` and returns the number of bytes written, or `None` if the space is too small.
     fn fill(
         &mut self,
         space: &mut [u8],
@@ -449,7 +449,7 @@ impl<'a> PieceReader<'a> {
         if !encode {
             return Ok(Some(count));
         }
-        // The space is sufficient: four characters for every three bytes.
+        // There is enough space: four characters for every three bytes.
         let written = STANDARD.encode_slice(&self.scratch[..count], space);
         written.map(Some).map_err(|error| Error::failed("base64 encoding failed").caused_by(error))
     }
@@ -477,7 +477,7 @@ mod tests {
     use super::*;
     use crate::progress::Silent;
 
-    /// All bytes that [`feed`] writes to buffers of this size.
+    /// All bytes that [`feed`] writes into buffers of this size.
     fn wire(body: &Body, size: usize) -> Vec<u8> {
         let mut all = Vec::new();
         let take = |space: Vec<u8>, filled, _| {

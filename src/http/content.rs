@@ -1,4 +1,4 @@
-//! The content of a file in an answer: its range, version and bytes.
+//! A file's content in a response: its range, version and bytes.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use super::{Config, ContentStream, HeaderMap, Range, answer};
 use crate::error::{Error, Result};
 use crate::human;
 
-/// The headers of a range request. A weak validator is omitted, because it does not identify the bytes.
+/// The headers of a range request. A weak validator is omitted because it does not identify the bytes.
 pub(super) fn range_headers(range: &Range) -> Vec<(&'static str, String)> {
     let mut headers = vec![("range", format!("bytes={}-", range.from))];
     headers.extend(range.validator.clone().filter(|v| !is_weak(v)).map(|v| ("if-range", v)));
@@ -21,13 +21,13 @@ pub(super) fn range_headers(range: &Range) -> Vec<(&'static str, String)> {
 }
 
 /// Whether a 416 confirms that the content ends where the range starts, so that no bytes are missing. The previous
-/// answer then contained all bytes, so the version matters only if that answer declared another size.
+/// response then contained all bytes, so the version matters only if that response declared a different size.
 pub(super) fn is_complete(range: &Range, headers: &HeaderMap) -> bool {
     let whole: Option<u64> =
         text(headers, "content-range").and_then(|text| text.strip_prefix("bytes */")?.trim().parse().ok());
     let ours = range.validator.as_deref();
     let differs = ours.zip(validator(headers)).is_some_and(|(ours, theirs)| opaque(ours) != opaque(&theirs));
-    // A server evaluates `If-Range` before the range, and sends all bytes of another version.
+    // A server evaluates `If-Range` before the range, and would send all bytes of a different version.
     let is_same = ours.is_some_and(|validator| !is_weak(validator));
     whole == Some(range.from) && !differs && (is_same || range.total.is_none_or(|total| total == range.from))
 }
@@ -47,7 +47,7 @@ pub(super) fn nothing_left(range: &Range, headers: &HeaderMap) -> ContentStream 
     }
 }
 
-/// The content of a successful answer; None if it does not continue the range.
+/// The content of a successful response. Returns `None` if it does not continue the range.
 pub(super) fn of_response(
     config: &Config,
     range: Option<&Range>,
@@ -85,7 +85,7 @@ pub(super) fn of_response(
     }))
 }
 
-/// The number of bytes of a `Content-Range` from `from` to the end; None for any other range.
+/// The number of bytes in a `Content-Range` that extends from `from` to the end. Returns `None` for any other range.
 fn check_range(from: u64, stated: &str) -> Option<u64> {
     let (span, whole) = stated.trim().strip_prefix("bytes ")?.split_once('/')?;
     let (first, last) = span.split_once('-')?;
@@ -94,7 +94,7 @@ fn check_range(from: u64, stated: &str) -> Option<u64> {
         "*" => true,
         whole => last.checked_add(1) == Some(whole.parse().ok()?),
     };
-    // The end must be a number, too.
+    // The end must be a number as well.
     last.checked_add(1)?;
     (first == from && last >= first && to_the_end).then(|| last - first)?.checked_add(1)
 }
@@ -106,10 +106,11 @@ fn stream_of(
 ) -> stream::BoxStream<'static, Result<Bytes>> {
     let late = move |what: &str| {
         let limit = human::waiting_time(silence);
-        let message = format!("{platform} sent {what} {limit} in the middle of the content");
+        let message = format!("{platform} sent {what} {limit} partway through the content");
         Err(answer::unreachable(message).hint("to wait longer: `--timeout 5m`"))
     };
-    // The time and bytes of the current period. Time in which the caller does not ask for bytes does not count.
+    // The time and the number of bytes in the current period. Time in which the caller does not request bytes does
+    // not count.
     let (waited, received) = (Duration::ZERO, 0_usize);
     stream::try_unfold((response, waited, received), move |(mut response, waited, received)| async move {
         let begun = Instant::now();
@@ -137,7 +138,7 @@ fn encoding(headers: &HeaderMap) -> Option<String> {
     encoding.filter(|text| !text.is_empty() && !text.eq_ignore_ascii_case("identity")).map(str::to_owned)
 }
 
-/// The validator of the content: a strong `ETag`, else `Last-Modified`, else a weak `ETag`.
+/// The validator of the content: a strong `ETag`, otherwise `Last-Modified`, otherwise a weak `ETag`.
 fn validator(headers: &HeaderMap) -> Option<String> {
     let tag = text(headers, "etag").filter(|tag| !tag.is_empty());
     let (strong, weak) = (tag.filter(|tag| !is_weak(tag)), tag);

@@ -1,4 +1,4 @@
-//! One attempt at a request: sending it, following redirects and reading the answer.
+//! One attempt at a request: sending it, following redirects and reading the response.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -17,11 +17,11 @@ use crate::secret::Secret;
 
 /// Maximum number of redirects.
 const REDIRECTS: usize = 10;
-/// Maximum number of bytes read of an error body.
+/// Maximum number of bytes to read from an error body.
 const ERROR_BODY: usize = 64 * 1024;
-/// Maximum size of an answer in memory, in bytes.
+/// Maximum size of a response in memory, in bytes.
 const REPLY_BODY: usize = 64 * 1024 * 1024;
-/// Encodes all characters except the unreserved ones of RFC 3986.
+/// Encodes all characters except the unreserved characters of RFC 3986.
 const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// One attempt at a request.
@@ -31,25 +31,25 @@ pub(super) struct Attempt<'a> {
     progress: &'a Arc<dyn Progress>,
     number: u32,
     url: Url,
-    /// Whether it uses the connection pool for contents.
+    /// Whether the attempt uses the connection pool for file content.
     bulk: bool,
     /// The state of the current hop.
     state: Mutex<Arc<SendState>>,
 }
 
-/// The current URL of an attempt, which redirects change.
+/// The current URL of an attempt, which redirects can change.
 struct Hop {
     url: Url,
-    /// Whether all redirects stayed on the original origin.
+    /// Whether all redirects have stayed on the original origin.
     home: bool,
 }
 
-/// An answer whose body is not read yet.
+/// A response whose body has not been read yet.
 struct Answer {
     response: Response,
-    /// Its URL.
+    /// The URL that sent the response.
     url: Url,
-    /// Whether the request had the token.
+    /// Whether the request contained the token.
     trusted: bool,
 }
 
@@ -72,7 +72,7 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    /// Makes the attempt and reads the answer.
+    /// Makes the attempt and reads the response.
     pub(super) async fn reply(&self) -> Result<Reply, Failure> {
         self.in_time(async {
             let answer = self.exchange(false).await?;
@@ -86,7 +86,8 @@ impl<'a> Attempt<'a> {
         .await
     }
 
-    /// Makes the attempt and opens the content of the answer; None if the answer does not continue the range.
+    /// Makes the attempt and opens the content of the response. Returns `None` if the response does not continue the
+    /// range.
     pub(super) async fn content(&self) -> Result<Option<super::ContentStream>, Failure> {
         let range = self.request.range.as_ref();
         self.in_time(async {
@@ -113,14 +114,15 @@ impl<'a> Attempt<'a> {
         Arc::clone(&self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Begins a hop with a state of its own.
+    /// Starts a hop with its own state.
     fn restart(&self) {
         let next = SendState::new(&self.request.body);
         let before = std::mem::replace(&mut *self.state.lock().unwrap_or_else(PoisonError::into_inner), next);
         before.abandon();
     }
 
-    /// Applies the time limit: to the whole attempt for a small request, to silence and slowness for a transfer.
+    /// Applies the time limit: to the whole attempt if the request is small, or to stalled and slow periods if it is
+    /// a transfer.
     async fn in_time<T>(&self, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
         let limit = self.config().timeout;
         let silence = async {
@@ -169,15 +171,15 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    /// Decides whether to follow a redirect. A request other than GET is sent again only on the same origin and only if
-    /// the status keeps its method and body.
+    /// Decides whether to follow a redirect. A request other than GET is sent again only to the same origin and only
+    /// if the status preserves its method and body.
     fn may_follow(&self, from: &Url, next: Url, status: u16, seen: &[Url]) -> Result<Url> {
         let platform = self.config().platform;
         let place = bare(&next);
         let refuse = |why: &str| Err(Error::platform(format!("{platform} redirects to {place}{why}")));
         let is_same = matches!(status, 307 | 308) && next.origin() == from.origin();
         if self.request.method != Method::GET && !is_same {
-            let why = format!("; haul does not follow this redirect of a {} request", self.request.method);
+            let why = format!("; haul does not follow redirects of {} requests", self.request.method);
             let base = self.config().own.iter().find_map(|base| moved_base(base, from, &next));
             return refuse(&why).map_err(|error| match base {
                 Some(base) => {
@@ -190,7 +192,7 @@ impl<'a> Attempt<'a> {
             return refuse(", which is not an http or https URL");
         }
         if from.scheme() == "https" && next.scheme() == "http" {
-            return refuse(", which is not a secure connection");
+            return refuse(", which is not a secure URL");
         }
         if seen.contains(&next) {
             return refuse(" in a loop");
@@ -205,7 +207,7 @@ impl<'a> Attempt<'a> {
         !self.request.anonymous && self.client.is_own(url)
     }
 
-    /// The transport's request for one hop, with an open body.
+    /// The transport's request for one hop, with an opened body.
     fn build(&self, hop: &Hop, content: bool) -> Result<reqwest::Request> {
         let trusted = hop.home && self.is_own(&hop.url);
         let mut built = head(self.config(), self.request, &hop.url, hop.home, trusted)?;
@@ -242,7 +244,7 @@ impl<'a> Attempt<'a> {
         Ok(response)
     }
 
-    /// Reads the answer of a success.
+    /// Reads the body of a successful response.
     async fn whole(&self, answer: Answer) -> Result<Reply, Failure> {
         let config = self.config();
         let (status, headers) = (answer.response.status().as_u16(), answer.response.headers().clone());
@@ -266,7 +268,7 @@ impl<'a> Attempt<'a> {
             Err((_, error)) if answer::is_nonsense(&error) => {
                 let message = format!("{} sent an invalid response", config.platform);
                 let error = with_answer(Error::platform(message).caused_by(error.without_url()));
-                // The request succeeded: sending it again could carry it out twice.
+                // The request succeeded, so sending it again could carry it out twice.
                 Err(Failure::end(if self.request.repeatable { error } else { error.unanswered() }))
             }
             Err((_, error)) => {
@@ -277,10 +279,10 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    /// The failure of an error answer.
+    /// The failure for an error response.
     async fn refusal(&self, answer: Answer) -> Failure {
         let (status, headers) = (answer.response.status().as_u16(), answer.response.headers().clone());
-        // The status is enough: an incomplete body only lacks the message.
+        // The status is enough: if the body is incomplete, only the message is missing.
         let state = self.state();
         let reading = read_up_to(answer.response, ERROR_BODY, &state);
         let body = match tokio::time::timeout(self.config().timeout, reading).await {
@@ -310,7 +312,8 @@ impl Drop for Attempt<'_> {
     }
 }
 
-/// Reads up to `limit` bytes of a body and returns whether it is complete. An error includes the bytes read before it.
+/// Reads up to `limit` bytes of a body and returns whether it is complete. An error includes the bytes read before it
+/// occurred.
 async fn read_up_to(
     mut response: Response,
     limit: usize,
@@ -333,7 +336,7 @@ async fn read_up_to(
     }
 }
 
-/// The target of a redirect; None if the answer is not a redirect.
+/// The target of a redirect. Returns `None` if the response is not a redirect.
 fn redirect(from: &Url, response: &Response) -> Option<Result<Url>> {
     if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
         return None;
@@ -344,7 +347,7 @@ fn redirect(from: &Url, response: &Response) -> Option<Result<Url>> {
     Some(target.ok_or_else(|| Error::platform(format!("{} redirects to an invalid URL", bare(from)))))
 }
 
-/// The base URL after a redirect that changes only the part of a URL that belongs to the base.
+/// The new base URL, if a redirect changes only the part of the URL that belongs to the base.
 fn moved_base(base: &Url, from: &Url, next: &Url) -> Option<String> {
     let own = base.path().strip_suffix('/').unwrap_or(base.path());
     let rest = from.path().strip_prefix(own).filter(|_| base.origin() == from.origin())?;
@@ -352,8 +355,8 @@ fn moved_base(base: &Url, from: &Url, next: &Url) -> Option<String> {
     (next.has_host() && !rest.is_empty()).then(|| format!("{}{moved}", answer::origin(next)))
 }
 
-/// The transport's request without its body. `home`: no redirect has led to another origin. `trusted`: the request may
-/// contain the token.
+/// The transport's request without its body. `home` means that no redirect has left the original origin, and
+/// `trusted` that the request may contain the token.
 fn head(
     config: &Config,
     request: &Request,
@@ -372,12 +375,12 @@ fn head(
             let (name, value) = credential(config, token)?;
             headers.insert(name, value);
         } else if !transport::is_loopback(url) {
-            // The platform would reject the request. An emulator on this machine may not need a token.
+            // The platform would reject the request, but an emulator on this machine may not need a token.
             let error = Error::new(Kind::Auth, format!("no token for {}", config.platform));
             return Err(config.token_hints.iter().fold(error, |error, hint| error.hint(hint.clone())));
         }
     }
-    // Headers for one origin are not sent to another.
+    // Headers meant for one origin are not sent to another.
     if home {
         for (name, value) in &request.headers {
             set(headers, name, value)?;
@@ -430,7 +433,7 @@ fn set(headers: &mut HeaderMap, name: &str, value: &str) -> Result<()> {
     Ok(())
 }
 
-/// The URL with its query, without user and password.
+/// The URL with its query but without a user name and password.
 fn full_url(request: &Request) -> Url {
     let mut url = without_user(request.url.clone());
     if !request.query.is_empty() {
@@ -445,14 +448,14 @@ fn full_url(request: &Request) -> Url {
 }
 
 fn without_user(mut url: Url) -> Url {
-    // Fails only for a URL without a host, which has no user.
+    // Fails only for a URL without a host, which has no user name.
     let _ = url.set_username("");
     let _ = url.set_password(None);
     url.set_fragment(None);
     url
 }
 
-/// The URL for errors: without its query.
+/// The URL for errors, without its query.
 fn bare(url: &Url) -> String {
     let mut url = without_user(url.clone());
     url.set_query(None);

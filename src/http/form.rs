@@ -1,7 +1,7 @@
-//! `multipart/form-data` as sent by browsers, of known length.
+//! `multipart/form-data` with a known length, as browsers send it.
 //!
-//! Names are raw UTF-8, except that `%22`, `%0D` and `%0A` replace the characters that would break the header. The
-//! forms of reqwest write a raw line feed to the header.
+//! Names are raw UTF-8, except that `%22`, `%0D` and `%0A` replace the characters that would break the header.
+//! reqwest's forms write a raw line feed into the header.
 
 use bytes::Bytes;
 use serde_json::Value;
@@ -61,7 +61,7 @@ impl Part {
             head = format!("{head}; filename=\"{}\"", quoted(name));
         }
         if let Some(kind) = &self.content_type {
-            // The user may have typed it: a line end must not begin a header.
+            // The user may have typed the value, so a line ending must not start a new header.
             let kind: String = kind.chars().filter(|c| !c.is_control()).collect();
             head = format!("{head}\r\nContent-Type: {kind}");
         }
@@ -70,7 +70,7 @@ impl Part {
     }
 }
 
-/// A body of these parts.
+/// A form body with these parts.
 pub fn form(parts: Vec<Part>) -> Body {
     form_with_boundary(parts, &uuid::Uuid::new_v4().simple().to_string())
 }
@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn a_form_equals_that_of_an_official_client() {
-        // Captured from the OpenAI Python client, with the fields of Activeloop: 592 bytes.
+        // Captured from the OpenAI Python client, with Activeloop's fields: 592 bytes.
         let parts = vec![
             Part::text("purpose", "user_data"),
             Part::text("workspace", "default"),
@@ -183,8 +183,8 @@ Hello, world!\r
         assert_eq!(body.content_type.as_deref(), Some("multipart/form-data; boundary=b"));
     }
 
-    /// Any text except control characters, which a header must not contain, and backslashes, which the parser but not a
-    /// browser treats as an escape.
+    /// Any text except control characters, which a header must not contain, and backslashes, which the parser treats
+    /// as escapes but browsers do not.
     const NAME: &str = "[^\\x00-\\x09\\x0b\\x0c\\x0e-\\x1f\\x7f\\\\]{1,40}";
 
     #[test]

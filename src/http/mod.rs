@@ -1,8 +1,8 @@
 //! The HTTP client: requests as data, retries, rate limits and TLS.
 //!
 //! Each attempt (`exchange`) converts a [`Request`] for the transport (`body`), sends it over a connection pool
-//! (`transport`, `tls`) and interprets the answer (`answer`, `content`). `retry` decides whether another attempt
-//! follows, and `throttle` when a request is sent.
+//! (`transport`, `tls`) and interprets the response (`answer`, `content`). `retry` decides whether to make another
+//! attempt, and `throttle` when a request may be sent.
 
 mod answer;
 mod body;
@@ -41,38 +41,38 @@ use crate::model::{FileId, Link};
 use crate::progress::{Progress, silent};
 use crate::secret::Secret;
 
-/// Minimum length of a pause that is reported.
+/// Minimum length of a delay that is reported.
 const NOTICED: Duration = Duration::from_secs(2);
 
-/// The configuration of a client. Each profile of a command has one client, whose requests share its connections, rate
-/// limit and token.
+/// A client's configuration. Each profile used by a command has one client, whose requests share its connections,
+/// rate limit and token.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The platform's name, for messages.
     pub platform: &'static str,
-    /// The base URLs of the profile. Only their origins get the token.
+    /// The profile's base URLs. Only their origins receive the token.
     pub own: Vec<Url>,
     /// The token.
     pub token: Option<Secret>,
-    /// The header that contains only the token; None for `Authorization: Bearer TOKEN`.
+    /// The header that contains only the token; `None` for `Authorization: Bearer TOKEN`.
     pub auth_header: Option<String>,
     /// Hints for a missing or rejected token.
     pub token_hints: Vec<String>,
-    /// Time limit for a small request, and for a transfer that receives no data.
+    /// Time limit for a small request, and for a transfer without incoming data.
     pub timeout: Duration,
-    /// Limits of retries.
+    /// The limits for retries.
     pub policy: Policy,
-    /// A PEM file of certificate authorities to trust in addition to those of the system.
+    /// A PEM file with certificate authorities to trust in addition to the system's.
     pub cacert: Option<std::path::PathBuf>,
-    /// Whether a token may be sent over plain http to another machine.
+    /// Whether a token may be sent over plain HTTP to another machine.
     pub insecure_http: bool,
     /// The published rate limit. Requests are delayed to stay below it.
     pub rate: Option<RateLimit>,
     /// Receives the client's events.
     pub trace: Trace,
-    /// Reads the platform's error body. If it returns None, the common formats are tried.
+    /// Reads the platform's error body. If it returns `None`, the common formats are tried.
     pub read_problem: fn(&Reply) -> Option<Problem>,
-    /// The platform's own headers that contain the id of a request, which are tried before the common ones.
+    /// The platform's own headers that contain the request id, tried before the common ones.
     pub request_ids: &'static [&'static str],
 }
 
@@ -81,24 +81,24 @@ pub struct Config {
 pub struct RateLimit {
     /// The number of requests.
     pub requests: u32,
-    /// The period.
+    /// The period in which they are allowed.
     pub per: Duration,
 }
 
-/// The content of an error answer.
+/// The error that a response reports.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Problem {
     /// The platform's message.
     pub message: String,
-    /// The kind of error, if the status is misleading (xAI's 400 for a bad key).
+    /// The error kind, if the status is misleading (xAI returns 400 for an invalid key).
     pub kind: Option<Kind>,
-    /// Whether a retry is useless although the status permits it, as for a quota instead of a rate limit.
+    /// Whether retrying is pointless even though the status permits it, as for an exhausted quota.
     pub is_final: bool,
     /// The file that has the content of the rejected upload.
     pub existing: Option<FileId>,
 }
 
-/// A complete answer.
+/// A complete response.
 #[derive(Clone, Debug, Default)]
 pub struct Reply {
     /// The status.
@@ -107,7 +107,7 @@ pub struct Reply {
     pub headers: HeaderMap,
     /// The decoded body.
     pub body: Bytes,
-    /// The platform's id of the request.
+    /// The platform's id for the request.
     pub request_id: Option<String>,
 }
 
@@ -117,13 +117,13 @@ impl Reply {
         self.headers.get(name)?.to_str().ok()
     }
 
-    /// The body as JSON of type `T`. `what` describes it, such as `list of files`.
+    /// Decodes the body as JSON of type `T`. `what` describes it in errors, such as `list of files`.
     pub fn json<T: DeserializeOwned>(&self, what: &str) -> Result<T> {
         self.decode(&format!("the {what} in the response"))
     }
 
-    /// Accepts any answer to `what`, such as `deletion`, that can come from the platform. An HTML page comes from a
-    /// portal or proxy that has not forwarded the request; object stores answer with XML and its content type.
+    /// Accepts any response to `what`, such as `deletion`, that can come from the platform. An HTML page comes from a
+    /// portal or proxy that did not forward the request; object stores return XML with an XML content type.
     pub fn acknowledges(&self, what: &str) -> Result<()> {
         let is_xml = self.header("content-type").is_some_and(|kind| kind.contains("xml"));
         let message = || format!("the response to the {what} is HTML or XML, not JSON");
@@ -139,7 +139,7 @@ impl Reply {
         if decoded.is_err()
             && let Some(text) = answer::repaired(&self.body)
         {
-            // The error of the original describes it better.
+            // The error for the original text describes the problem better.
             decoded = serde_json::from_str(&text).or(decoded);
         }
         decoded.map_err(|error| {
@@ -162,30 +162,30 @@ impl Reply {
     }
 }
 
-/// The content of a file in an answer.
+/// A file's content in a response.
 pub struct ContentStream {
-    /// The offset of the first byte: the start of the range, or 0 if the answer does not continue it.
+    /// The offset of the first byte: the start of the range, or 0 if the response does not continue it.
     pub start: u64,
     /// The number of bytes, if the server declares it.
     pub length: Option<u64>,
-    /// The validator: a strong `ETag`, else `Last-Modified`, else a weak `ETag`.
+    /// The validator: a strong `ETag`, otherwise `Last-Modified`, otherwise a weak `ETag`.
     pub validator: Option<String>,
     /// The content type, if the server declares it.
     pub content_type: Option<String>,
-    /// The `Content-Encoding`, if the bytes are encoded although `identity` was requested.
+    /// The `Content-Encoding`, if the bytes are encoded even though `identity` was requested.
     pub encoding: Option<String>,
-    /// The origin that sends it.
+    /// The origin that sends the content.
     pub origin: String,
-    /// The bytes. An error ends the stream; its kind is [`Kind::Unreachable`] if a new request can continue.
+    /// The bytes. An error ends the stream; its kind is [`Kind::Unreachable`] if another request can continue.
     pub stream: BoxStream<'static, Result<Bytes>>,
     /// A link that was created for this download and must be revoked afterward.
     pub release: Option<Link>,
-    /// Whether the content is derived from the file, such as its extracted text. The file's size and checksums do not
-    /// apply to it.
+    /// Whether the content is derived from the file, such as its extracted text. The file's size and checksums then
+    /// do not apply to it.
     pub derived: bool,
 }
 
-/// Sends requests for one profile. Cheap to clone; clones share everything.
+/// Sends requests for one profile. Clones are cheap and share all state.
 #[derive(Clone, Debug)]
 pub struct Client {
     inner: Arc<Inner>,
@@ -196,16 +196,17 @@ struct Inner {
     config: Config,
     transport: transport::Transport,
     throttle: throttle::Throttle,
-    /// Number of bodies with a reading thread.
+    /// Number of bodies that have a reader thread.
     active_bodies: Arc<AtomicUsize>,
-    /// How far the platform's clock is ahead.
+    /// How far the platform's clock is ahead of this machine's.
     ahead: Mutex<Option<SignedDuration>>,
-    /// Number of answers with status 429.
+    /// Number of responses with status 429.
     throttled: AtomicU64,
 }
 
 impl Client {
-    /// A client. Connection pools are created at the first request, and TLS roots are loaded at the first https URL.
+    /// Creates a client. Connection pools are created on the first request, and TLS roots are loaded on the first
+    /// https URL.
     pub fn new(config: Config) -> Self {
         let throttle = throttle::Throttle::new(config.rate);
         let (transport, active_bodies) = Default::default();
@@ -232,17 +233,17 @@ impl Client {
         self.upload(request, silent()).await
     }
 
-    /// Sends a small request and decodes the JSON object in the answer. `what` describes the object in errors.
+    /// Sends a small request and decodes the JSON object in the response. `what` describes the object in errors.
     pub async fn json<T: DeserializeOwned>(&self, request: &Request, what: &str) -> Result<T> {
         let answer: answer::JsonObject<T> =
             self.send(request).await?.decode(&format!("{}'s {what}", self.inner.config.platform))?;
         Ok(answer.0)
     }
 
-    /// Like [`send`](Self::send), with progress of the file pieces in the body.
+    /// Like [`send`](Self::send), but reports the progress of the file pieces in the body.
     ///
-    /// Positions start at the offset of the first file piece in its source and count all file pieces: with one file,
-    /// they are positions in that file. A retried deletion that finds no file returns 204.
+    /// Positions start at the offset of the first file piece in its source and count all file pieces; with a single
+    /// file, they are positions in that file. A retried deletion that finds no file returns 204.
     pub async fn upload(&self, request: &Request, progress: Arc<dyn Progress>) -> Result<Reply> {
         let mut tries = retry::Tries::new(self.inner.config.policy, request);
         loop {
@@ -261,8 +262,8 @@ impl Client {
         }
     }
 
-    /// Sends a request for a file's bytes. If the answer does not continue [`Request::range`], requests all bytes
-    /// instead; [`ContentStream::start`] is their offset.
+    /// Requests a file's bytes. If the response does not continue [`Request::range`], requests all bytes instead;
+    /// [`ContentStream::start`] is their offset.
     pub async fn content(&self, request: &Request) -> Result<ContentStream> {
         let progress = silent();
         let mut request = Cow::Borrowed(request);
@@ -273,7 +274,7 @@ impl Client {
                 exchange::Attempt::new(self, &request, &progress, tries.number(), true).content().await;
             match opened {
                 Ok(Some(content)) => return Ok(content),
-                // The caller's bytes belong to another version.
+                // The caller's bytes belong to a different version.
                 Ok(None) => request.to_mut().range = None,
                 Err(failure) => self.pause_after(&mut tries, failure, || ()).await?,
             }
@@ -286,13 +287,14 @@ impl Client {
         self.inner.config.own == other.inner.config.own && token(self) == token(other)
     }
 
-    /// How far the platform's clock is ahead of this machine's, according to the `Date` of its latest answer. The value
-    /// is a lower bound, because a date has whole seconds and takes time to arrive. None before the first answer.
+    /// How far the platform's clock is ahead of this machine's, according to the `Date` header of the latest
+    /// response. This is a lower bound, because a date has whole seconds and takes time to arrive. `None` before the
+    /// first response.
     pub fn clock_ahead(&self) -> Option<SignedDuration> {
         *self.inner.ahead.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Number of answers with status 429.
+    /// Number of responses with status 429.
     pub fn throttled(&self) -> u64 {
         self.inner.throttled.load(Ordering::Relaxed)
     }
@@ -302,12 +304,12 @@ impl Client {
         self.inner.config.policy.attempts
     }
 
-    /// Maximum first pause between two attempts.
+    /// Maximum delay before the first retry.
     pub fn base_pause(&self) -> Duration {
         self.inner.config.policy.base
     }
 
-    /// Records the platform's clock.
+    /// Records the time on the platform's clock.
     fn note_date(&self, headers: &HeaderMap) {
         if let Some(date) = server_time(headers) {
             let ahead = date.duration_since(Timestamp::now());
@@ -315,19 +317,19 @@ impl Client {
         }
     }
 
-    /// Waits until the throttle permits a request.
+    /// Waits until the throttle permits the request.
     async fn wait_for_turn(&self, request: &Request) -> Result<()> {
         let config = &self.inner.config;
         let counts = request.paced && self.is_own(&request.url);
         let passed = self.inner.throttle.pass(counts, config.policy.elapsed).await;
         passed.map_err(|wait| {
-            let message = format!("{} accepts no more requests for now", config.platform);
+            let message = format!("{} is not accepting any more requests for now", config.platform);
             retry::retry_later(Error::new(Kind::RateLimited, message).with_status(429), wait)
         })
     }
 
-    /// Pauses this request or all requests after a failed attempt. Returns the error if no further attempt is allowed;
-    /// otherwise calls `rewind` before the pause, during which nothing is sent.
+    /// Delays this request or all requests after a failed attempt. Returns the error if no further attempt is
+    /// allowed; otherwise calls `rewind` before the delay, during which nothing is sent.
     async fn pause_after(
         &self,
         tries: &mut retry::Tries,
@@ -340,7 +342,8 @@ impl Client {
         }
         let mut is_new = !limited;
         if let Some(requested) = failure.wait.filter(|_| limited) {
-            // Even if this request cannot wait that long, so that the platform does not reject the others one by one.
+            // Close the throttle even if this request cannot wait that long, so that the platform does not have to
+            // reject the other requests one by one.
             is_new |= self.inner.throttle.close(requested);
         }
         let status = if let retry::Cause::Status(status) = failure.cause { Some(status) } else { None };
@@ -361,13 +364,13 @@ impl Client {
         Ok(())
     }
 
-    /// Whether a URL belongs to one of the profile's own origins, which get the token.
+    /// Whether a URL belongs to one of the profile's own origins, which receive the token.
     fn is_own(&self, url: &Url) -> bool {
         self.inner.config.own.iter().any(|own| own.origin() == url.origin())
     }
 }
 
-/// Characters that are encoded in a path segment.
+/// Characters that are percent-encoded in a path segment.
 const SEGMENT: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'"')
@@ -382,8 +385,8 @@ const SEGMENT: &AsciiSet = &CONTROLS
     .add(b'{')
     .add(b'}');
 
-/// Appends percent-encoded path segments to a base URL, so that no id can change the path. A trailing slash of the base
-/// is ignored. `.` and `..` are errors.
+/// Appends percent-encoded path segments to a base URL, so that no id can change the path. A trailing slash in the
+/// base is ignored. `.` and `..` are errors.
 pub fn join(base: &Url, segments: &[&str]) -> Result<Url> {
     if let Some(bad) = segments.iter().find(|s| matches!(**s, "." | ".." | "")) {
         return Err(Error::usage(format!("`{bad}` is not a valid id")));
@@ -392,8 +395,8 @@ pub fn join(base: &Url, segments: &[&str]) -> Result<Url> {
         return Err(Error::usage(format!("{base} is not a valid base URL"))
             .hint("use a URL that starts with https://"));
     }
-    // `Url::path_segments_mut` would drop tabs and line ends, which changes the id or the path: a `.`, a tab and a `.`
-    // would lead to the parent.
+    // `Url::path_segments_mut` would drop tabs and line endings, which changes the id or the path: a dot, a tab and
+    // another dot would lead to the parent.
     let mut path = base.path().strip_suffix('/').unwrap_or(base.path()).to_owned();
     for segment in segments {
         path.push('/');
@@ -404,7 +407,7 @@ pub fn join(base: &Url, segments: &[&str]) -> Result<Url> {
     Ok(url)
 }
 
-/// The server's clock, from the `Date` header.
+/// The time on the server's clock, from the `Date` header.
 pub fn server_time(headers: &HeaderMap) -> Option<Timestamp> {
     http_date(headers.get("date")?.to_str().ok()?)
 }

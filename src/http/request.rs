@@ -8,7 +8,7 @@ use url::Url;
 
 use crate::model::Source;
 
-/// The method of a request.
+/// The HTTP method.
 pub use reqwest::Method;
 
 /// A request. It contains no open stream and no token: [`Client::send`](super::Client::send) adds them for each
@@ -17,9 +17,9 @@ pub use reqwest::Method;
 pub struct Request {
     /// The method.
     pub method: Method,
-    /// The URL without `query`.
+    /// The URL without the pairs in `query`.
     pub url: Url,
-    /// Query pairs, encoded according to RFC 3986 when sent (a space is `%20`).
+    /// Query pairs, encoded according to RFC 3986 when sent (a space becomes `%20`).
     pub query: Vec<(String, String)>,
     /// Extra headers.
     pub headers: Vec<(Cow<'static, str>, String)>,
@@ -27,13 +27,14 @@ pub struct Request {
     pub body: Body,
     /// The range of a download, for `Range` and `If-Range`.
     pub range: Option<Range>,
-    /// Whether it may be sent again even if it was carried out: by default only GET and DELETE.
+    /// Whether the request may be sent again even if it may have taken effect; by default, only GET and DELETE.
     pub repeatable: bool,
-    /// Whether it is sent without the token even to the profile's own origins, as for a presigned URL.
+    /// Whether to send the request without the token even to the profile's own origins, for example to a presigned
+    /// URL.
     pub anonymous: bool,
     /// Whether the published rate limit applies; some limits apply only to uploads.
     pub paced: bool,
-    /// Whether it transfers a file's content, for which HTTP/1.1 is faster.
+    /// Whether the request transfers a file's content, for which HTTP/1.1 is faster.
     pub bulk: bool,
     /// A status other than 2xx that is not an error. If it is a redirect, it is not followed.
     pub expects: Option<u16>,
@@ -46,18 +47,18 @@ pub struct Request {
 pub struct Range {
     /// The first byte.
     pub from: u64,
-    /// The validator (`ETag` or `Last-Modified`) of the bytes before it.
+    /// The validator (`ETag` or `Last-Modified`) of the preceding bytes.
     pub validator: Option<String>,
-    /// The size of that content, if known.
+    /// The total size of that content, if known.
     pub total: Option<u64>,
     /// Whether a checksum verifies the complete content, so that no validator is needed.
     pub verified: bool,
 }
 
 impl Range {
-    /// Whether content with this validator and total size is the same version as the first bytes. Different validators
-    /// or sizes mean another version. If only one side has a strong validator, the range continues only if the result
-    /// is `verified`. If neither has a validator, the file's id identifies the content.
+    /// Whether content with this validator and total size is the same version as the preceding bytes. Different
+    /// validators or sizes mean a different version. If only one side has a strong validator, the range continues
+    /// only if the result is `verified`. If neither side has a validator, the file's id identifies the content.
     pub fn continues(&self, validator: Option<&str>, total: Option<u64>) -> bool {
         let same = match (self.validator.as_deref(), validator) {
             (None, None) => true,
@@ -69,12 +70,12 @@ impl Range {
     }
 }
 
-/// Whether a validator is weak: equal weak validators do not imply equal bytes.
+/// Whether a validator is weak. Equal weak validators do not imply equal bytes.
 pub(super) fn is_weak(validator: &str) -> bool {
     validator.starts_with("W/")
 }
 
-/// A validator without the prefix `W/`.
+/// A validator without the `W/` prefix.
 pub(super) fn opaque(validator: &str) -> &str {
     validator.strip_prefix("W/").unwrap_or(validator)
 }
@@ -98,27 +99,27 @@ impl Request {
         }
     }
 
-    /// A GET.
+    /// Creates a GET request.
     pub fn get(url: Url) -> Self {
         Self::new(Method::GET, url)
     }
 
-    /// A DELETE.
+    /// Creates a DELETE request.
     pub fn delete(url: Url) -> Self {
         Self::new(Method::DELETE, url)
     }
 
-    /// A POST of `body`.
+    /// Creates a POST request with `body`.
     pub fn post(url: Url, body: Body) -> Self {
         Self { body, ..Self::new(Method::POST, url) }
     }
 
-    /// A PUT of `body`.
+    /// Creates a PUT request with `body`.
     pub fn put(url: Url, body: Body) -> Self {
         Self { body, ..Self::new(Method::PUT, url) }
     }
 
-    /// A PATCH of `body`.
+    /// Creates a PATCH request with `body`.
     pub fn patch(url: Url, body: Body) -> Self {
         Self { body, ..Self::new(Method::PATCH, url) }
     }
@@ -175,7 +176,7 @@ impl Request {
         self
     }
 
-    /// Accepts this status, which the caller inspects.
+    /// Accepts this status, which the caller checks.
     #[must_use]
     pub fn expecting(mut self, status: u16) -> Self {
         self.expects = Some(status);
@@ -211,11 +212,11 @@ pub struct Body {
 pub enum Piece {
     /// These bytes.
     Text(Bytes),
-    /// All bytes of a source. Another size than the planned one is an error.
+    /// All bytes of a source. A size other than the planned one is an error.
     Whole {
         /// The source.
         source: Source,
-        /// Its size when the upload was planned.
+        /// The source's size when the upload was planned.
         size: u64,
     },
     /// Part of a source.
@@ -226,14 +227,14 @@ pub enum Piece {
         from: u64,
         /// The number of bytes, before encoding.
         len: u64,
-        /// Whether the bytes are sent in base64 (standard alphabet, padded). All pieces of one text except the last
+        /// Whether the bytes are sent as base64 (standard alphabet, padded). All pieces of one text except the last
         /// must have a `len` divisible by 3.
         base64: bool,
     },
 }
 
 impl Piece {
-    /// The number of bytes when sent.
+    /// The number of bytes as sent.
     pub fn wire_len(&self) -> u64 {
         match self {
             Self::Text(text) => text.len() as u64,
@@ -266,12 +267,12 @@ impl Body {
         }
     }
 
-    /// The number of bytes when sent.
+    /// The number of bytes as sent.
     pub fn wire_len(&self) -> u64 {
         self.pieces.iter().map(Piece::wire_len).fold(0, u64::saturating_add)
     }
 
-    /// Whether it contains bytes of a file.
+    /// Whether the body contains bytes from a file.
     pub fn has_file(&self) -> bool {
         !self.pieces.iter().all(|piece| matches!(piece, Piece::Text(_)))
     }
@@ -284,7 +285,7 @@ impl Body {
         })
     }
 
-    /// Whether it is empty.
+    /// Whether the body is empty.
     pub fn is_empty(&self) -> bool {
         self.pieces.is_empty()
     }

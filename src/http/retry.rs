@@ -1,4 +1,4 @@
-//! Whether and when a request is retried.
+//! Decides whether and when to retry a request.
 
 use std::time::Duration;
 
@@ -9,17 +9,17 @@ use super::{HeaderMap, Method, Request, server_time};
 use crate::error::{Error, Kind};
 use crate::human::waiting_time;
 
-/// Limits on the number and time of retries, and the pauses between them.
+/// Limits on the number and duration of retries, and on the delays between them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Policy {
     /// Maximum number of attempts, including the first.
     pub attempts: u32,
-    /// Time for retries, starting at the first failure, so that a long upload that fails late is also retried. A longer
-    /// wait requested by the platform is an error.
+    /// Time allowed for retries, starting at the first failure so that a long upload that fails late is also retried.
+    /// If the platform requests a longer wait, that is an error.
     pub elapsed: Duration,
-    /// Maximum first pause. Each pause is a random fraction of a maximum that doubles.
+    /// Maximum delay before the first retry. Each delay is a random fraction of a maximum that doubles every time.
     pub base: Duration,
-    /// Maximum pause.
+    /// Maximum delay.
     pub cap: Duration,
 }
 
@@ -37,11 +37,11 @@ impl Default for Policy {
 /// The cause of a failed attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cause {
-    /// The request was not sent: unknown host, refused connection.
+    /// The request was not sent: unknown host or refused connection.
     NeverLeft,
-    /// The request was sent, and the answer is missing or incomplete.
+    /// The request was sent, but the response is missing or incomplete.
     Lost,
-    /// An answer with this status.
+    /// A response with this status.
     Status(u16),
     /// A failure that a retry cannot resolve.
     Final,
@@ -54,12 +54,12 @@ pub(super) struct Failure {
     pub(super) cause: Cause,
     /// Whether the platform may have received the whole request.
     pub(super) fully_sent: bool,
-    /// The wait that the platform requests.
+    /// The wait requested by the platform.
     pub(super) wait: Option<Duration>,
 }
 
 impl Failure {
-    /// A failure that is not retried.
+    /// A failure that must not be retried.
     pub(super) fn end(error: Error) -> Self {
         Self { error, cause: Cause::Final, fully_sent: false, wait: None }
     }
@@ -67,23 +67,23 @@ impl Failure {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict {
-    /// Send it again.
+    /// Send the request again.
     Again,
     /// Return the error.
     Never,
-    /// Return the error: the request may have been carried out and must not be sent twice.
+    /// Return the error: the request may have taken effect and must not be sent twice.
     Unanswered,
 }
 
-/// The retry table.
+/// Decides what to do about a failed attempt.
 fn judge(cause: Cause, repeatable: bool, fully_sent: bool) -> Verdict {
     let once_more = repeatable || !fully_sent;
     match cause {
         Cause::NeverLeft | Cause::Status(429) => Verdict::Again,
-        // The server does not implement the method or the version of HTTP: the request was not carried out.
+        // The server does not implement the method or HTTP version, so the request had no effect.
         Cause::Final | Cause::Status(501 | 505) => Verdict::Never,
-        // Proxies in front of a platform answer with these, also in place of the platform's answer: 499 when a
-        // connection ends early, 520 to 530 and 598 when the platform's answer is late or unreadable.
+        // Proxies in front of a platform return these statuses, even instead of the platform's response: 499 when a
+        // connection is closed early, 520 to 530 and 598 when the platform's response is late or unreadable.
         Cause::Lost | Cause::Status(408 | 425 | 499 | 500..=599) => {
             if once_more {
                 Verdict::Again
@@ -95,7 +95,7 @@ fn judge(cause: Cause, repeatable: bool, fully_sent: bool) -> Verdict {
     }
 }
 
-/// The attempts at a request.
+/// The attempts made for a request.
 pub(super) struct Tries {
     policy: Policy,
     repeatable: bool,
@@ -104,7 +104,7 @@ pub(super) struct Tries {
     count: u32,
     begun: Instant,
     first_failure: Option<Instant>,
-    /// Maximum next pause. Doubles with each attempt, up to the maximum of the policy.
+    /// Maximum for the next delay. It doubles with each attempt, up to the policy's maximum.
     ceiling: Duration,
     maybe_done: bool,
 }
@@ -124,25 +124,25 @@ impl Tries {
         }
     }
 
-    /// The number of the next attempt, from 1.
+    /// The number of the next attempt, starting at 1.
     pub(super) fn number(&self) -> u32 {
         self.count + 1
     }
 
-    /// Whether this failure shows that an earlier attempt, whose answer was lost, deleted the file.
+    /// Whether this failure shows that an earlier attempt, whose response was lost, deleted the file.
     pub(super) fn was_deleted(&self, failure: &Failure) -> bool {
         let is_answer = matches!(failure.cause, Cause::Status(_));
         self.is_delete && self.maybe_done && is_answer && failure.error.kind() == Kind::NotFound
     }
 
-    /// Counts a failed attempt. Returns the pause before the next one, or the error if this was the last.
+    /// Counts a failed attempt. Returns the delay before the next one, or the error if this was the last attempt.
     pub(super) fn next(&mut self, failure: Failure) -> Result<Duration, Error> {
         self.count += 1;
         let Failure { error, cause, fully_sent, wait } = failure;
         match judge(cause, self.repeatable, fully_sent) {
             Verdict::Again => {}
             Verdict::Never if matches!(cause, Cause::Status(status) if self.retries == Some(status)) => {}
-            // An earlier attempt may have been carried out.
+            // An earlier attempt may have taken effect.
             Verdict::Never if self.is_delete && self.maybe_done => {
                 return Err(self.with_attempts(error).unanswered());
             }
@@ -167,7 +167,7 @@ impl Tries {
         Ok(time)
     }
 
-    /// Adds the number of attempts to the error, if more than one.
+    /// Adds the number of attempts to the error, if there was more than one.
     fn with_attempts(&self, error: Error) -> Error {
         if self.count < 2 {
             return error;
@@ -180,14 +180,14 @@ impl Tries {
     }
 }
 
-/// The error for a wait that is longer than the policy permits.
+/// The error for a wait longer than the policy permits.
 pub(super) fn retry_later(error: Error, requested: Duration) -> Error {
     let at = Timestamp::now().checked_add(requested).and_then(|at| at.round(jiff::Unit::Second));
     let error = error.with_kind(Kind::RateLimited);
-    let cause = |wait: &str| format!("the platform asked haul to wait {wait}, which exceeds its limit");
+    let cause = |wait: &str| format!("the platform asked haul to wait {wait}, which exceeds haul's limit");
     match at {
         Ok(at) => error.cause(cause(&waiting_time(requested))).hint(format!("try again after {at}")),
-        // Beyond the range of timestamps.
+        // The time is beyond the range of timestamps.
         Err(_) => error.cause(cause("until after the year 9999")),
     }
 }
@@ -197,12 +197,12 @@ fn part_of(ceiling: Duration) -> Duration {
     ceiling.mul_f64(fastrand::f64())
 }
 
-/// The wait that an answer requests: `retry-after-ms`, `Retry-After` as seconds or as an HTTP date (relative to the
-/// `Date` header, else to this machine's clock), or, with status 429 only, `RateLimit-Reset` as seconds from now or
-/// since 1970. A number too large for a `Duration` is `Duration::MAX`.
+/// The wait that a response requests: `retry-after-ms`, `Retry-After` in seconds or as an HTTP date (relative to the
+/// `Date` header, otherwise to this machine's clock), or, only with status 429, `RateLimit-Reset` in seconds from now
+/// or since 1970. A number too large for a `Duration` becomes `Duration::MAX`.
 pub(super) fn requested_wait(status: u16, headers: &HeaderMap) -> Option<Duration> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
-    // `f64` also parses `inf` and `nan`.
+    // `f64` would also parse `inf` and `nan`.
     let is_numeric = |text: &str| text.bytes().all(|c| c.is_ascii_digit() || b"+-.eE".contains(&c));
     let number = |text: &str| text.parse::<f64>().ok().filter(|_| is_numeric(text));
     let of_seconds = |seconds: f64| Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX);
@@ -291,14 +291,14 @@ mod tests {
             if let Some(wait) = wait {
                 let _ = throttle.close(wait);
             }
-            // Accepted and rejected waits: the decision depends only on the limit.
+            // Accepted and rejected waits: only the limit affects the decision.
             match (Tries::new(Policy::default(), &request).next(failure), wait) {
                 (Ok(pause), Some(wait)) => proptest::prop_assert_eq!(pause, wait),
                 (Ok(pause), None) => proptest::prop_assert!(pause <= Policy::default().base),
                 (Err(error), wait) => {
                     proptest::prop_assert!(wait.is_some_and(|wait| wait > Policy::default().elapsed));
                     proptest::prop_assert_eq!(error.kind(), Kind::RateLimited);
-                    proptest::prop_assert!(error.to_string().contains("which exceeds its limit"));
+                    proptest::prop_assert!(error.to_string().contains("which exceeds haul's limit"));
                 }
             }
             Ok(())

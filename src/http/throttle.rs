@@ -1,4 +1,4 @@
-//! The throttle of a client, which enforces the published rate limit and pauses all requests after a 429.
+//! A client's throttle, which enforces the published rate limit and delays all requests after a 429.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 
 use super::RateLimit;
 
-/// Shared by all clones of a client.
+/// Limits the rate of requests. Shared by all clones of a client.
 #[derive(Debug)]
 pub(super) struct Throttle {
     rate: Option<RateLimit>,
@@ -17,9 +17,9 @@ pub(super) struct Throttle {
 
 #[derive(Debug, Default)]
 struct State {
-    /// When the throttle was closed, and its duration.
+    /// When the throttle was closed, and for how long.
     closed: Option<(Instant, Duration)>,
-    /// The times of the latest requests, at most as many as the rate limit allows.
+    /// When the latest requests were sent; at most as many entries as the rate limit allows requests.
     left: VecDeque<Instant>,
 }
 
@@ -28,8 +28,8 @@ impl Throttle {
         Self { rate, state: Mutex::default() }
     }
 
-    /// Delays all requests for `time` from now, unless a longer delay is set. Returns whether this extends the delay by
-    /// more than a second: the answers to concurrent requests request about the same delay.
+    /// Delays all requests for `time` from now, unless a longer delay is already set. Returns whether this extends
+    /// the delay by more than a second, because the responses to concurrent requests ask for about the same delay.
     pub(super) fn close(&self, time: Duration) -> bool {
         let now = Instant::now();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -40,8 +40,8 @@ impl Throttle {
         time.saturating_sub(left) > Duration::from_secs(1)
     }
 
-    /// Waits until a request may be sent. `counts`: the rate limit applies. If the throttle stays closed for longer
-    /// than `limit`, the remaining time is the error.
+    /// Waits until a request may be sent. `counts` is true if the rate limit applies. If the throttle stays closed
+    /// for longer than `limit`, returns the remaining time as an error.
     pub(super) async fn pass(&self, counts: bool, limit: Duration) -> Result<(), Duration> {
         while let Some(wait) = self.try_pass(counts, limit)? {
             sleep(wait).await;
@@ -60,7 +60,7 @@ impl Throttle {
         if state.left.len() >= rate.requests.max(1) as usize
             && let Some(first) = state.left.front()
         {
-            // The server counts requests when they arrive: 5 % more compensates for differences.
+            // The server counts requests when they arrive; 5 % more time compensates for differences in latency.
             let wait = left_of(rate.per.saturating_add(rate.per / 20), *first, now);
             if !wait.is_zero() {
                 return Ok(Some(wait));
@@ -73,13 +73,14 @@ impl Throttle {
 }
 
 impl State {
-    /// The remaining time.
+    /// How long the throttle remains closed.
     fn closed_for(&self, now: Instant) -> Duration {
         self.closed.map_or(Duration::ZERO, |(since, time)| left_of(time, since, now))
     }
 }
 
-/// The rest of `time` since `since`. Instants are subtracted, because adding a duration to an instant may overflow.
+/// The part of `time` that remains after `since`. Instants are subtracted because adding a duration to an instant may
+/// overflow.
 fn left_of(time: Duration, since: Instant, now: Instant) -> Duration {
     time.saturating_sub(now.saturating_duration_since(since))
 }

@@ -9,9 +9,9 @@ use rustls::{CertificateError, ClientConfig, RootCertStore};
 
 use crate::error::{Error, Kind, Result};
 
-/// A client configuration. `http1`: do not offer HTTP/2.
+/// Creates a client configuration. With `http1`, HTTP/2 is not offered.
 pub(super) fn config(roots: Arc<RootCertStore>, http1: bool) -> Result<ClientConfig> {
-    // Explicit, because another crate could change the default of the process.
+    // Set explicitly, because another crate could change the process-wide default.
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -25,7 +25,7 @@ pub(super) fn config(roots: Arc<RootCertStore>, http1: bool) -> Result<ClientCon
     Ok(config)
 }
 
-/// The authorities of the system and those in a PEM file.
+/// The system's certificate authorities and those in a PEM file.
 pub(super) fn roots(cacert: Option<&Path>) -> Result<RootCertStore> {
     let system = rustls_native_certs::load_native_certs();
     gather(system.certs, system.errors.into_iter().next(), cacert)
@@ -72,7 +72,7 @@ fn not_authorities(path: &Path) -> Error {
     Error::usage(format!("{}: not a PEM file of certificate authorities", path.display()))
 }
 
-/// The reason for a failed handshake, and whether another authority would help.
+/// The reason for a failed handshake, and whether trusting another authority would help.
 pub(super) fn explain(error: &rustls::Error) -> (String, bool) {
     use CertificateError as Bad;
     let rustls::Error::InvalidCertificate(bad) = error else {
@@ -86,14 +86,14 @@ pub(super) fn explain(error: &rustls::Error) -> (String, bool) {
             ("the certificate was issued by an authority that this machine does not trust".to_owned(), true)
         }
         Bad::BadSignature => {
-            ("the certificate was not signed by the trusted authority of that name".to_owned(), true)
+            ("the certificate was not signed by the trusted authority that it names".to_owned(), true)
         }
         Bad::Expired | Bad::ExpiredContext { .. } => ("the certificate has expired".to_owned(), false),
         Bad::NotValidYet | Bad::NotValidYetContext { .. } => {
             ("the certificate is not valid yet; check the clock of this machine".to_owned(), false)
         }
         Bad::NotValidForName | Bad::NotValidForNameContext { .. } => {
-            ("the certificate is for another host".to_owned(), false)
+            ("the certificate is for a different host".to_owned(), false)
         }
         Bad::Revoked => ("the certificate has been revoked".to_owned(), false),
         other => (other.to_string(), false),

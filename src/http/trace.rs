@@ -1,4 +1,4 @@
-//! Events of the client for `-vv` and `-vvv`, without tokens and signatures.
+//! Client events for `-vv` and `-vvv`, without tokens and signatures.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,34 +10,34 @@ use super::{HeaderMap, Method};
 use crate::human;
 use crate::secret::Secret;
 
-/// An event of the client, with secrets hidden. It is displayed as one line.
+/// A client event, with secrets hidden. Displayed as one line.
 #[derive(Clone, Debug)]
 pub enum Event<'a> {
-    /// The end of an attempt at a request.
+    /// The end of one attempt at a request.
     Attempt {
         /// The method.
         method: &'a Method,
         /// The URL.
         url: Url,
-        /// The number of the attempt, from 1.
+        /// The number of the attempt, starting at 1.
         number: u32,
-        /// The time until the headers of the answer, or until the client gave up.
+        /// The time until the response headers arrived or the client gave up.
         took: Duration,
-        /// The status of the answer, if any.
+        /// The response status, if any.
         status: Option<u16>,
     },
-    /// A pause of some seconds before another attempt.
+    /// A delay of several seconds before another attempt.
     Pause {
         /// The platform's name.
         platform: &'a str,
-        /// The status of the failed attempt, if any.
+        /// The status that the failed attempt received, if any.
         status: Option<u16>,
-        /// Its length.
+        /// The length of the delay.
         pause: Duration,
-        /// The number of the next attempt, and the maximum.
+        /// The number of the next attempt, and the maximum number.
         attempt: (u32, u32),
     },
-    /// A header of a request or an answer.
+    /// A header of a request or response.
     Header {
         /// `sent` or `received`.
         direction: &'static str,
@@ -65,7 +65,7 @@ impl fmt::Display for Event<'_> {
                     Some(status) => write!(f, "{platform} returned {status}")?,
                     None => write!(f, "no response from {platform}")?,
                 }
-                // Rounded up, so that the next attempt is not later than shown.
+                // Round up, so that the next attempt is not later than printed.
                 let seconds = pause.as_secs().saturating_add(u64::from(pause.subsec_nanos() > 0));
                 let pause = human::duration(Duration::from_secs(seconds));
                 write!(f, ", trying again in {pause} ({next} of {most})")
@@ -75,23 +75,23 @@ impl fmt::Display for Event<'_> {
     }
 }
 
-/// Receives the events of a client. The default discards them.
+/// Receives a client's events. The default value discards them.
 #[derive(Clone, Default)]
 pub struct Trace {
     listener: Option<Arc<Listener>>,
-    /// Whether it receives only pauses.
+    /// Whether only delays are passed on.
     only_pauses: bool,
 }
 
 type Listener = dyn Fn(&Event) + Send + Sync;
 
 impl Trace {
-    /// Passes each event to `listener`.
+    /// Creates a receiver that passes each event to `listener`.
     pub fn to(listener: impl Fn(&Event) + Send + Sync + 'static) -> Self {
         Self { listener: Some(Arc::new(listener)), only_pauses: false }
     }
 
-    /// Passes only the pauses before another attempt to `listener`.
+    /// Creates a receiver that passes only delays before another attempt to `listener`.
     pub fn of_pauses(listener: impl Fn(&Event) + Send + Sync + 'static) -> Self {
         Self { only_pauses: true, ..Self::to(listener) }
     }
@@ -100,7 +100,7 @@ impl Trace {
         self.listener.as_deref().filter(|_| !self.only_pauses)
     }
 
-    /// Reports a pause.
+    /// Reports a delay.
     pub(super) fn pause(&self, event: &Event) {
         if let Some(listener) = &self.listener {
             listener(event);
@@ -121,7 +121,7 @@ impl Trace {
         }
     }
 
-    /// Reports headers, one by one. A server may repeat the token in any of them.
+    /// Reports headers one by one. A server may repeat the token in any of them.
     pub(super) fn headers(&self, direction: &'static str, headers: &HeaderMap, token: Option<&Secret>) {
         let Some(listener) = self.all() else { return };
         for (name, value) in headers {
@@ -141,10 +141,10 @@ impl fmt::Debug for Trace {
     }
 }
 
-/// A URL whose secret-looking query values are hidden.
+/// The URL with the query values that may be secret hidden.
 pub(super) fn redacted(url: &Url) -> Url {
     let mut shown = url.clone();
-    // Fails only for a URL without a host, which has no user.
+    // Fails only for a URL without a host, which has no user name.
     let _ = shown.set_username("");
     let _ = shown.set_password(None);
     let Some(query) = url.query() else { return shown };

@@ -1,4 +1,4 @@
-//! Connection pools: reqwest clients, created at the first request.
+//! Connection pools: reqwest clients, created on the first request.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -10,8 +10,8 @@ use url::{Host, Url};
 use super::{Config, tls};
 use crate::error::{Error, Result};
 
-/// Up to eight pools: with or without TLS, for content or small requests, for this machine or others. A command rarely
-/// uses more than two.
+/// Up to eight pools: with or without TLS, for file content or small requests, for this machine or others. A command
+/// rarely uses more than two.
 #[derive(Debug, Default)]
 pub(super) struct Transport {
     pools: [OnceLock<reqwest::Client>; 8],
@@ -19,14 +19,14 @@ pub(super) struct Transport {
 }
 
 impl Transport {
-    /// The pool for a URL. Content (`bulk`) uses HTTP/1.1 and is not decoded.
+    /// The pool for a URL. File content (`bulk`) uses HTTP/1.1 and is not decompressed.
     pub(super) fn pool(&self, url: &Url, bulk: bool, config: &Config) -> Result<&reqwest::Client> {
         let (secure, local) = (url.scheme() == "https", is_loopback(url));
         let pool = &self.pools[usize::from(secure) | usize::from(bulk) << 1 | usize::from(local) << 2];
         if let Some(client) = pool.get() {
             return Ok(client);
         }
-        // Loading the roots takes milliseconds, which plain http does not need.
+        // Loading the roots takes milliseconds and is not needed for plain HTTP.
         let roots = if secure { self.roots(config)? } else { Arc::new(RootCertStore::empty()) };
         let client = build(tls::config(roots, bulk)?, bulk, local, config.timeout)?;
         Ok(pool.get_or_init(|| client))
@@ -45,10 +45,10 @@ fn build(tls: ClientConfig, bulk: bool, local: bool, timeout: Duration) -> Resul
     let mut builder = reqwest::Client::builder()
         .user_agent(concat!("haul/", env!("CARGO_PKG_VERSION")))
         .tls_backend_preconfigured(tls)
-        // haul follows redirects and retries itself, because they affect which host gets the token.
+        // haul handles redirects and retries itself, because they affect which host receives the token.
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
-        // Shorter than the limit for a small request, to distinguish a missing connection from a missing answer.
+        // Shorter than the limit for a small request, to distinguish a failed connection from a missing response.
         .connect_timeout(timeout.mul_f64(0.9).min(Duration::from_secs(30)))
         .tcp_nodelay(true);
     if bulk {
@@ -63,7 +63,7 @@ fn build(tls: ClientConfig, bulk: bool, local: bool, timeout: Duration) -> Resul
         .map_err(|error| Error::failed("cannot initialize the HTTP client").caused_by(error.without_url()))
 }
 
-/// Why the value of a proxy variable cannot be used.
+/// The reason why a proxy variable's value cannot be used.
 pub fn proxy_problem(value: &str) -> Option<&'static str> {
     let any = "http://host.invalid/".parse().ok()?;
     match Matcher::builder().all(value).build().intercept(&any) {
@@ -75,7 +75,7 @@ pub fn proxy_problem(value: &str) -> Option<&'static str> {
     }
 }
 
-/// The proxy for a URL, without user and password, determined as reqwest does.
+/// The proxy for a URL, without user name and password, chosen the same way as reqwest does.
 pub(super) fn proxy_of(url: &Url) -> Option<String> {
     if is_loopback(url) {
         return None;
@@ -90,7 +90,7 @@ pub(super) fn proxy_of(url: &Url) -> Option<String> {
     )
 }
 
-/// Whether a URL points at this machine.
+/// Whether a URL points to this machine.
 pub fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),

@@ -1,10 +1,10 @@
-//! Anthropic: files for messages, and those that Claude's tools create.
+//! Anthropic: files for messages, and files created by Claude's tools.
 //!
-//! - Three dialects share the paths. The request header `anthropic-beta: files-api-2025-04-14` alone selects `beta`, whose
-//!   pages follow an id. Without it, pages have a token of their own, and files can expire: `ga`, and `2026-10-21`, which
-//!   differs in the version header and in the header of the key.
-//! - Uploaded files cannot be downloaded. `downloadable` is true only for files that tools have created.
-//! - `details.error_code` of an error is stable; its message is not.
+//! - Three dialects share the paths. The request header `anthropic-beta: files-api-2025-04-14` alone selects `beta`,
+//!   whose pages start after an id. Without it, pages have their own tokens, and files can expire: `ga`, and
+//!   `2026-10-21`, which differs in the version header and in the header for the key.
+//! - Uploaded files cannot be downloaded. `downloadable` is true only for files created by tools.
+//! - The `details.error_code` of an error is stable; its message is not.
 //! - The order of listings is not documented.
 
 use std::sync::Arc;
@@ -41,14 +41,14 @@ pub(super) static SPEC: Spec = Spec {
     settings: &[
         Setting {
             key: WORKSPACE,
-            help: "workspace of the files, such as wrkspc_1 (not beta)",
+            help: "workspace that contains the files, such as wrkspc_1 (not beta)",
             secret: false,
         },
-        Setting { key: AUTH, help: "header of the key: `x-api-key` or `bearer`", secret: false },
+        Setting { key: AUTH, help: "header for the key: `x-api-key` or `bearer`", secret: false },
     ],
     dialects: &[
         Dialect { name: "ga", title: "2023-06-01 without the beta header", can: &GA },
-        Dialect { name: "2026-10-21", title: "the same with Authorization: Bearer", can: &GA },
+        Dialect { name: "2026-10-21", title: "same as ga, but with Authorization: Bearer", can: &GA },
         Dialect { name: "beta", title: "files-api-2025-04-14", can: &BETA },
     ],
     equality: Equality::Exact,
@@ -59,14 +59,14 @@ pub(super) static SPEC: Spec = Spec {
     open,
 };
 
-/// The variable of a token that is always sent as `Authorization: Bearer`.
+/// The variable for a token that is always sent as `Authorization: Bearer`.
 const AUTH_TOKEN: &str = "ANTHROPIC_AUTH_TOKEN";
 /// The setting that selects a workspace.
 const WORKSPACE: &str = "workspace_id";
-/// The setting that selects the header of the key.
+/// The setting that selects the header for the key.
 const AUTH: &str = "auth";
 
-/// The range of lifetimes in seconds: an hour to 90 days.
+/// The range of lifetimes in seconds: one hour to 90 days.
 const LIFETIME: (i64, i64) = (3_600, 7_776_000);
 /// Maximum page size; the platform's default is 20.
 const MAX_PAGE: u32 = 1_000;
@@ -132,7 +132,7 @@ const GA: Capabilities = Capabilities {
     appears_within: USUAL_DELAY,
     rate: Some(RateLimit { requests: 500, per: Duration::from_mins(1) }),
     instead: &[
-        (Op::Download, "only files that Claude's tools have created can be downloaded"),
+        (Op::Download, "only files created by Claude's tools can be downloaded"),
         (Op::Annotate, "to upload it under another name, with a new id: `haul upload FILE --name NAME`"),
         (Op::Replace, "to upload a new file and delete the old one: `haul upload FILE --if-exists replace`"),
     ],
@@ -150,12 +150,12 @@ const BETA: Capabilities = Capabilities {
     ..GA
 };
 
-/// The parameter that selects files by id. It excludes the parameters of pages.
+/// The parameter that selects files by id. It cannot be combined with paging parameters.
 const IDS: &str = "ids[]";
 
 struct Anthropic {
     connection: Connection,
-    /// Sends the key in the header that the settings select.
+    /// Sends the key in the header selected by the settings.
     http: Client,
     dialect: &'static Dialect,
 }
@@ -195,13 +195,13 @@ impl Provider for Anthropic {
     }
 
     async fn list(&self, query: &Query, cursor: Option<&str>) -> Result<Page> {
-        // A filter or another order requires all files.
+        // A filter or a different order requires reading all files.
         let is_decided = query.filter.is_none() && query.sort.is_none();
         let size = page_size(query, is_decided, MAX_PAGE, MAX_PAGE);
         let mut parameters = Pushed::of(query.filter.as_ref(), self.dialect.can.list.native, None).parameters;
         let has_ids = parameters.iter().any(|(name, _)| *name == IDS);
         if has_ids && cursor.is_some() {
-            // The cursor of a listing without this filter.
+            // The cursor comes from a listing without this filter.
             parameters.retain(|(name, _)| *name != IDS);
         }
         let mut request = Request::get(self.connection.url(&["files"])?);
@@ -215,7 +215,7 @@ impl Provider for Anthropic {
             self.http.json(&self.with_headers(request), "list of files").await.map_err(|error| {
                 match (error.status(), cursor) {
                     (Some(400), Some(_)) => {
-                        error.hint("run the same command again: the position may be gone")
+                        error.hint("run the same command again; the cursor may have expired")
                     }
                     _ => error,
                 }
@@ -267,7 +267,7 @@ impl Anthropic {
         }
     }
 
-    /// The cursor of the next page. A page in the other dialect is an error, because the listing would look complete.
+    /// The cursor of the next page. A page in the other dialect is an error because the listing would look complete.
     fn next(&self, list: &List) -> Result<Option<String>> {
         let is_other = match &list.next_page {
             Some(_) => self.is_beta() && !list.has_more,
@@ -275,7 +275,7 @@ impl Anthropic {
         };
         if is_other {
             let (ours, other) = (self.dialect.name, if self.is_beta() { "ga" } else { "beta" });
-            return Err(Error::platform(format!("anthropic returned a list in another dialect than {ours}"))
+            return Err(Error::platform(format!("anthropic returned a list in a dialect other than {ours}"))
                 .hint(format!("to use that dialect: `--wire-dialect {other}`")));
         }
         if !self.is_beta() {
@@ -290,7 +290,7 @@ impl Anthropic {
     }
 }
 
-/// A page of either dialect.
+/// A page in either dialect.
 #[derive(Deserialize)]
 struct List {
     /// Null means an empty list; an object without this field is not a list.
@@ -319,7 +319,7 @@ fn translated(Known { id, mut fields }: Known) -> File {
     }
 }
 
-/// Reads errors whose status is misleading, and an overload without a message.
+/// Reads errors whose status is misleading, and overload errors without a message.
 fn read_problem(reply: &Reply) -> Option<Problem> {
     let body: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
     let error = &body["error"];

@@ -1,4 +1,4 @@
-//! The capabilities of a platform, as constants, and the errors for unsupported operations.
+//! The capabilities of platforms, defined as constants, and the errors for unsupported operations.
 
 use std::time::Duration;
 
@@ -17,19 +17,19 @@ use crate::model::{File, NewFile};
 pub enum Op {
     /// List files.
     List,
-    /// Get the metadata of a file.
+    /// Get a file's metadata.
     Stat,
-    /// Upload.
+    /// Upload a file.
     Upload,
-    /// Delete.
+    /// Delete a file.
     Delete,
-    /// Download the content.
+    /// Download a file's content.
     Download,
-    /// Change metadata, name, type or path.
+    /// Change a file's metadata, name, type or path.
     Annotate,
-    /// Replace the content under the same id.
+    /// Replace a file's content while keeping its id.
     Replace,
-    /// Create a link.
+    /// Create a link to a file.
     Link,
     /// List a file's links.
     Links,
@@ -40,7 +40,7 @@ pub enum Op {
 }
 
 impl Op {
-    /// Every operation.
+    /// All operations.
     pub const ALL: [Self; 11] = [
         Self::List,
         Self::Stat,
@@ -55,7 +55,7 @@ impl Op {
         Self::Unlink,
     ];
 
-    /// The phrase after "PLATFORM cannot" in errors.
+    /// The phrase that follows "PLATFORM cannot" in errors.
     pub const fn phrase(self) -> &'static str {
         match self {
             Self::List => "list files",
@@ -73,33 +73,33 @@ impl Op {
     }
 }
 
-/// The capabilities and limits of one dialect of a platform.
+/// The capabilities and limits of a platform in one dialect.
 #[derive(Debug)]
 pub struct Capabilities {
     /// Uploads.
     pub upload: UploadAbility,
     /// Downloads.
     pub download: Download,
-    /// Whether a download can start in the middle.
+    /// Whether a download can start at any position.
     pub ranges: bool,
     /// Listings.
     pub list: ListAbility,
-    /// The properties that `meta set` can change; None if it is unsupported.
+    /// The properties that `meta set` can change; `None` if it is not supported.
     pub annotate: Option<Annotate>,
-    /// Links; None if they are unsupported.
+    /// Links; `None` if they are not supported.
     pub link: Option<LinkAbility>,
     /// Whether a file can be deleted.
     pub delete: bool,
-    /// Whether a file's content can be replaced under its id.
+    /// Whether a file's content can be replaced while keeping its id.
     pub replace: bool,
-    /// The checksums that it returns: `blake3`, `sha256`, `md5`.
+    /// The checksums that the platform returns: `blake3`, `sha256`, `md5`.
     pub checksums: &'static [&'static str],
-    /// The keys of `--set` that select the scope of files: workspace, team, project.
+    /// The keys for `--set` that select the scope of files: workspace, team or project.
     pub scope: &'static [&'static str],
     /// Whether two files can have the same content.
     pub duplicates: Duplicates,
-    /// How long a new file may be missing from listings. Only after this time does an upload whose answer was lost count
-    /// as not carried out. Zero if listings read the files themselves.
+    /// How long a new file may be missing from listings. Only after this time is an upload whose response was lost
+    /// considered to have failed. Zero if listings read the files themselves.
     pub appears_within: Duration,
     /// The published rate limit, which haul respects by default.
     pub rate: Option<RateLimit>,
@@ -117,17 +117,17 @@ pub enum Duplicates {
     Never,
 }
 
-/// [`Capabilities::appears_within`] for a platform that documents no delay.
+/// [`Capabilities::appears_within`] for platforms that document no delay.
 pub const USUAL_DELAY: Duration = Duration::from_secs(5);
 
-/// Limits of an upload.
+/// The limits for uploads.
 #[derive(Debug)]
 pub struct UploadAbility {
-    /// The maximum size of a file in bytes. A larger file is rejected before any byte is sent.
+    /// The maximum size of a file, in bytes. A larger file is rejected before anything is sent.
     pub max_bytes: Option<u64>,
-    /// The size in bytes from which the platform may reject a file. Larger files cause a warning.
+    /// The size in bytes above which the platform may reject a file. Larger files cause a warning.
     pub warn_bytes: Option<u64>,
-    /// Whether it accepts an empty file.
+    /// Whether empty files are accepted.
     pub empty: bool,
     /// The maximum length of a name.
     pub name: NameLimit,
@@ -135,19 +135,19 @@ pub struct UploadAbility {
     pub forbidden: &'static [char],
     /// Whether control characters are also forbidden in a name.
     pub forbids_control: bool,
-    /// Whether it accepts a purpose.
+    /// Whether a purpose can be set.
     pub purpose: bool,
-    /// Purposes for help and completion; others are also sent.
+    /// Purposes for help and completion. Other purposes are sent as well.
     pub purposes: &'static [&'static str],
     /// The default purpose.
     pub default_purpose: Option<&'static str>,
     /// Whether custom metadata can be set.
     pub metadata: bool,
-    /// The shortest and longest lifetime in seconds; None if not supported.
+    /// The shortest and longest lifetime, in seconds; `None` if lifetimes are not supported.
     pub lifetime: Option<(i64, i64)>,
     /// The maximum number of files per request.
     pub files_per_request: usize,
-    /// Whether it stores a [mark](NewFile::mark) with the file, so that
+    /// Whether the platform stores a [mark](NewFile::mark) with the file, so that
     /// [`find_marked`](super::Provider::find_marked) can find it.
     pub mark: bool,
 }
@@ -155,18 +155,18 @@ pub struct UploadAbility {
 /// The maximum length of a name on a platform.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NameLimit {
-    /// No known limit.
+    /// There is no known limit.
     Unlimited,
-    /// The maximum number of bytes in UTF-8.
+    /// The maximum number of UTF-8 bytes.
     Bytes(usize),
     /// The maximum number of characters.
     Characters(usize),
 }
 
-/// The effect of a platform on `/` in the name of an upload.
+/// How a platform treats `/` in the name of an uploaded file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NameSlash {
-    /// The name is stored as it is.
+    /// The name is stored unchanged.
     Kept,
     /// Only the part after the last `/` is stored.
     Stripped,
@@ -175,7 +175,7 @@ pub enum NameSlash {
 }
 
 impl NameSlash {
-    /// The name on the platform for a path relative to a folder: each `/` becomes `__` unless it is kept.
+    /// The name on the platform for a path relative to a folder. Each `/` becomes `__` unless the platform keeps it.
     pub fn flatten(self, relative: String) -> String {
         match self {
             Self::Kept => relative,
@@ -183,7 +183,7 @@ impl NameSlash {
         }
     }
 
-    /// The word in `haul providers NAME`.
+    /// The value printed by `haul providers NAME`.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Kept => "kept",
@@ -198,27 +198,28 @@ impl NameSlash {
 pub enum Download {
     /// Any file.
     Any,
-    /// Only with a signed link from the user.
+    /// Files can be downloaded only with a signed link provided by the user.
     SignedLinks,
-    /// Some files, depending on their purpose: [`File::downloadable`](crate::model::File::downloadable) is false for a
-    /// file that certainly cannot be downloaded.
+    /// Some files, depending on their purpose. [`File::downloadable`](crate::model::File::downloadable) is false for
+    /// a file that is known not to be downloadable.
     SomeFiles,
-    /// Never.
+    /// No files.
     Never,
 }
 
-/// The capabilities of listings.
+/// What listings support.
 #[derive(Debug)]
 pub struct ListAbility {
     /// The maximum page size.
     pub max_page: u32,
-    /// Fields that a listing returns in addition to `id` and `name`: names of
-    /// [`File::FIELDS`](crate::model::File::FIELDS), keys of objects such as `checksums.md5` and `extra.etag`, and the
-    /// platform's own fields. In these fields null means unset; any other field is unknown.
+    /// Fields that a listing returns in addition to `id` and `name`: names in
+    /// [`File::FIELDS`](crate::model::File::FIELDS), keys of objects such as `checksums.md5` and `extra.etag`, and
+    /// the platform's own fields. In these fields, null means unset; any other field is unknown.
     pub stated: &'static [&'static str],
-    /// Comparisons that the platform supports.
+    /// Comparisons that the platform evaluates.
     pub native: &'static [Native],
-    /// Fields that the platform can sort by: `name` in both directions, `+name` only ascending, `-name` only descending.
+    /// Fields that the platform can sort by: `name` in both directions, `+name` only ascending, `-name` only
+    /// descending.
     pub sort: &'static [&'static str],
     /// Whether the newest files come first by default.
     pub newest_first: bool,
@@ -232,12 +233,12 @@ impl ListAbility {
     }
 }
 
-/// The properties of a file that can be changed.
+/// The file properties that can be changed.
 #[derive(Clone, Copy, Debug)]
 pub struct Annotate {
-    /// Any key of the user's metadata.
+    /// Any key in the user's metadata.
     pub metadata: bool,
-    /// The only metadata keys that can be set; empty for any.
+    /// If not empty, the only metadata keys that can be set.
     pub keys: &'static [&'static str],
     /// The name.
     pub name: bool,
@@ -247,10 +248,10 @@ pub struct Annotate {
     pub path: bool,
 }
 
-/// The capabilities of links.
+/// What links support.
 #[derive(Clone, Copy, Debug)]
 pub struct LinkAbility {
-    /// The shortest and longest lifetime in seconds; None if not supported.
+    /// The shortest and longest lifetime, in seconds; `None` if lifetimes are not supported.
     pub lifetime: Option<(i64, i64)>,
     /// Whether a file's links can be listed.
     pub list: bool,
@@ -258,11 +259,11 @@ pub struct LinkAbility {
     pub list_all: bool,
     /// Whether a link can be revoked.
     pub revoke: bool,
-    /// Whether a download needs a link, which anyone can read until it is revoked.
+    /// Whether a download requires a link, which anyone can use until it is revoked.
     pub for_downloads: bool,
 }
 
-/// Whether the operation is supported.
+/// Whether the platform supports the operation.
 pub fn supports(can: &Capabilities, op: Op) -> bool {
     match op {
         Op::List | Op::Stat | Op::Upload => true,
@@ -277,12 +278,13 @@ pub fn supports(can: &Capabilities, op: Op) -> bool {
     }
 }
 
-/// Rejects an unsupported operation before any work. `about` is the file as the user would type it, for the hints.
+/// Rejects an unsupported operation before doing any work. `about` is the file as the user would type it, for use in
+/// hints.
 pub fn require(spec: &'static Spec, can: &Capabilities, op: Op, about: &str) -> Result<()> {
     if supports(can, op) { Ok(()) } else { Err(refusal_with(spec, can, op, about)) }
 }
 
-/// Rejects the download of a file that the platform certainly does not return, before a request.
+/// Rejects the download of a file that the platform is known not to return, without sending a request.
 pub fn require_download(provider: &dyn Provider, file: &File) -> Result<()> {
     let can = provider.capabilities();
     if can.download != Download::SomeFiles || file.downloadable != Some(false) {
@@ -290,8 +292,8 @@ pub fn require_download(provider: &dyn Provider, file: &File) -> Result<()> {
     }
     let platform = provider.spec().name;
     let error = match &file.purpose {
-        Some(purpose) => format!("{platform} does not return files with the purpose {purpose}"),
-        None => format!("{platform} does not return the content of this file"),
+        Some(purpose) => format!("{platform} does not allow downloading files with the purpose {purpose}"),
+        None => format!("{platform} does not allow downloading this file"),
     };
     let about = format!("{}:id:{}", provider.profile(), file.id);
     let mut error =
@@ -299,13 +301,13 @@ pub fn require_download(provider: &dyn Provider, file: &File) -> Result<()> {
     if states(provider.stated(), "downloadable") {
         let profile = word(provider.profile());
         error = error.hint(format!(
-            "to list the files that it returns: `haul ls -p {profile} --filter downloadable=true`"
+            "to list the files that can be downloaded: `haul ls -p {profile} --filter downloadable=true`"
         ));
     }
-    Err(error.hint("to try it nevertheless: `--force`"))
+    Err(error.hint("to try anyway: `--force`"))
 }
 
-/// The platform's hints for an operation.
+/// The platform's hints for an unsupported operation.
 fn instead(can: &Capabilities, op: Op, about: &str) -> impl Iterator<Item = String> {
     let hints = can.instead.iter().filter(move |(for_op, _)| *for_op == op);
     hints.map(move |(_, hint)| hint.replace("{ref}", &word(about)))
@@ -319,20 +321,20 @@ pub(super) fn refusal(spec: &'static Spec, op: Op, about: &str) -> Error {
 fn refusal_with(spec: &'static Spec, can: &Capabilities, op: Op, about: &str) -> Error {
     let error = Error::new(Kind::Unsupported, format!("{} cannot {}", spec.name, op.phrase()));
     let error = instead(can, op, about).fold(error, Error::hint);
-    // A platform that needs a signed link for its own downloads is not suggested for them.
+    // A platform that requires a signed link for downloads is not suggested for them.
     let by_link = |can: &Capabilities| op == Op::Download && can.download == Download::SignedLinks;
     suggest_providers(error, spec, |can| supports(can, op) && !by_link(can))
 }
 
-/// Adds a hint that names the other platforms with a dialect that `is_able`.
+/// Adds a hint that names the other platforms that have a dialect for which `is_able` is true.
 fn suggest_providers(error: Error, spec: &Spec, is_able: impl Fn(&Capabilities) -> bool) -> Error {
     let others = REGISTRY.iter().filter(|other| other.name != spec.name);
     let able = others.filter(|other| other.dialects.iter().any(|dialect| is_able(dialect.can)));
     let able: Vec<&str> = able.map(|other| other.name).collect();
-    if able.is_empty() { error } else { error.hint(format!("providers that can: {}", able.join(", "))) }
+    if able.is_empty() { error } else { error.hint(format!("supported by: {}", able.join(", "))) }
 }
 
-/// Rejects a file that exceeds a limit of the platform or has an unsupported option, before any byte is sent.
+/// Rejects a file that exceeds one of the platform's limits or has an unsupported option, before anything is sent.
 pub fn require_upload(spec: &'static Spec, can: &Capabilities, file: &NewFile) -> Result<()> {
     let limits = &can.upload;
     let refuse = |message: String| Err(Error::new(Kind::Unsupported, message).about(file.name.clone()));
@@ -417,7 +419,7 @@ pub fn check_lifetime(
     Ok(())
 }
 
-/// Rejects several files in one request if the platform accepts only one.
+/// Rejects several files in one request if the platform accepts only one per request.
 pub fn require_together(spec: &Spec, can: &Capabilities) -> Result<()> {
     if can.upload.files_per_request > 1 { Ok(()) } else { Err(not_together(spec)) }
 }

@@ -1,8 +1,8 @@
-//! Tolerant decoding of replies.
+//! Lenient decoding of responses.
 //!
-//! A number may be text, a date may be in seconds, and a field may be null or absent. A value of an unexpected type counts
-//! as absent, so that one unusual field does not fail a whole listing; in a file it stays in `extra` ([`Fields`]). The
-//! functions with a deserializer are for `#[serde(deserialize_with)]`.
+//! A number may be text, a date may be in seconds, and a field may be null or absent. A value of an unexpected type
+//! counts as absent, so that one unusual field does not make a whole listing fail; in a file, it stays in `extra`
+//! ([`Fields`]). The functions that take a deserializer are for `#[serde(deserialize_with)]`.
 
 use std::fmt;
 
@@ -14,12 +14,12 @@ use serde_json::Value;
 
 use crate::model::Object;
 
-/// The fields of a file in a reply. Translated fields are removed; the rest becomes `extra`.
+/// The fields of a file in a response. Translated fields are removed; the rest becomes `extra`.
 #[derive(Debug, Default)]
 pub(super) struct Fields(Object);
 
 impl<'de> Deserialize<'de> for Fields {
-    /// A duplicate field is an error: either of two ids could be the right one.
+    /// A duplicate field is an error, because either of two ids could be the right one.
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         struct Once;
         impl<'de> Visitor<'de> for Once {
@@ -45,8 +45,8 @@ impl<'de> Deserialize<'de> for Fields {
 }
 
 impl Fields {
-    /// The value of the first of these spellings that `read` can parse. Removes it, and the spellings with the same value
-    /// or none; others stay.
+    /// The value of the first of these keys that `read` can parse. Removes this key, and also the other keys if they
+    /// have the same value or none.
     pub(super) fn take<T: PartialEq>(
         &mut self,
         spellings: &[&str],
@@ -69,17 +69,17 @@ impl Fields {
         found
     }
 
-    /// The id: a number or text that is not empty.
+    /// The id: a number or nonempty text.
     pub(super) fn take_id(&mut self, spellings: &[&str]) -> Option<String> {
         self.take(spellings, as_id)
     }
 
-    /// A value, without removing it.
+    /// A value, which is not removed.
     pub(super) fn get(&self, key: &str) -> Option<&Value> {
         self.0.get(key)
     }
 
-    /// Restores the remaining fields of an object from which fields were taken.
+    /// Puts back the remaining fields of an object from which fields were taken.
     pub(super) fn put_back(&mut self, key: &str, left: Self) {
         if !left.0.is_empty() {
             self.0.insert(key.to_owned(), Value::Object(left.0));
@@ -98,7 +98,7 @@ impl From<Object> for Fields {
     }
 }
 
-/// A file with an id, the only required field.
+/// A file with an id, which is the only required field.
 #[derive(serde::Deserialize)]
 #[serde(try_from = "Fields")]
 pub(super) struct Known {
@@ -115,7 +115,7 @@ impl TryFrom<Fields> for Known {
     }
 }
 
-/// Text; a number or boolean is converted to text.
+/// Text. A number or boolean is converted to text.
 pub(super) fn as_text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
@@ -125,18 +125,18 @@ pub(super) fn as_text(value: &Value) -> Option<String> {
     }
 }
 
-/// An id: text that is not empty. U+FFFD replaces invalid text in a reply, so an id that contains it is not the
-/// platform's.
+/// An id: nonempty text. U+FFFD replaces invalid text in a response, so an id that contains it is not the platform's
+/// id.
 pub(super) fn as_id(value: &Value) -> Option<String> {
     as_word(value).filter(|id| !id.contains(char::REPLACEMENT_CHARACTER))
 }
 
-/// Text that is not empty.
+/// Nonempty text.
 pub(super) fn as_word(value: &Value) -> Option<String> {
     as_text(value).filter(|text| !text.is_empty())
 }
 
-/// A whole number, as a number or as text: `11`, `11.0`, `"11"`.
+/// A whole number, given as a number or as text: `11`, `11.0`, `"11"`.
 pub(super) fn as_count(value: &Value) -> Option<u64> {
     match value {
         Value::Number(number) => number.as_u64().or_else(|| whole(&number.to_string())),
@@ -145,12 +145,12 @@ pub(super) fn as_count(value: &Value) -> Option<u64> {
     }
 }
 
-/// Accepts an integer with the fraction `.0`, which some encoders write.
+/// Parses an integer, allowing the fraction `.0` that some encoders write.
 fn whole(text: &str) -> Option<u64> {
     text.strip_suffix(".0").unwrap_or(text).parse().ok()
 }
 
-/// An instant: RFC 3339, also without an offset, or a number of seconds or milliseconds since 1970.
+/// An instant: RFC 3339 (possibly without an offset), or a number of seconds or milliseconds since 1970.
 pub(super) fn as_time(value: &Value) -> Option<Timestamp> {
     match value {
         Value::String(text) => instant(text.trim()),
@@ -164,7 +164,7 @@ pub(super) fn as_object(value: &Value) -> Option<Object> {
     value.as_object().cloned()
 }
 
-/// A checksum of `digits` hexadecimal digits, in lower case.
+/// A checksum with `digits` hexadecimal digits, converted to lowercase.
 pub(super) fn as_hex(digits: usize) -> impl Fn(&Value) -> Option<String> {
     move |value| {
         let text = value.as_str().filter(|text| text.len() == digits)?;
@@ -172,7 +172,7 @@ pub(super) fn as_hex(digits: usize) -> impl Fn(&Value) -> Option<String> {
     }
 }
 
-/// An id: a number or text that is not empty.
+/// An id: a number or nonempty text.
 pub(super) fn id<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
     as_id(&Value::deserialize(from)?).ok_or_else(|| D::Error::custom("missing or invalid `id`"))
 }
@@ -192,7 +192,7 @@ pub(super) fn count<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D
     Ok(as_count(&Value::deserialize(from)?))
 }
 
-/// A boolean, as a boolean or as text.
+/// A boolean, given as a boolean or as text.
 pub(super) fn flag<'de, D: Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
     Ok(matches!(text(from)?.as_deref(), Some("true" | "1")))
 }
@@ -202,13 +202,14 @@ pub(super) fn time<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Timestam
     Ok(as_time(&Value::deserialize(from)?))
 }
 
-/// An instant in a text that [`as_time`] accepts. A time without an offset is UTC.
+/// An instant in a text that [`as_time`] accepts. A time without an offset is in UTC.
 pub(super) fn instant(text: &str) -> Option<Timestamp> {
     let civil = || text.parse::<DateTime>().ok()?.to_zoned(TimeZone::UTC).ok();
     since_1970(text).or_else(|| text.parse().ok()).or_else(|| civil().map(|zoned| zoned.timestamp()))
 }
 
-/// A decimal number of seconds since 1970; of milliseconds if the number of seconds would be later than the year 9999.
+/// A decimal number of seconds since 1970, or of milliseconds if the time in seconds would be later than the year
+/// 9999.
 fn since_1970(text: &str) -> Option<Timestamp> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
     let whole: i64 = whole.parse().ok()?;

@@ -1,5 +1,5 @@
-//! A listing over any provider. It reads all pages and applies the parts of the filter, order and limit that the platform
-//! does not apply.
+//! Lists files with any provider. Reads all pages and applies the parts of the filter, order and limit that the
+//! platform does not apply.
 
 use std::collections::{BinaryHeap, HashSet};
 use std::sync::Arc;
@@ -14,12 +14,12 @@ use crate::error::{Error, Result};
 use crate::filter::{self, Filter, Op};
 use crate::model::{File, hash_of, names_match, spellings};
 
-/// Number of consecutive empty pages after which a listing counts as endless. A platform that filters page by page may send
-/// many of them before the first matching file.
+/// Number of consecutive empty pages after which a listing is considered endless. A platform that filters page by
+/// page may send many empty pages before the first matching file.
 const EMPTY_PAGES: u32 = 1_000;
 
-/// Detects a listing that repeats itself. It stores hashes of all cursors and pages so far, two per page, and of the ids on
-/// the last page that was not empty.
+/// Detects a listing that repeats itself. Stores hashes of all cursors and pages so far (two per page), and of the
+/// ids on the last nonempty page.
 #[derive(Debug, Default)]
 pub(super) struct SeenPages {
     places: HashSet<u64>,
@@ -28,14 +28,14 @@ pub(super) struct SeenPages {
 }
 
 impl SeenPages {
-    /// The initial state of a listing that starts at `cursor`.
+    /// The initial state for a listing that starts at `cursor`.
     pub(super) fn before(cursor: Option<&str>) -> Self {
         Self { places: cursor.iter().map(hash_of).collect(), ..Self::default() }
     }
 
-    /// Adds a page and the cursor of the next one. Removes items that were on the previous page. A repeated cursor or page,
-    /// a page that is not the last and contains no new item, and too many empty pages are errors: the platform ignores the
-    /// cursor, and the listing would never end.
+    /// Adds a page and the cursor of the next one, and removes items that were on the previous page. A repeated
+    /// cursor, a repeated page, a page other than the last one without any new item, and too many empty pages are
+    /// errors: the platform ignores the cursor, and the listing would never end.
     pub(super) fn add<T>(
         &mut self,
         platform: &str,
@@ -66,7 +66,7 @@ impl SeenPages {
         if !self.places.insert(hash_of(&ids)) {
             return repeats();
         }
-        // The end of one page overlaps with the start of the next.
+        // The end of one page overlaps with the start of the next page.
         if [ids.first(), ids.last()].into_iter().flatten().any(|id| self.ids.contains(id)) {
             let before: HashSet<u64> = self.ids.iter().copied().collect();
             let mut hashes = ids.iter();
@@ -93,31 +93,31 @@ pub fn all_links(provider: &Arc<dyn Provider>) -> impl Stream<Item = Result<File
     pages.try_flatten()
 }
 
-/// The cursor of the next page on a platform that reports whether there is `more`. A next page without a cursor is an
-/// error: the listing would look complete.
+/// The cursor of the next page, on a platform that reports whether there is `more`. A next page without a cursor is
+/// an error because the listing would look complete.
 pub(super) fn next_cursor(platform: &str, more: bool, next: Option<String>) -> Result<Option<String>> {
     match next {
         None if more => {
-            Err(Error::platform(format!("{platform} announces another page but returns no cursor for it")))
+            Err(Error::platform(format!("{platform} reports another page but returned no cursor for it")))
         }
         next => Ok(next.filter(|_| more)),
     }
 }
 
-/// The page size of a request: the given one, else the number of files needed if the platform returns no others
-/// (`is_decided`), else the provider's default.
+/// The page size for a request: the given size, otherwise the number of files needed if the platform returns no
+/// others (`is_decided`), otherwise the provider's default.
 pub(super) fn page_size(query: &Query, is_decided: bool, default: u32, max: u32) -> u32 {
     let wanted = query.limit.filter(|_| is_decided).and_then(|limit| u32::try_from(limit).ok());
     query.page_size.or(wanted.map(|wanted| wanted.min(default))).unwrap_or(default).clamp(1, max)
 }
 
-/// Files of a provider, page by page. The next page is requested while the current one is in use.
+/// A provider's files, page by page. The next page is requested while the current one is in use.
 pub struct Listing {
     provider: Arc<dyn Provider>,
     query: Query,
-    /// The part of the filter that is evaluated here.
+    /// The part of the filter that is evaluated locally.
     check: Option<Filter>,
-    /// The fields that the provider returned at that time.
+    /// The fields that the provider returned when the filter was split.
     stated: &'static [&'static str],
     /// The request for the next page.
     ahead: Option<JoinHandle<Result<Page>>>,
@@ -126,9 +126,9 @@ pub struct Listing {
     left: u64,
     started: bool,
     ended: bool,
-    /// Whether all files are read before the first is returned.
+    /// Whether to read all files before returning the first one.
     collects: bool,
-    /// Whether it starts at a cursor.
+    /// Whether the listing starts at a cursor.
     resumes: bool,
     /// Whether the limit cut off files on the last page.
     cut: bool,
@@ -137,8 +137,8 @@ pub struct Listing {
 }
 
 impl Listing {
-    /// A listing of `query` that starts at `cursor`, if given. Rejects a filter or an order on fields that the listing does
-    /// not return.
+    /// Creates a listing for `query` that starts at `cursor`, if given. Rejects a filter or an order on fields that
+    /// the listing does not return.
     pub fn new(provider: Arc<dyn Provider>, query: Query, cursor: Option<String>) -> Result<Self> {
         let collects = query.sort.as_ref().is_some_and(|sort| !provider.capabilities().list.sorts(sort));
         let mut listing = Self {
@@ -161,7 +161,7 @@ impl Listing {
         Ok(listing)
     }
 
-    /// Decides which part of the filter is evaluated here, depending on the fields that the provider returns now.
+    /// Determines the part of the filter to evaluate locally, depending on the fields that the provider returns now.
     fn decide(&mut self) -> Result<()> {
         let provider = self.provider.as_ref();
         self.stated = provider.stated();
@@ -172,24 +172,24 @@ impl Listing {
         }
     }
 
-    /// Ends at the first page with a file older than `since`, if the platform lists the newest first.
+    /// Stops at the first page with a file older than `since`, if the platform lists the newest files first.
     #[must_use]
     pub fn since(mut self, since: Timestamp) -> Self {
         self.since = Some(since).filter(|_| self.provider.capabilities().list.newest_first);
         self
     }
 
-    /// Whether all files are read before the first is returned.
+    /// Whether all files are read before the first one is returned.
     pub fn reads_all_first(&self) -> bool {
         self.collects
     }
 
-    /// The cursor of the page after the last one returned; None at the end, or if it would skip files.
+    /// The cursor for the page after the last one returned; `None` at the end, or if the cursor would skip files.
     pub fn cursor(&self) -> Option<&str> {
         self.cursor.as_deref().filter(|_| !self.cut && !self.collects)
     }
 
-    /// The next matching files, at least one. None at the end.
+    /// The next matching files, at least one. Returns `None` at the end.
     pub async fn next(&mut self) -> Result<Option<Vec<File>>> {
         if self.left == 0 {
             return Ok(None);
@@ -216,7 +216,7 @@ impl Listing {
         Ok(None)
     }
 
-    /// All files, in memory.
+    /// Collects all files in memory.
     pub async fn all(mut self) -> Result<Vec<File>> {
         let mut all = Vec::new();
         while let Some(files) = self.next().await? {
@@ -225,7 +225,7 @@ impl Listing {
         Ok(all)
     }
 
-    /// One page of the platform, filtered.
+    /// Reads one page from the platform and filters it.
     async fn page(&mut self) -> Result<Option<Vec<File>>> {
         if self.ended {
             return Ok(None);
@@ -236,7 +236,7 @@ impl Listing {
             None => self.ask(self.cursor.clone()),
         };
         let page = under_way.await.map_err(|error| Error::failed(format!("listing stopped: {error}")))??;
-        // The answer may show that the server returns other fields.
+        // The response may show that the server returns different fields.
         if self.stated != self.provider.stated() {
             self.decide()?;
         }
@@ -251,13 +251,13 @@ impl Listing {
         match self.cursor.clone() {
             None => self.ended = true,
             Some(next) => {
-                // A page is requested in advance only if it is certainly needed.
+                // Request a page in advance only if it is certainly needed.
                 if self.collects || self.left > files.len() as u64 {
                     self.ahead = Some(self.ask(Some(next)));
                 }
             }
         }
-        // A listing with a single page is sorted newest first even if the server does not sort.
+        // A single-page listing is sorted newest first even if the server does not sort it.
         let whole = first && self.ended && !self.resumes;
         if whole && self.query.sort.is_none() && !self.provider.capabilities().list.newest_first {
             files.sort_by(|a, b| b.created_at.cmp(&a.created_at).then_with(|| b.id.cmp(&a.id)));
@@ -277,7 +277,7 @@ impl Listing {
         }
     }
 
-    /// Reads and sorts all files; a limit bounds the number of files in memory.
+    /// Reads and sorts all files. If there is a limit, only that many files are kept in memory.
     async fn collect(&mut self) -> Result<Vec<File>> {
         let sort = self
             .query
@@ -313,7 +313,7 @@ impl Drop for Listing {
     }
 }
 
-/// Sorts files of several listings.
+/// Sorts files from several listings.
 pub fn sort_files(files: Vec<File>, sort: &Sort) -> Vec<File> {
     let mut ranked: Vec<Ranked> = (0..)
         .zip(files)
@@ -326,7 +326,7 @@ pub fn sort_files(files: Vec<File>, sort: &Sort) -> Vec<File> {
     ranked.into_iter().map(|ranked| ranked.file).collect()
 }
 
-/// A file with its sort key; the greatest key comes last.
+/// A file with its sort key. The greatest key comes last.
 struct Ranked {
     key: SortKey,
     descending: bool,
@@ -411,7 +411,7 @@ fn sort_key(file: &File, field: &str) -> SortKey {
     }
 }
 
-/// Whether a single file matches a filter. Queries the platform if only the platform can decide.
+/// Whether a single file matches a filter. The platform is queried if only it can evaluate the filter.
 pub async fn passes(provider: &Arc<dyn Provider>, filter: &Filter, file: &File) -> Result<bool> {
     if left_to_check(provider.as_ref(), filter)? == *filter {
         return Ok(filter.matches(file));
@@ -421,13 +421,13 @@ pub async fn passes(provider: &Arc<dyn Provider>, filter: &Filter, file: &File) 
     Ok(Listing::new(Arc::clone(provider), query, None)?.next().await?.is_some())
 }
 
-/// The files with exactly this name; if none exist, the files whose name is the same [in NFC](names_match). A platform that
-/// filters by name is queried for each spelling in turn; any other platform lists all files.
+/// The files with exactly this name or, if there are none, the files whose name is the same [in NFC](names_match). A
+/// platform that filters by name is queried for each spelling in turn; otherwise, all files are listed.
 pub async fn files_named(provider: &Arc<dyn Provider>, name: &str) -> Result<Vec<File>> {
     files_named_since(provider, name, None).await
 }
 
-/// The same among the files created [since](Listing::since) a time.
+/// Like [`files_named`], but only for files created [since](Listing::since) a time.
 pub async fn files_named_since(
     provider: &Arc<dyn Provider>,
     name: &str,
@@ -461,8 +461,8 @@ pub async fn files_named_since(
     Ok(found)
 }
 
-/// The files of this name on the first page of a listing: all of them where the platform filters by name, the newest where
-/// it lists the newest first.
+/// The files with this name on the first page of a listing: all of them if the platform filters by name, or the
+/// newest ones if it lists the newest files first.
 pub async fn newest_named(provider: &Arc<dyn Provider>, name: &str) -> Result<Vec<File>> {
     let query = Query { filter: Some(Filter::name_is(name)), ..Query::default() };
     let mut page = provider.list(&query, None).await?;
@@ -474,7 +474,7 @@ pub async fn newest_named(provider: &Arc<dyn Provider>, name: &str) -> Result<Ve
 mod tests {
     use super::*;
 
-    /// The number of new items on each page; None for an error.
+    /// The number of new items on each page; `None` for an error.
     fn seen(start: Option<&str>, pages: &[(&[&str], Option<&str>)]) -> Vec<Option<usize>> {
         let mut seen = SeenPages::before(start);
         let add = |(items, next): &(&[&str], Option<&str>)| {

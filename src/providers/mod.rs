@@ -1,7 +1,8 @@
-//! The interface of a platform, and the registry of platforms.
+//! The interface to a platform, and the registry of platforms.
 //!
-//! A provider only translates: a call to a short sequence of requests, a reply to [`File`]s, an error body to a message. It
-//! does not loop over pages, sleep, retry, print, read the environment or, except for `local`, use the disk.
+//! A provider only translates: a call to a short sequence of requests, a response to [`File`]s, and an error body to
+//! a message. It does not loop over pages, sleep, retry, print, read the environment or, except for `local`, use the
+//! disk.
 
 mod activeloop;
 mod anthropic;
@@ -86,39 +87,39 @@ pub fn find(name: &str) -> Option<&'static Spec> {
 
 /// The description of a platform: its names, addresses, settings, dialects and constructor.
 pub struct Spec {
-    /// The name in commands, such as `xai`; also the name of its built-in profile.
+    /// The name used in commands, such as `xai`. It is also the name of the built-in profile.
     pub name: &'static str,
-    /// The name in text.
+    /// The name used in text.
     pub title: &'static str,
-    /// Environment variables that contain a token, the official ones first.
+    /// Environment variables that contain a token, official ones first.
     pub token_variables: &'static [&'static str],
     /// Environment variables of the vendor's own clients that contain a base URL.
     pub base_url_variables: &'static [&'static str],
     /// The base URL of the API; empty for `local`.
     pub base_url: &'static str,
-    /// The base URL for uploads, if they use another host.
+    /// The base URL for uploads, if they use a different host.
     pub upload_base_url: Option<&'static str>,
     /// The path at the end of a base URL, such as `/v1`. It is appended to a user's base URL if missing.
     pub base_path: &'static str,
     /// The platform's own documentation.
     pub docs_url: &'static str,
-    /// The page where a token is created, or that explains it; empty if unknown.
+    /// The page for creating a token, or one that explains how; empty if unknown.
     pub token_page: &'static str,
-    /// The keys of `--set KEY=VALUE`.
+    /// The keys for `--set KEY=VALUE`.
     pub settings: &'static [Setting],
-    /// The wire dialects. `auto` starts with the first.
+    /// The wire dialects. `auto` starts with the first one.
     pub dialects: &'static [Dialect],
-    /// The platform's meaning of `=` in its filters.
+    /// The meaning of `=` in the platform's filters.
     pub equality: Equality,
-    /// The effect on `/` in the name of an upload.
+    /// How the platform treats `/` in the name of an uploaded file.
     pub name_slash: NameSlash,
     /// Reads error bodies that the common reader would misinterpret.
     pub read_problem: fn(&http::Reply) -> Option<http::Problem>,
     /// The platform's own status words, in addition to the common ones.
     pub status: StatusWords,
-    /// The platform's own response headers that contain the id of a request, which are tried before the common ones.
+    /// The platform's own response headers that contain the request id, tried before the common ones.
     pub request_ids: &'static [&'static str],
-    /// Opens the provider.
+    /// Opens a provider.
     pub open: fn(Connection) -> Result<Box<dyn Provider>>,
 }
 
@@ -130,18 +131,18 @@ impl Spec {
             .contains(&status.to_ascii_lowercase().as_str())
     }
 
-    /// The values of `--wire-dialect` without duplicates: `auto`, then the dialects.
+    /// The values for `--wire-dialect` without duplicates: `auto`, followed by the dialects.
     pub fn dialect_names(&self) -> Vec<&'static str> {
         let named = self.dialects.iter().map(|dialect| dialect.name).filter(|name| *name != "auto");
         std::iter::once("auto").chain(named).collect()
     }
 
-    /// The dialect with this name, else the first.
+    /// The dialect with this name, otherwise the first dialect.
     pub fn dialect(&self, name: &str) -> &'static Dialect {
         self.dialects.iter().find(|dialect| dialect.name == name).unwrap_or(&self.dialects[0])
     }
 
-    /// The error for an unknown dialect that is set in `origin`.
+    /// The error for an unknown dialect. `origin` is where it was set.
     pub fn no_such_dialect(&self, origin: &str, name: &str) -> Error {
         let names = self.dialect_names();
         Error::usage(format!("{origin}: {} has no dialect {name:?}", self.name))
@@ -149,7 +150,7 @@ impl Spec {
             .hint(format!("dialects: {}", names.join(", ")))
     }
 
-    /// Filter fields specific to this platform: its files include them, or its server evaluates them.
+    /// The filter fields specific to this platform: its files include them, or its server evaluates them.
     pub fn filter_fields(&self) -> Vec<&'static str> {
         let lists = self.dialects.iter().map(|dialect| &dialect.can.list);
         let fields = lists.flat_map(|list| {
@@ -162,7 +163,7 @@ impl Spec {
 
 /// A variant of a platform's API.
 pub struct Dialect {
-    /// The name for `--wire-dialect` and in a profile.
+    /// The name for `--wire-dialect`, and in a profile.
     pub name: &'static str,
     /// A short description.
     pub title: &'static str,
@@ -170,13 +171,13 @@ pub struct Dialect {
     pub can: &'static Capabilities,
 }
 
-/// A setting of a platform.
+/// A platform setting.
 pub struct Setting {
-    /// The key of `--set`. `NAME` at its end stands for any text.
+    /// The key for `--set`. `NAME` at the end matches any text.
     pub key: &'static str,
     /// A short description.
     pub help: &'static str,
-    /// Whether its value is a secret, which is never displayed and not accepted as an argument.
+    /// Whether the value is a secret, which is never displayed and not accepted as an argument.
     pub secret: bool,
 }
 
@@ -190,7 +191,7 @@ impl Setting {
     }
 }
 
-/// A resolved profile and its client, for opening a provider.
+/// A resolved profile and its client, used to open a provider.
 #[derive(Clone)]
 pub struct Connection {
     /// The profile's name.
@@ -199,7 +200,7 @@ pub struct Connection {
     pub base_url: Url,
     /// The base URL for uploads.
     pub upload_base_url: Url,
-    /// The requested dialect: `auto` or a name of [`Spec::dialects`].
+    /// The requested dialect: `auto`, or a name in [`Spec::dialects`].
     pub dialect: String,
     /// The values from `--set` and the profile. All keys are in [`Spec::settings`].
     pub set: BTreeMap<String, String>,
@@ -207,20 +208,20 @@ pub struct Connection {
     pub secrets: BTreeMap<String, Secret>,
     /// The client, which contains the token.
     pub http: Client,
-    /// How long a new file may be missing, if not as the platform states it.
+    /// How long a new file may be missing from listings; overrides the platform's value.
     pub appears_within: Option<std::time::Duration>,
     /// The environment variable that contains the token, if it comes from one.
     pub token_variable: Option<String>,
     /// The clock.
     pub clock: Clock,
-    /// The data directory, for `local`.
+    /// The data directory, used by `local`.
     pub data: PathBuf,
     /// Prints warnings about the data directory.
     pub warn: Warn,
 }
 
 impl Connection {
-    /// A value of `--set`, if set and not empty.
+    /// A value from `--set`, if it is set and not empty.
     pub fn setting(&self, key: &str) -> Option<&str> {
         self.set.get(key).map(String::as_str).filter(|value| !value.is_empty())
     }
@@ -235,7 +236,7 @@ impl Connection {
         }
     }
 
-    /// A URL below the base URL, each segment percent-encoded.
+    /// A URL below the base URL, with each segment percent-encoded.
     pub fn url(&self, segments: &[&str]) -> Result<Url> {
         http::join(&self.base_url, segments)
     }
@@ -244,43 +245,44 @@ impl Connection {
 /// The parameters of a listing.
 #[derive(Clone, Debug, Default)]
 pub struct Query {
-    /// The filter. A provider sends the conditions that the platform supports, exactly or as a superset, and omits the
-    /// others. The caller checks all conditions again except those that the platform [decides](Provider::decides).
+    /// The filter. A provider sends the conditions that the platform supports, exactly or as a superset, and omits
+    /// the others. The caller checks all conditions again except those that the platform
+    /// [decides](Provider::decides).
     pub filter: Option<Filter>,
     /// The requested order. If the platform does not support it, the provider ignores it and the caller sorts.
     pub sort: Option<Sort>,
     /// The maximum number of files that the caller needs, as a hint for the page size.
     pub limit: Option<u64>,
-    /// Files per page; None for the provider's default.
+    /// The number of files per page; `None` for the provider's default.
     pub page_size: Option<u32>,
 }
 
-/// An order.
+/// The order of a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sort {
-    /// A name of [`File::FIELDS`], or `metadata.key`.
+    /// A name in [`File::FIELDS`], or `metadata.key`.
     pub field: String,
-    /// Whether the largest or newest files come first.
+    /// Whether to list the largest or newest files first.
     pub descending: bool,
 }
 
 /// One page of a listing.
 #[derive(Clone, Debug, Default)]
 pub struct Page {
-    /// The files in the platform's order.
+    /// The files, in the platform's order.
     pub files: Vec<File>,
-    /// The cursor of the next page; None at the end. The caller rejects a repeated cursor.
+    /// The cursor for the next page; `None` at the end. The caller rejects a repeated cursor.
     pub next: Option<String>,
 }
 
-/// The format of JSONL files for a batch.
+/// The format of JSONL files for batches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BatchFormat {
-    /// A format that haul does not check.
+    /// haul does not check this format.
     Unknown,
     /// OpenAI's format.
     OpenAi {
-        /// Whether more than 200 MB or 50,000 requests are certainly rejected.
+        /// Whether files above 200 MB or 50,000 requests are certain to be rejected.
         limited: bool,
     },
 }
@@ -290,7 +292,7 @@ pub enum BatchFormat {
 pub struct LinkPage {
     /// The links in the platform's order.
     pub links: Vec<FileLink>,
-    /// The cursor of the next page; None at the end. The caller rejects a repeated cursor.
+    /// The cursor for the next page; `None` at the end. The caller rejects a repeated cursor.
     pub next: Option<String>,
 }
 
@@ -317,39 +319,40 @@ impl FileLink {
 pub struct Overwrites {
     /// The location, for messages.
     pub place: String,
-    /// The hint for keeping the existing file.
+    /// A hint for keeping the existing file.
     pub hint: &'static str,
 }
 
-/// A platform, opened with a profile.
+/// A platform, opened for a profile.
 #[async_trait]
 pub trait Provider: Send + Sync {
     /// The platform.
     fn spec(&self) -> &'static Spec;
 
-    /// The profile for which it was opened.
+    /// The profile that the platform was opened for.
     fn profile(&self) -> &str;
 
-    /// The capabilities in the dialect for which it was opened.
+    /// The capabilities in the dialect that the platform was opened for.
     fn capabilities(&self) -> &'static Capabilities;
 
-    /// The fields that listings return: those of the dialect, or fewer once the server has answered in another dialect.
+    /// The fields that listings return: those of the dialect, or fewer once the server has used a different dialect
+    /// in a response.
     fn stated(&self) -> &'static [&'static str] {
         self.capabilities().list.stated
     }
 
-    /// The [conditions](Filter::conditions) of a filter that the platform itself decides exactly: a listing with this
+    /// The [conditions](Filter::conditions) in a filter that the platform itself decides exactly: a listing with this
     /// filter contains all files that meet them and no others.
     fn decides<'a>(&self, _filter: &'a Filter) -> Vec<&'a Expr> {
         Vec::new()
     }
 
-    /// The client; None for a platform that does not use the network.
+    /// The client; `None` for a platform that does not use the network.
     fn client(&self) -> Option<&Client> {
         None
     }
 
-    /// How much longer requests for this file may return 404 although it exists, because it is new.
+    /// How much longer requests for this file may return 404 even though it exists, because it is new.
     fn settles_in(&self, _file: &File) -> std::time::Duration {
         std::time::Duration::ZERO
     }
@@ -357,7 +360,7 @@ pub trait Provider: Send + Sync {
     /// Lists one page.
     async fn list(&self, query: &Query, cursor: Option<&str>) -> Result<Page>;
 
-    /// Returns the metadata of a file.
+    /// Returns a file's metadata.
     async fn stat(&self, id: &FileId) -> Result<File>;
 
     /// Whether a file's content matches its record. Only `local` verifies this; other platforms are trusted.
@@ -365,8 +368,8 @@ pub trait Provider: Send + Sync {
         Ok(true)
     }
 
-    /// Finds the file that was uploaded with exactly this [mark](NewFile::mark). None if no listed file has it, or if the
-    /// platform stores no marks.
+    /// Finds the file that was uploaded with exactly this [mark](NewFile::mark). Returns `None` if no listed file has
+    /// it or the platform does not store marks.
     async fn find_marked(&self, _mark: &str) -> Result<Option<File>> {
         Ok(None)
     }
@@ -379,13 +382,13 @@ pub trait Provider: Send + Sync {
     /// Uploads a file.
     async fn upload(&self, file: &NewFile, progress: Arc<dyn Progress>) -> Result<File>;
 
-    /// Whether [`upload_unless_named`](Self::upload_unless_named) searches for the name and adds the file in one step.
+    /// Whether [`upload_unless_named`](Self::upload_unless_named) atomically checks the name and adds the file.
     fn adds_once(&self) -> bool {
         false
     }
 
-    /// Uploads a file unless a file of its name exists that is not `known`; None if there is one. Unless the platform
-    /// [`adds_once`](Self::adds_once), the file is uploaded in any case.
+    /// Uploads a file unless a file with its name exists that is not in `known`, in which case `None` is returned. If
+    /// [`adds_once`](Self::adds_once) is false, the file is always uploaded.
     async fn upload_unless_named(
         &self,
         file: &NewFile,
@@ -396,7 +399,7 @@ pub trait Provider: Send + Sync {
     }
 
     /// Uploads at most [`UploadAbility::files_per_request`] files in one request. Returns the uploaded files in the
-    /// order of `files` and reports the position in each file to the progress with the same index.
+    /// order of `files`, and reports the position in each file to the progress with the same index.
     async fn upload_together(
         &self,
         _files: &[NewFile],
@@ -405,12 +408,12 @@ pub trait Provider: Send + Sync {
         Err(capabilities::not_together(self.spec()))
     }
 
-    /// The operations of an upload in parts; None if the platform has none.
+    /// The operations for multipart uploads; `None` if the platform has none.
     fn multipart(&self) -> Option<&dyn Multipart> {
         None
     }
 
-    /// The location where an upload with this name replaces the existing file, if the settings request it.
+    /// The location where an upload with this name replaces the existing file, if the settings request that.
     fn overwrites(&self, _name: &str) -> Option<Overwrites> {
         None
     }
@@ -418,38 +421,38 @@ pub trait Provider: Send + Sync {
     /// Deletes a file. If the file does not exist, the error has the kind [`Kind::NotFound`](crate::error::Kind::NotFound).
     async fn delete(&self, id: &FileId) -> Result<()>;
 
-    /// Opens the content of a file.
+    /// Opens a file's content.
     async fn download(&self, _id: &FileId, _range: Option<Range>) -> Result<ContentStream> {
         Err(self.unsupported(Op::Download))
     }
 
-    /// Whether the content that is returned for a file is [derived](ContentStream::derived), as far as its record tells.
+    /// Whether the content returned for a file is [derived](ContentStream::derived), as far as its record indicates.
     fn derives(&self, _file: &File) -> bool {
         false
     }
 
-    /// The format of JSONL files for a batch, which are checked before an upload.
+    /// The format of JSONL files for batches, which are checked before an upload.
     fn batch_format(&self) -> BatchFormat {
         BatchFormat::Unknown
     }
 
-    /// The files of a batch that exist: its results, then its errors.
+    /// The existing files of a batch: its results, followed by its errors.
     async fn batch_files(&self, _id: &str) -> Result<Vec<FileId>> {
         let platform = self.spec().name;
         Err(Error::new(crate::error::Kind::Unsupported, format!("{platform} cannot download a batch")))
     }
 
-    /// Changes the metadata of a file.
+    /// Changes a file's metadata.
     async fn annotate(&self, _id: &FileId, _patch: &Patch) -> Result<File> {
         Err(self.unsupported(Op::Annotate))
     }
 
-    /// Replaces the content of a file, which keeps its id.
+    /// Replaces a file's content. The file keeps its id.
     async fn replace(&self, _id: &FileId, _file: &NewFile, _progress: Arc<dyn Progress>) -> Result<File> {
         Err(self.unsupported(Op::Replace))
     }
 
-    /// Creates a link to the content of a file.
+    /// Creates a link to a file's content.
     async fn link(&self, _id: &FileId, _lifetime: Option<SignedDuration>) -> Result<Link> {
         Err(self.unsupported(Op::Link))
     }
@@ -464,7 +467,7 @@ pub trait Provider: Send + Sync {
         Err(self.unsupported(Op::AllLinks))
     }
 
-    /// Revokes the link with this id or URL, or the only link of the file.
+    /// Revokes the link with this id or URL, or the file's only link.
     async fn unlink(&self, _id: &FileId, _link: Option<&str>) -> Result<()> {
         Err(self.unsupported(Op::Unlink))
     }

@@ -1,4 +1,4 @@
-//! The optional operations of an upload in parts.
+//! The optional operations for multipart uploads.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,22 +11,23 @@ use crate::model::{Checksums, File, NewFile};
 use crate::progress::Progress;
 use crate::secret::Secret;
 
-/// A platform that receives a file in parts. The caller runs the operations: it sends several parts at a time, records the
-/// session and continues it after an interruption.
+/// A platform that receives files in parts. The caller runs the operations: it sends several parts at a time, records
+/// the session, and resumes it after an interruption.
 #[async_trait]
 pub trait Multipart: Send + Sync {
-    /// Whether this file is sent in parts.
+    /// Whether this file should be sent in parts.
     fn applies(&self, file: &NewFile) -> bool;
 
     /// The maximum number of parts in flight; 1 if the platform requires them in order.
     fn parallel(&self) -> usize;
 
-    /// The kind of checksum that [`complete`](Self::complete) sends: `blake3`, `sha256` or `md5`.
+    /// The checksum algorithm that [`complete`](Self::complete) requires: `blake3`, `sha256` or `md5`.
     fn checksum(&self) -> Option<&'static str> {
         None
     }
 
-    /// Whether the last part also completes the file, as it may have any size only then.
+    /// Whether the last part also completes the file, which is required if only the last part may have an arbitrary
+    /// size.
     fn ends_with_part(&self) -> bool {
         false
     }
@@ -37,10 +38,10 @@ pub trait Multipart: Send + Sync {
         true
     }
 
-    /// Begins an upload.
+    /// Starts an upload.
     async fn begin(&self, file: &NewFile) -> Result<Session>;
 
-    /// Sends one part and returns its tag, such as an id or an `ETag`.
+    /// Sends a part and returns its tag, such as an id or an `ETag`.
     async fn put_part(
         &self,
         session: &Session,
@@ -49,7 +50,7 @@ pub trait Multipart: Send + Sync {
         progress: Arc<dyn Progress>,
     ) -> Result<String>;
 
-    /// Combines the parts, whose tags are in the order of the parts, into the file.
+    /// Combines the parts into the file. Their tags are in the order of the parts.
     async fn complete(
         &self,
         session: &Session,
@@ -58,7 +59,8 @@ pub trait Multipart: Send + Sync {
         checksums: &Checksums,
     ) -> Result<File>;
 
-    /// Sends the last part and combines all parts into the file, if the platform [requires it](Self::ends_with_part).
+    /// Sends the last part and combines all parts into the file, if the platform [requires
+    /// this](Self::ends_with_part).
     async fn put_last(
         &self,
         _session: &Session,
@@ -72,43 +74,43 @@ pub trait Multipart: Send + Sync {
     /// Discards an upload and its parts.
     async fn abort(&self, session: &Session) -> Result<()>;
 
-    /// The content that the platform has received. None if it cannot be queried; the caller then uses its own record.
+    /// What the platform has received. Returns `None` if that cannot be queried; the caller then uses its own record.
     async fn received(&self, _session: &Session) -> Result<Option<Received>> {
         Ok(None)
     }
 }
 
-/// An upload in parts that the platform has begun.
+/// A multipart upload that the platform has started.
 #[derive(Clone, Debug)]
 pub struct Session {
-    /// Its id.
+    /// The session's id.
     pub id: String,
-    /// A value that grants access to it, such as a session URL.
+    /// A value that grants access to the session, such as its URL.
     pub secret: Option<Secret>,
     /// The size of each part except the last, in bytes.
     pub part_size: u64,
-    /// The time at which the platform discards it.
+    /// When the platform discards the session.
     pub expires_at: Option<Timestamp>,
 }
 
 /// A part of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PartRange {
-    /// Its position among the parts, from 0.
+    /// The part's position among the parts, starting at 0.
     pub index: u32,
-    /// Its first byte.
+    /// The offset of the part's first byte.
     pub from: u64,
-    /// Its length in bytes.
+    /// The part's length in bytes.
     pub len: u64,
 }
 
-/// The content of a session that the platform has received.
+/// What the platform has received in a session.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Received {
     /// This number of bytes from the start.
     Bytes(u64),
     /// The parts with these indexes and tags.
     Parts(BTreeMap<u32, String>),
-    /// Everything: the parts are combined into this file.
+    /// Everything; the parts have been combined into this file.
     File(Box<File>),
 }

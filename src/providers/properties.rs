@@ -1,5 +1,6 @@
-//! Properties of the decoders of all platforms: no reply makes a decoder panic, and every field of a reply is in the
-//! decoded file. A field that is not translated is in `extra`, unchanged; a translated field has the same meaning.
+//! Property tests for the decoders of all platforms: no response makes a decoder panic, and every field of a response
+//! is in the decoded file. A field that is not translated is in `extra`, unchanged; a translated field has the same
+//! meaning.
 
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -9,10 +10,10 @@ use super::lenient;
 use crate::model::File;
 use crate::property::holds;
 
-/// A field of a platform's reply and the field of [`File`] that it is translated to.
+/// A field in a platform's responses, and the field of [`File`] that it is translated to.
 pub(super) type Translated = &'static [(&'static str, &'static str)];
 
-/// Checks a platform's decoder with mutations of its real replies and with arbitrary JSON.
+/// Checks a platform's decoder with mutations of its real responses and with arbitrary JSON.
 pub(super) fn nothing_is_lost(
     platform: &str,
     replies: &[&str],
@@ -47,13 +48,13 @@ pub(super) fn nothing_is_lost(
         if let Some(file) = read(&text) {
             keeps_all(&reply, &file, translated)?;
         } else {
-            // Only a file without an id is rejected.
+            // Only a file without an id may be rejected.
             let is_id = |(key, place): &(&'static str, &str)| (*place == "id").then_some(*key);
             let mut ids =
                 translated.iter().filter_map(is_id).filter_map(|key| lenient::as_id(reply.get(key)?));
             prop_assert!(!reply.is_object() || ids.next().is_none(), "{} was rejected", reply);
         }
-        // Bytes that are invalid or different JSON.
+        // These bytes are either invalid JSON or different JSON.
         let mut damaged = text;
         if !damaged.is_empty() {
             let at = at.index(damaged.len());
@@ -65,7 +66,7 @@ pub(super) fn nothing_is_lost(
     });
 }
 
-/// The file objects in a reply: the reply itself or the items of its list.
+/// The file objects in a response: the response itself, or the items of its list.
 fn files_in(reply: &Value) -> Vec<Value> {
     match reply {
         Value::Object(object)
@@ -147,7 +148,7 @@ fn value() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Checks that every field of the reply is in the file.
+/// Checks that the file contains every field of the response.
 fn keeps_all(reply: &Value, file: &File, translated: Translated) -> Result<(), TestCaseError> {
     let printed = serde_json::to_string(file).expect("a file serializes");
     let again: File = serde_json::from_str(&printed).expect("and parses");
@@ -170,7 +171,7 @@ fn keeps_all(reply: &Value, file: &File, translated: Translated) -> Result<(), T
     Ok(())
 }
 
-/// Whether a translated value, with its remaining parts in `extra`, has the meaning of the original.
+/// Whether a translated value, together with its remaining parts in `extra`, has the same meaning as the original.
 fn means_the_same(original: &Value, kept: &Value, left: &Value) -> bool {
     let as_text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     match (original, kept) {

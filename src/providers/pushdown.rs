@@ -1,26 +1,26 @@
 //! Push-down: selecting the part of a filter that a platform evaluates, and expressing it in a request.
 //!
-//! The table of a dialect lists the comparisons that the platform makes itself. It determines the request, the conditions
-//! that the platform decides, and the output of `haul providers`.
+//! A dialect's table lists the comparisons that the platform evaluates itself. It determines the request, the
+//! conditions that the platform decides, and the output of `haul providers`.
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::filter::{Comparison, Expr, Filter, Op, Precision, Value};
 use crate::model::File;
 
-/// Maximum number of values of a repeated parameter. Proxies reject longer URLs.
+/// Maximum number of values for a repeated parameter. Proxies reject longer URLs.
 const MOST_VALUES: usize = 100;
 
-/// A comparison that a platform makes itself.
+/// A comparison that a platform evaluates itself.
 #[derive(Clone, Copy, Debug)]
 pub struct Native {
-    /// The field, or the object that contains it as a key.
+    /// The field, or the object that contains the field as a key.
     pub field: &'static str,
-    /// The comparators. `=` includes the test whether the field is set.
+    /// The comparators. `=` includes the test for whether the field is set.
     pub ops: &'static [Op],
-    /// The precision of the platform's answer.
+    /// How precisely the platform evaluates the comparison.
     pub precision: Precision,
-    /// The condition for an exact answer, if that depends on the value.
+    /// The condition under which the result is exact, if that depends on the value.
     exact_if: Option<fn(&Comparison) -> bool>,
     spelling: Spelling,
 }
@@ -28,22 +28,22 @@ pub struct Native {
 /// The name and value of a request parameter.
 pub(super) type Parameter = (&'static str, String);
 
-/// The form of a comparison in a request.
+/// How a comparison is expressed in a request.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Spelling {
-    /// Not in a request: `local` passes the filter to the store.
+    /// Not sent: `local` passes the filter to the store.
     Unsent,
-    /// A parameter that can occur once.
+    /// With a parameter that can occur only once.
     Once(fn(&Comparison) -> Option<Parameter>),
-    /// A parameter that can be repeated, for one `=` or several `=` joined by OR.
+    /// With a parameter that can be repeated, for one `=` or several `=` combined by OR.
     Repeated(&'static str),
-    /// The same for a parameter that accepts only these words.
+    /// Like [`Repeated`](Self::Repeated), with a parameter that accepts only these values.
     OneOf(&'static str, &'static [&'static str]),
-    /// Two parameters: strict bounds of a time, in whole milliseconds.
+    /// With two parameters: exclusive bounds for a time, in whole milliseconds.
     Bounds { after: &'static str, before: &'static str },
-    /// The platform's filter language.
+    /// In the platform's filter language.
     Language(fn(&Comparison) -> Option<String>),
-    /// A parameter if it is not yet used, else the filter language.
+    /// With a parameter if it has not been used yet, otherwise in the filter language.
     OnceOrLanguage(fn(&Comparison) -> Option<Parameter>, fn(&Comparison) -> Option<String>),
 }
 
@@ -72,7 +72,7 @@ impl Native {
     }
 
     fn covers(&self, Comparison { field, op, value }: &Comparison) -> bool {
-        // A platform's own field is also a key of `extra`.
+        // A platform's own field is also a key in `extra`.
         let is_own = !File::FIELDS.contains(&self.field)
             && matches!(self.spelling, Spelling::Once(_) | Spelling::OneOf(..));
         let is_below = |field: &str| {
@@ -106,7 +106,7 @@ pub(super) struct Pushed<'a> {
 }
 
 impl<'a> Pushed<'a> {
-    /// Selects the part of a filter for a platform with this table and language.
+    /// Selects the part of a filter for a platform with this table and filter language.
     pub(super) fn of(filter: Option<&'a Filter>, table: &[Native], language: Option<&Language>) -> Self {
         let mut request =
             Request { rows: table.iter().map(Row::of).collect(), language, expressions: Vec::new() };
@@ -130,7 +130,7 @@ impl<'a> Pushed<'a> {
     }
 }
 
-/// A row of a table and the part of the request that it produces.
+/// A row of a table, and the part of the request that it produces.
 struct Row<'t> {
     native: &'t Native,
     parameters: Vec<Parameter>,
@@ -145,7 +145,8 @@ struct Request<'t> {
 }
 
 impl Request<'_> {
-    /// Adds the supported part of a condition. Returns the precision of the platform's answer; None if a part is omitted.
+    /// Adds the supported part of a condition. Returns the precision of the platform's evaluation, or `None` if a
+    /// part is omitted.
     fn place(&mut self, condition: &Expr) -> Option<Precision> {
         if let Expr::And(parts) = condition {
             let placed: Vec<_> = parts.iter().map(|part| self.place(part)).collect();
@@ -185,7 +186,7 @@ impl<'t> Row<'t> {
         Self { native, parameters: Vec::new(), after: None, before: None }
     }
 
-    /// Expresses a condition with a parameter that is not yet used.
+    /// Expresses a condition with a parameter that has not been used yet.
     fn place(&mut self, condition: &Expr) -> Option<Precision> {
         if let Spelling::Repeated(name) | Spelling::OneOf(name, _) = self.native.spelling {
             let mut values = Vec::new();
@@ -208,7 +209,7 @@ impl<'t> Row<'t> {
                 self.parameters.push((name, value));
             }
             Spelling::Bounds { .. } => {
-                // A repeated parameter would be parsed as a list, so only the tightest bound is sent.
+                // A repeated parameter would be parsed as a list, so send only the tightest bound.
                 let (after, before) = bounds(comparison)?;
                 self.after = self.after.max(after);
                 self.before = self.before.into_iter().chain(before).min();
@@ -220,7 +221,7 @@ impl<'t> Row<'t> {
         Some(self.native.precision)
     }
 
-    /// Collects the values of a comparison with `=`, or of several joined by OR.
+    /// Collects the values of a comparison with `=`, or of several combined by OR.
     fn values(&self, condition: &Expr, into: &mut Vec<String>) -> bool {
         match condition {
             Expr::Or(parts) => !parts.is_empty() && parts.iter().all(|part| self.values(part, into)),
@@ -260,7 +261,7 @@ impl Language {
     }
 }
 
-/// The text on the right side of `=`; None for other comparisons and for empty text.
+/// The text on the right-hand side of `=`; `None` for other comparisons and for empty text.
 pub(super) fn text_of(comparison: &Comparison) -> Option<String> {
     match comparison {
         Comparison { op: Op::Eq, value: Value::Text(text), .. } if !text.is_empty() => Some(text.clone()),
@@ -273,7 +274,7 @@ pub(super) fn milliseconds(at: Timestamp) -> String {
     format!("{at:.3}")
 }
 
-/// The strict bounds, in whole milliseconds, that contain all files matching a comparison.
+/// The exclusive bounds, in whole milliseconds, that include all files matching a comparison.
 fn bounds(comparison: &Comparison) -> Option<(Option<Timestamp>, Option<Timestamp>)> {
     const TICK: SignedDuration = SignedDuration::from_millis(1);
     let Value::Time(at) = comparison.value else { return None };

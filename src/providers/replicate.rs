@@ -1,11 +1,12 @@
-//! Replicate: inputs of predictions, stored for a day.
+//! Replicate: inputs for predictions, stored for a day.
 //!
-//! - The API can create, list, get and delete files, but not change them. A file is deleted 24 hours after its creation.
-//! - `urls.get` of a file returns its metadata, not its bytes. The bytes are for the platform's models: downloading them
-//!   requires a link signed with a secret that no endpoint returns. Such links appear in the `input` of a prediction. With
-//!   the secret, haul signs links itself: the dialect is then `signed`, otherwise `api`.
-//! - The listing has no parameters. It is documented as newest first, but recorded replies are in the order of ids; `next`
-//!   is an absolute URL.
+//! - The API can create, list, get and delete files, but not change them. A file is deleted 24 hours after its
+//!   creation.
+//! - A file's `urls.get` returns its metadata, not its bytes. The bytes are meant for the platform's models:
+//!   downloading them requires a link signed with a secret that no endpoint returns. Such links appear in the `input`
+//!   of a prediction. If the secret is known, haul signs links itself; the dialect is then `signed`, otherwise `api`.
+//! - The listing has no parameters. It is documented as newest first, but recorded responses are ordered by id;
+//!   `next` is an absolute URL.
 //! - The size limit is documented as "100MB" in one sentence and "100MiB" in another.
 
 use std::sync::Arc;
@@ -45,7 +46,7 @@ pub(super) static SPEC: Spec = Spec {
     docs_url: "https://replicate.com/docs/reference/http",
     token_page: "https://replicate.com/account/api-tokens",
     settings: &[
-        Setting { key: "link", help: "signed link to download through", secret: false },
+        Setting { key: "link", help: "signed link to use for downloads", secret: false },
         Setting { key: "owner", help: "user or organization in a signed link", secret: false },
         Setting { key: "expiry", help: "expiry of a signed link, in Unix seconds", secret: false },
         Setting { key: "signature", help: "signature of a signed link", secret: false },
@@ -56,7 +57,7 @@ pub(super) static SPEC: Spec = Spec {
         Dialect { name: "signed", title: "with owner and signing_secret set", can: &SIGNED },
     ],
     equality: Equality::Exact,
-    // Problem documents (RFC 7807) and, from its CDN, HTML: the common reader handles both.
+    // Errors are problem documents (RFC 7807) or, from the CDN, HTML. The common reader handles both.
     name_slash: NameSlash::Kept,
     read_problem: |_| None,
     status: StatusWords::NONE,
@@ -83,7 +84,7 @@ const API: Capabilities = Capabilities {
     download: Download::SignedLinks,
     ranges: false,
     list: ListAbility {
-        // Not documented and not configurable: other listings of this API have 100 items per page.
+        // Not documented and not configurable. Other listings of this API have 100 items per page.
         max_page: 100,
         // `downloadable` depends on the settings.
         stated: &[
@@ -113,11 +114,14 @@ const API: Capabilities = Capabilities {
     rate: Some(RateLimit { requests: 3000, per: Duration::from_mins(1) }),
     instead: &[
         (Op::Download, "to show the metadata of the file: `haul info {ref}`"),
-        (Op::Download, "to use a signed link, as in the input of a prediction: `haul get {ref} --link URL`"),
+        (
+            Op::Download,
+            "to use a signed link, such as one from a prediction's input: `haul get {ref} --link URL`",
+        ),
         (Op::Annotate, "upload the file again with other metadata"),
         (
             Op::Link,
-            "a link requires the signing secret of the account: `--set owner=NAME` and the setting signing_secret",
+            "a link requires the account's signing secret: `--set owner=NAME` and the setting signing_secret",
         ),
     ],
 };
@@ -134,21 +138,21 @@ const SIGNED: Capabilities = Capabilities {
     ..API
 };
 
-/// Default lifetime of a link, as for the platform's own links.
+/// Default lifetime of a link, the same as that of the platform's own links.
 const LINK_LIFETIME: SignedDuration = SignedDuration::from_hours(1);
-/// Lifetime of a link that is created for a download.
+/// Lifetime of a link created for a download.
 const OWN_LINK: SignedDuration = SignedDuration::from_mins(15);
 
-/// Characters that are encoded in a query: all except the unreserved ones of RFC 3986.
+/// Characters that are percent-encoded in a query: all except the unreserved characters of RFC 3986.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 struct Replicate {
     connection: Connection,
-    /// Present in the dialect `signed`.
+    /// Set in the `signed` dialect.
     signer: Option<Signer>,
 }
 
-/// Signs links: `expiry` in Unix seconds, `signature` over `{owner} {id} {expiry}`.
+/// Signs links: `expiry` is in Unix seconds, and `signature` covers `{owner} {id} {expiry}`.
 struct Signer {
     owner: String,
     secret: Secret,
@@ -163,7 +167,7 @@ fn open(connection: Connection) -> Result<Box<dyn Provider>> {
     let signer = match connection.dialect.as_str() {
         "api" => None,
         "signed" if signer.is_none() => {
-            return Err(Error::usage("the dialect `signed` requires an owner and a signing secret")
+            return Err(Error::usage("the `signed` dialect requires an owner and a signing secret")
                 .hint("`--set owner=NAME` and the setting signing_secret"));
         }
         _ => signer,
@@ -242,7 +246,7 @@ impl Provider for Replicate {
     }
 }
 
-/// One page. `next` is an absolute URL.
+/// A page. `next` is an absolute URL.
 #[derive(Deserialize)]
 struct Listing {
     results: Vec<Known>,
@@ -250,7 +254,7 @@ struct Listing {
     next: Option<String>,
 }
 
-/// A file in a reply. `name`, `etag` and `checksums.md5` are returned but not documented.
+/// A file in a response. `name`, `etag` and `checksums.md5` are returned but not documented.
 fn translated(Known { id, mut fields }: Known) -> File {
     let checksums = fields.take(&["checksums"], lenient::as_object);
     let mut stated = Fields::from(checksums.unwrap_or_default());
@@ -296,7 +300,7 @@ impl Replicate {
         match (part("owner"), part("expiry"), part("signature")) {
             (_, None, None) => Ok(None),
             (Some(owner), Some(expiry), Some(signature)) => {
-                // Signatures in links can be encoded once or twice; a decoded signature contains no `%`.
+                // Signatures in links can be encoded once or twice. A decoded signature contains no `%`.
                 let mut signature = signature.to_owned();
                 while signature.contains('%') {
                     let decoded = percent_decode_str(&signature).decode_utf8_lossy().into_owned();
@@ -317,7 +321,7 @@ impl Replicate {
         }
     }
 
-    /// A link that haul signs, and its expiry.
+    /// A link signed by haul, and its expiry.
     fn sign(&self, signer: &Signer, id: &FileId, lifetime: SignedDuration) -> Result<(Url, Timestamp)> {
         let ends = self.connection.clock.now().checked_add(lifetime);
         let seconds = ends.map_err(|_| Error::usage("a link cannot expire after the year 9999"))?.as_second();
@@ -361,18 +365,19 @@ fn linked_id(url: &Url) -> Option<String> {
     }
 }
 
-/// Base64 of HMAC-SHA256 over `{owner} {id} {expiry}`.
+/// The base64 encoding of the HMAC-SHA256 of `{owner} {id} {expiry}`.
 fn signature(secret: &Secret, owner: &str, id: &FileId, expiry: i64) -> String {
     let signer = signing::Signer::with_key(secret.expose().as_bytes());
     BASE64.encode(signer.sign(&format!("{owner} {id} {expiry}")))
 }
 
-/// The error of a failed download. An invalid or expired signature and a deleted file have the same response.
+/// The error for a failed download. An invalid signature, an expired signature and a deleted file all result in the
+/// same response.
 fn rejected(id: &FileId, error: Error) -> Error {
     match error.status() {
         Some(status @ (400 | 401 | 403 | 404 | 410)) => Error::new(
             Kind::NotFound,
-            Message::file(id, ": the link was rejected or has expired, or the file is deleted"),
+            Message::file(id, ": the link was rejected or has expired, or the file was deleted"),
         )
         .cause(error.message())
         .with_status(status)

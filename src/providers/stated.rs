@@ -1,7 +1,7 @@
 //! The fields that a platform returns, and the errors for filters and orders on other fields.
 //!
-//! A field that is not returned is unknown: a comparison with it and the negation of that comparison are neither true nor
-//! false. Such a filter is rejected before any request, unless the platform compares the field itself and its answer can be
+//! A field that is not returned is unknown: neither a comparison with it nor the negation of that comparison is true.
+//! Such a filter is rejected before any request, unless the platform evaluates the field itself and its result can be
 //! trusted.
 
 use super::Provider;
@@ -9,7 +9,7 @@ use crate::error::{Error, Kind, Message, Result, word};
 use crate::filter::{Filter, Precision};
 use crate::model::File;
 
-/// Fields of every file: the platform returns the first two, and haul sets the others.
+/// Fields that every file has: the platform returns the first two, and haul sets the others.
 const ALWAYS: [&str; 4] = ["id", "name", "provider", "profile"];
 
 /// Whether a list of returned fields contains this field, or the object that contains it as a key.
@@ -17,7 +17,7 @@ pub fn states(stated: &[&str], field: &str) -> bool {
     let contains = |known: &str, field: &str| {
         field.strip_prefix(known).is_some_and(|key| key.is_empty() || key.starts_with('.'))
     };
-    // A platform's own field is a key of `extra`.
+    // A platform's own field is a key in `extra`.
     let is_own = |known: &str| !known.contains('.') && !File::FIELDS.contains(&known);
     let key = field.strip_prefix("extra.");
     ALWAYS.contains(&field)
@@ -26,8 +26,8 @@ pub fn states(stated: &[&str], field: &str) -> bool {
         })
 }
 
-/// The part of a filter that is evaluated here: the conditions on returned fields. Other conditions are errors, unless the
-/// platform decides them.
+/// The part of a filter to evaluate locally: the conditions on returned fields. Other conditions are errors, unless
+/// the platform decides them.
 pub fn left_to_check(provider: &dyn Provider, filter: &Filter) -> Result<Filter> {
     let (stated, decided) = (provider.stated(), provider.decides(filter));
     let mut left = Filter::default();
@@ -46,7 +46,7 @@ pub(super) fn require_sortable(provider: &dyn Provider, field: &str) -> Result<(
     if states(provider.stated(), field) { Ok(()) } else { Err(unstated(provider, field, "sort")) }
 }
 
-/// Rejects finding the newest of several files if the creation time of one of them is unknown.
+/// Rejects selecting the newest of several files if the creation time of one of them is unknown.
 pub fn require_ages(provider: &dyn Provider, files: &[File]) -> Result<()> {
     if files.len() < 2 {
         return Ok(());
@@ -70,7 +70,7 @@ fn undecided(provider: &dyn Provider, field: &str) -> Error {
     let native = natives.find(|native| native.field == field && native.precision == Precision::Exact);
     let Some(native) = native else { return unstated(provider, field, "filter") };
     let ops: Vec<String> = native.ops.iter().map(|op| format!("`{}`", op.symbol())).collect();
-    let message = format!("{} cannot filter {field} this way", provider.spec().name);
+    let message = format!("{} cannot filter by {field} this way", provider.spec().name);
     let error = Error::new(Kind::Unsupported, message).hint(format!(
         "supported: {field} with {} and a value, combined with other conditions by AND",
         ops.join(" ")
@@ -92,7 +92,8 @@ fn unstated(provider: &dyn Provider, field: &str, purpose: &str) -> Error {
     error.hint(format!("no dialect of {platform} returns it; this one returns {stated}"))
 }
 
-/// A hint for each dialect that returns the field. If the profile's dialect does, the server has answered in another one.
+/// Hints for the dialects that return the field. If the profile's dialect does, the server has responded in a
+/// different dialect.
 fn others(provider: &dyn Provider, field: &str) -> Vec<String> {
     if states(provider.capabilities().list.stated, field) {
         return vec!["the server does not use the dialect of this profile".to_owned()];

@@ -8,50 +8,50 @@ use std::path::PathBuf;
 use crate::error::{Error, Result, nearest};
 use crate::providers::REGISTRY;
 
-/// Profile that commands use.
+/// The profile to use.
 pub const PROFILE: &str = "HAUL_PROFILE";
-/// Base URL of the profile in use.
+/// The base URL of the current profile.
 pub const BASE_URL: &str = "HAUL_BASE_URL";
-/// Upload base URL of the profile in use, if the platform has a separate host for uploads.
+/// The upload base URL of the current profile, on platforms with a separate upload host.
 pub const UPLOAD_BASE_URL: &str = "HAUL_UPLOAD_BASE_URL";
-/// Wire dialect of the profile in use.
+/// The wire dialect of the current profile.
 pub const DIALECT: &str = "HAUL_DIALECT";
-/// Token of the profile in use.
+/// The token of the current profile.
 pub const TOKEN: &str = "HAUL_TOKEN";
-/// Config file.
+/// The config file.
 pub const CONFIG: &str = "HAUL_CONFIG";
-/// Directory that replaces the config, data, state and cache directories.
+/// A directory used instead of the config, data, state and cache directories.
 pub const HOME: &str = "HAUL_HOME";
-/// A fixed time (RFC 3339) for tests.
+/// A fixed current time (RFC 3339), for tests.
 pub const NOW: &str = "HAUL_NOW";
-/// Time limit for a request.
+/// The time limit for a request.
 pub const TIMEOUT: &str = "HAUL_TIMEOUT";
-/// Number of retries of a request.
+/// The number of times to retry a failed request.
 pub const RETRIES: &str = "HAUL_RETRIES";
-/// PEM file of certificate authorities to trust in addition to those of the system.
+/// A PEM file with certificate authorities to trust in addition to the system's.
 pub const CACERT: &str = "HAUL_CACERT";
-/// Turns off the ledger of uploads if `off`.
+/// `off` disables the ledger of uploads.
 pub const LEDGER: &str = "HAUL_LEDGER";
-/// Maximum total size of downloads made to compare files.
+/// The maximum total size of downloads made to compare files.
 pub const COMPARE_LIMIT: &str = "HAUL_COMPARE_LIMIT";
 /// How long a new file may be missing from listings.
 pub const APPEARS_WITHIN: &str = "HAUL_APPEARS_WITHIN";
 /// The token that `haul serve` accepts.
 pub const SERVE_TOKEN: &str = "HAUL_SERVE_TOKEN";
-/// Prefix of a profile in the environment: `HAUL_PROFILE_WORK_PROVIDER`, `…_BASE_URL`, `…_TOKEN`.
+/// The prefix of variables that define a profile: `HAUL_PROFILE_WORK_PROVIDER`, `…_BASE_URL`, `…_TOKEN`.
 pub const PROFILE_PREFIX: &str = "HAUL_PROFILE_";
-/// The settings of a profile that follow its name in a variable.
+/// The parts that can follow a profile's name in a variable.
 const PROFILE_PARTS: &[&str] =
     &["PROVIDER", "BASE_URL", "UPLOAD_BASE_URL", "DIALECT", "TOKEN", "COMPARE_LIMIT", "APPEARS_WITHIN"];
-/// Prefix of a value of `--set`: `HAUL_SET_WORKSPACE`.
+/// The prefix of variables that set platform settings: `HAUL_SET_WORKSPACE`.
 pub const SET_PREFIX: &str = "HAUL_SET_";
-/// Prefix of variables for haul's own tests.
+/// The prefix of variables for haul's own tests.
 const TEST_PREFIX: &str = "HAUL_TEST_";
-/// Prefix of all variables of haul.
+/// The prefix of all haul variables.
 const PREFIX: &str = "HAUL_";
-/// Variables whose values are paths and may therefore contain any bytes.
+/// Variables that contain a path, which may be any sequence of bytes.
 const PATHS: &[&str] = &[CONFIG, HOME, CACERT];
-/// The proxy for each scheme and for all; the HTTP client reads them, too.
+/// The proxies for each scheme and for all schemes. The HTTP client reads these variables as well.
 pub const PROXIES: &[&str] =
     &["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
 /// Disables color if not empty (see no-color.org).
@@ -60,53 +60,56 @@ pub const NO_COLOR: &str = "NO_COLOR";
 pub const CLICOLOR_FORCE: &str = "CLICOLOR_FORCE";
 /// `dumb` disables color and progress bars.
 pub const TERM: &str = "TERM";
-/// Width of the output.
+/// The width of the output.
 pub const COLUMNS: &str = "COLUMNS";
 /// The shell that requests completions, set by the script from `haul completions`.
 pub const COMPLETE: &str = "COMPLETE";
-/// Set by CI services. Disables prompts.
+/// Set by CI services; disables prompts.
 pub const CI: &str = "CI";
-/// The X server. Without a display, a keyring cannot show its prompt.
+/// The X display. Without a display, a keyring cannot show its prompt.
 pub const DISPLAY: &str = "DISPLAY";
-/// The Wayland server, for the same purpose.
+/// The Wayland display, see [`DISPLAY`].
 pub const WAYLAND_DISPLAY: &str = "WAYLAND_DISPLAY";
 
 /// The variables and their descriptions, for `haul help environment` and the man page.
 pub const DOCUMENTED: &[(&str, &str)] = &[
-    (PROFILE, "profile to use, as `--profile`"),
+    (PROFILE, "profile to use; same as `--profile`"),
     (TOKEN, "token of the current profile"),
-    (BASE_URL, "base URL of the current profile, as `--base-url`"),
+    (BASE_URL, "base URL of the current profile; same as `--base-url`"),
     (UPLOAD_BASE_URL, "base URL for uploads, on platforms with a separate upload host"),
-    (DIALECT, "wire dialect of the current profile, as `--wire-dialect`"),
+    (DIALECT, "wire dialect of the current profile; same as `--wire-dialect`"),
     (
         "HAUL_PROFILE_NAME_PROVIDER",
         "defines a profile `name` without a config file; its other settings are `…_BASE_URL`, `…_TOKEN`, `…_DIALECT` and `…_SET_KEY`",
     ),
-    ("HAUL_SET_KEY", "setting `key` of the platform, as `--set key=…`; use this for secrets"),
-    (TIMEOUT, "time limit for a request, as `--timeout`"),
-    (RETRIES, "number of retries of a failed request, as `--retries`"),
+    ("HAUL_SET_KEY", "platform setting `key`, like `--set key=…`; use this for secrets"),
+    (TIMEOUT, "time limit for a request; same as `--timeout`"),
+    (RETRIES, "number of times to retry a failed request; same as `--retries`"),
     (LEDGER, "`off` keeps no record of uploads; repeating a command then needs more comparisons"),
     (COMPARE_LIMIT, "maximum total size of downloads made to compare files, such as `1GB` [default: 256MB]"),
     (
         APPEARS_WITHIN,
         "how long a new file may be missing from listings, such as `30s` [default: by platform]",
     ),
-    (SERVE_TOKEN, "the only token that `haul serve` accepts, as `--token`"),
-    (CACERT, "PEM file of additional certificate authorities to trust, as `--cacert`"),
-    (CONFIG, "config file, as `--config`"),
+    (SERVE_TOKEN, "the only token that `haul serve` accepts; same as `--token`"),
+    (CACERT, "PEM file with additional certificate authorities to trust; same as `--cacert`"),
+    (CONFIG, "config file; same as `--config`"),
     (HOME, "directory for config, data, state and cache"),
     (NO_COLOR, "disables color if not empty"),
     (CLICOLOR_FORCE, "enables color even in a pipe, unless empty or 0"),
     (TERM, "`dumb` disables color and progress bars"),
     (COLUMNS, "width of tables and help"),
     (CI, "disables prompts if set"),
-    (DISPLAY, "X display; without it and `WAYLAND_DISPLAY`, haul does not wait for a keyring prompt"),
-    (WAYLAND_DISPLAY, "Wayland display, see `DISPLAY`"),
+    (
+        DISPLAY,
+        "X display; if neither it nor `WAYLAND_DISPLAY` is set, haul does not wait for a keyring prompt",
+    ),
+    (WAYLAND_DISPLAY, "Wayland display; see `DISPLAY`"),
     (COMPLETE, "shell to complete for, set by the script from `haul completions`"),
     (NOW, "fixed current time (RFC 3339), for tests"),
 ];
 
-/// The environment at the start of the program.
+/// The environment variables at program start.
 #[derive(Clone, Default)]
 pub struct Env(BTreeMap<String, OsString>);
 
@@ -118,12 +121,12 @@ impl Env {
         )
     }
 
-    /// A variable, if set, not empty and valid UTF-8.
+    /// The value of a variable, if it is set, not empty and valid UTF-8.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).and_then(|value| value.to_str()).filter(|value| !value.is_empty())
     }
 
-    /// A variable, if set and not empty. Invalid UTF-8 is an error.
+    /// The value of a variable, if it is set and not empty. Invalid UTF-8 is an error.
     pub fn text(&self, name: &str) -> Result<Option<&str>> {
         if self.0.get(name).is_some_and(|value| value.to_str().is_none()) {
             return Err(Error::usage(format!("{name}: invalid UTF-8")));
@@ -136,22 +139,22 @@ impl Env {
         self.0.get(name).is_some_and(|value| !value.is_empty())
     }
 
-    /// Whether a window, such as a keyring prompt, can be shown.
+    /// Whether a window, such as a keyring prompt, can be displayed.
     pub fn has_display(&self) -> bool {
         !cfg!(target_os = "linux") || self.get(DISPLAY).or_else(|| self.get(WAYLAND_DISPLAY)).is_some()
     }
 
-    /// A variable that contains a path.
+    /// The value of a variable that contains a path.
     pub fn path(&self, name: &str) -> Option<PathBuf> {
         self.0.get(name).filter(|value| !value.is_empty()).map(PathBuf::from)
     }
 
-    /// The variables that start with `prefix`, without it.
+    /// The variables that start with `prefix`, which is removed from their names.
     pub fn with_prefix<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
         self.0.keys().filter_map(move |name| Some((name.strip_prefix(prefix)?, self.get(name)?)))
     }
 
-    /// Checks that the variables of haul, except paths, are valid UTF-8.
+    /// Checks that haul's own variables, except paths, are valid UTF-8.
     pub(super) fn check(&self) -> Result<()> {
         let own = self.0.keys().filter(|name| name.starts_with(PREFIX) && !PATHS.contains(&name.as_str()));
         own.map(String::as_str).try_for_each(|name| self.text(name).map(drop))
@@ -193,7 +196,7 @@ fn is_known(name: &str) -> bool {
     name.starts_with(TEST_PREFIX) || DOCUMENTED.iter().any(|(known, _)| *known == name)
 }
 
-/// Only the names: values can be tokens.
+/// Prints only the names, because values can be tokens.
 impl fmt::Debug for Env {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.0.keys()).finish()
@@ -247,7 +250,7 @@ mod tests {
         }
         let error = set(PROFILE).check().expect_err("invalid");
         assert_eq!(error.message(), "HAUL_PROFILE: invalid UTF-8");
-        // A variable of a platform is an error only where it is read.
+        // A platform's variable is an error only where it is read.
         let platform = set("XAI_API_KEY");
         assert!(platform.check().is_ok() && platform.is_set("XAI_API_KEY"));
         assert!(platform.text("XAI_API_KEY").is_err());

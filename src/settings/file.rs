@@ -1,4 +1,4 @@
-//! The config file: TOML. Errors name the line; writing preserves comments.
+//! The config file, in TOML. Errors name the line; comments are preserved when the file is written.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,10 +13,10 @@ use super::{Origin, check_reserved};
 use crate::error::{Error, Result};
 use crate::files::{self, Place};
 
-/// The version of the format.
+/// The version of the file format.
 const VERSION: i64 = 1;
 
-/// The keys of the file.
+/// The top-level keys.
 const KEYS: &[&str] = &["version", "default_profile", "profiles"];
 
 /// The keys of a profile.
@@ -35,17 +35,17 @@ const PROFILE_KEYS: &[&str] = &[
 /// The shell that runs a `token_command` given as one line.
 const SHELL: [&str; 2] = ["sh", "-c"];
 
-/// The command that runs a line in the shell.
+/// The command that runs a line in a shell.
 pub fn shell(line: &str) -> Vec<String> {
     SHELL.into_iter().chain([line]).map(str::to_owned).collect()
 }
 
-/// The line number, from 1, of the byte at `offset`.
+/// The line number, starting at 1, of the byte at `offset`.
 fn line_at(text: &[u8], offset: usize) -> usize {
     1 + text.iter().take(offset).filter(|byte| **byte == b'\n').count()
 }
 
-/// The permissions of users other than the owner, as in a mode: 4 to read and 2 to write.
+/// The permissions of users other than the owner, as in a file mode: 4 to read and 2 to write.
 fn others(path: &Path) -> u32 {
     #[cfg(unix)]
     {
@@ -65,7 +65,7 @@ fn others(path: &Path) -> u32 {
 /// The content of the config file.
 #[derive(Default)]
 pub struct File {
-    /// The path; the file may not exist.
+    /// The path. The file may not exist.
     pub path: PathBuf,
     /// The default profile.
     pub default_profile: Option<String>,
@@ -75,18 +75,18 @@ pub struct File {
     others: u32,
     /// The file as it was read, with the position of each value.
     parsed: Option<Document<String>>,
-    /// The file with its changes.
+    /// The file with pending changes.
     document: DocumentMut,
 }
 
-/// One `[profiles.NAME]`.
+/// A table `[profiles.NAME]`.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Profile {
-    /// The platform. Optional for a profile that is named after one.
+    /// The platform; optional if the profile is named after one.
     pub provider: Option<String>,
     /// The base URL of the API.
     pub base_url: Option<String>,
-    /// The base URL of uploads.
+    /// The base URL for uploads.
     pub upload_base_url: Option<String>,
     /// The wire dialect.
     pub dialect: Option<String>,
@@ -98,11 +98,11 @@ pub struct Profile {
     pub token_command: Option<Vec<String>>,
     /// The backend that stores the token, recorded by `auth login`.
     pub token_store: Option<String>,
-    /// `[profiles.NAME.set]`, and the settings that are keys or tables of the profile itself.
+    /// The entries of `[profiles.NAME.set]`, and the settings stored as keys or tables of the profile itself.
     pub set: BTreeMap<String, String>,
 }
 
-/// Omits the values of `set`, some of which are secrets.
+/// Omits the values in `set`, some of which are secrets.
 impl fmt::Debug for Profile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Profile")
@@ -125,7 +125,7 @@ impl fmt::Debug for File {
 }
 
 impl File {
-    /// Reads the file. A missing file is empty. Errors name the file and the line.
+    /// Reads the file. A missing file counts as empty. Errors name the file and the line.
     pub fn read(path: &Path) -> Result<Self> {
         let bytes = match fs::read(path) {
             Ok(bytes) => bytes,
@@ -183,7 +183,7 @@ impl File {
         Ok(file)
     }
 
-    /// The file and line of the value at `keys`; the first line if the value does not exist.
+    /// The file and line of the value at `keys`, or the first line if the value does not exist.
     pub fn origin(&self, keys: &[&str]) -> Origin {
         Origin::File(self.path.clone(), self.line(keys).unwrap_or(1))
     }
@@ -231,13 +231,13 @@ impl File {
         let is_default = *profile == Profile::default();
         let table = table_of(self.profile_item(name));
         table.remove("token_store");
-        // A login created the profile, which has no other use.
+        // The profile was created by a login and has no other content.
         if is_default && table.is_empty() {
             self.remove_profile(name);
         }
     }
 
-    /// Writes a profile. Removes the keys that it does not set.
+    /// Writes a profile and removes the keys that are not set in it.
     pub fn put_profile(&mut self, name: &str, profile: Profile) {
         let item = self.profile_item(name);
         let table = table_of(item);
@@ -270,8 +270,8 @@ impl File {
         self.profiles.insert(name.to_owned(), profile);
     }
 
-    /// Removes a profile and returns whether it existed. The default is kept, because it may also name a built-in
-    /// profile.
+    /// Removes a profile and returns whether it existed. The default profile is not changed because it may also name
+    /// a built-in profile.
     pub fn remove_profile(&mut self, name: &str) -> bool {
         if let Some(profiles) = self.document.get_mut("profiles").and_then(Item::as_table_like_mut) {
             profiles.remove(name);
@@ -285,7 +285,7 @@ impl File {
         self.default_profile = name.map(str::to_owned);
     }
 
-    /// Reads, changes and writes the file at `path`, under a lock.
+    /// Reads, changes and writes the file at `path` while holding a lock.
     pub fn edit(path: &Path, change: impl FnOnce(&mut Self)) -> Result<()> {
         let folder = match files::place(path) {
             Ok(Place::File(path)) => files::folder_of(&path).to_owned(),
@@ -296,8 +296,8 @@ impl File {
             Err(error) => return Err(Error::io("write", path, error)),
         };
         fs::create_dir_all(&folder).map_err(|error| Error::io("create the directory", &folder, error))?;
-        // The lock is on the folder, because each change replaces the file. If a folder cannot be locked, simultaneous
-        // changes can be lost.
+        // Lock the folder, because each change replaces the file. If a folder cannot be locked, concurrent changes
+        // can be lost.
         let _lock = fs::File::open(&folder).and_then(|folder| folder.lock().map(|()| folder));
         let mut file = Self::read(path)?;
         change(&mut file);
@@ -321,7 +321,7 @@ impl File {
     }
 }
 
-/// The table under `key`. A new table has the style of its parent.
+/// The table under `key`. A new table has the same style as its parent.
 fn child<'a>(parent: &'a mut Item, key: &str) -> &'a mut Item {
     let inline = parent.is_inline_table();
     let new = || if inline { toml_edit::value(InlineTable::new()) } else { Item::Table(Table::new()) };
@@ -344,14 +344,14 @@ impl Reader<'_> {
         Error::usage(format!("{}: {what}", (self.place)(item.span().map(|span| span.start))))
     }
 
-    /// The place of a key.
+    /// Where a key is in the file.
     fn place_of(&self, table: &dyn TableLike, key: &str) -> String {
         let found = table.get_key_value(key);
         let span = found.and_then(|(key, item)| key.span().or_else(|| item.span()));
         (self.place)(span.map(|span| span.start))
     }
 
-    /// Checks that a table has no other keys than `keys`. `inside` describes the table in the error.
+    /// Checks that a table has only the keys in `keys`. `inside` describes the table in the error.
     fn known(&self, table: &dyn TableLike, keys: &[&str], inside: &str) -> Result<()> {
         for (key, _) in table.iter() {
             if !keys.contains(&key) {

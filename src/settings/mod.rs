@@ -1,4 +1,5 @@
-//! All settings, each with its origin. Flags take precedence over the environment, the config file and defaults.
+//! All settings, each with its origin. Flags take precedence over the environment, then the config file, then
+//! defaults.
 
 pub mod env;
 pub mod file;
@@ -15,7 +16,7 @@ pub use profile::{Profile, no_such_provider};
 use crate::error::{Error, Result};
 use crate::providers::{self, REGISTRY};
 
-/// The settings on the command line.
+/// The settings given on the command line.
 #[derive(Clone, Debug, Default)]
 pub struct Flags {
     /// `--profile`.
@@ -40,7 +41,7 @@ pub struct Flags {
     pub insecure_http: bool,
 }
 
-/// The origin of a value.
+/// Where a value comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// A flag.
@@ -49,7 +50,7 @@ pub enum Origin {
     Variable(String),
     /// A line of the config file.
     File(PathBuf, usize),
-    /// The program.
+    /// A default that is built into the program.
     BuiltIn,
 }
 
@@ -69,7 +70,7 @@ impl std::fmt::Display for Origin {
 pub struct Sourced<T> {
     /// The value.
     pub value: T,
-    /// Its origin.
+    /// The origin of the value.
     pub origin: Origin,
 }
 
@@ -82,12 +83,12 @@ pub struct Settings {
     pub env: Env,
     /// The config file.
     pub file: file::File,
-    /// The folders of the program.
+    /// The program's folders.
     pub folders: Folders,
 }
 
 impl Settings {
-    /// Reads the settings.
+    /// Loads the settings.
     pub fn load(flags: Flags, env: Env) -> Result<Self> {
         env.check()?;
         let folders = Folders::find(&env)?;
@@ -107,12 +108,12 @@ impl Settings {
         self.env.unknown()
     }
 
-    /// Changes the config file, after reading it again to keep the changes of other processes.
+    /// Changes the config file. It is read again first, so that changes by other processes are kept.
     pub fn edit(&self, change: impl FnOnce(&mut file::File)) -> Result<()> {
         file::File::edit(&self.file.path, change)
     }
 
-    /// The origin of a profile: the environment, the config file or the program.
+    /// Where a profile is defined: in the environment, in the config file or in the program.
     pub fn profile_origin(&self, name: &str) -> Origin {
         let variable = profile_variable(name, "PROVIDER");
         if self.env.get(&variable).is_some() {
@@ -124,13 +125,13 @@ impl Settings {
         Origin::BuiltIn
     }
 
-    /// The fixed time for tests.
+    /// The fixed current time, for tests.
     pub fn fixed_now(env: &Env) -> Result<Option<Timestamp>> {
         let Some(text) = env.get(env::NOW) else { return Ok(None) };
         text.parse().map(Some).map_err(|_| Error::usage(format!("{}={text}: not an RFC 3339 time", env::NOW)))
     }
 
-    /// The name of the profile of the command.
+    /// The name of the command's profile.
     pub fn profile_name(&self) -> Sourced<String> {
         if let Some(name) = &self.flags.profile {
             return Sourced { value: name.clone(), origin: Origin::Flag("--profile") };
@@ -151,7 +152,7 @@ impl Settings {
             || self.env.get(&profile_variable(name, "PROVIDER")).is_some()
     }
 
-    /// The names of all profiles: built-in ones and those in the config file and the environment.
+    /// The names of all profiles: built-in profiles and those in the config file and the environment.
     pub fn profile_names(&self) -> Vec<String> {
         let mut names: Vec<String> = REGISTRY.iter().map(|spec| spec.name.to_owned()).collect();
         names.extend(self.file.profiles.keys().cloned());
@@ -181,7 +182,7 @@ impl Settings {
         Ok(Sourced { value, origin })
     }
 
-    /// The number of retries of a request.
+    /// The number of times to retry a failed request.
     pub fn retries(&self) -> Result<Sourced<u32>> {
         if let Some(value) = self.flags.retries {
             return Ok(Sourced { value, origin: Origin::Flag("--retries") });
@@ -194,7 +195,7 @@ impl Settings {
         Ok(Sourced { value, origin: Origin::Variable(env::RETRIES.to_owned()) })
     }
 
-    /// The PEM file of certificate authorities to trust in addition to those of the system.
+    /// The PEM file with certificate authorities to trust in addition to the system's.
     pub fn cacert(&self) -> Option<Sourced<PathBuf>> {
         let flag = self.flags.cacert.clone().map(|value| Sourced { value, origin: Origin::Flag("--cacert") });
         flag.or_else(|| {
@@ -204,16 +205,16 @@ impl Settings {
     }
 }
 
-/// The folders of the program: the standard ones of the system, or folders in `HAUL_HOME`.
+/// The program's folders: the system's standard ones, or folders in `HAUL_HOME`.
 #[derive(Clone, Debug)]
 pub struct Folders {
-    /// Settings.
+    /// The config file and tokens stored in files.
     pub config: PathBuf,
     /// The embedded store.
     pub data: PathBuf,
     /// The ledger and locks.
     pub state: PathBuf,
-    /// Caches.
+    /// Cached listings.
     pub cache: PathBuf,
 }
 
@@ -242,26 +243,28 @@ impl Folders {
     }
 }
 
-/// `HAUL_PROFILE_WORK_TOKEN` for profile `work` and part `TOKEN`.
+/// The variable for part of a profile: `HAUL_PROFILE_WORK_TOKEN` for profile `work` and part `TOKEN`.
 pub fn profile_variable(name: &str, part: &str) -> String {
     let name: String =
         name.to_uppercase().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
     format!("{}{name}_{part}", env::PROFILE_PREFIX)
 }
 
-/// Words before the first `:` of a reference that never name a profile: other references and schemes of URLs.
+/// Words that never name a profile before the first `:` of a reference, because they start other references or are
+/// URL schemes.
 const RESERVED: [&str; 10] = ["id", "name", "batch", "file", "http", "https", "ftp", "data", "gs", "az"];
 
-/// Rejects a profile name with another meaning in a reference. `place` is the origin of the name, as a prefix of the error.
+/// Rejects a profile name that has another meaning in a reference. `place` is where the name comes from, as a prefix
+/// for the error.
 pub fn check_reserved(name: &str, place: &str) -> Result<()> {
     if !RESERVED.contains(&name) {
         return Ok(());
     }
-    Err(Error::usage(format!("{place}{name} cannot be the name of a profile: `{name}:` has another meaning"))
+    Err(Error::usage(format!("{place}{name} is not a valid profile name: `{name}:` has a different meaning"))
         .hint(format!("use another name, such as `my-{name}`")))
 }
 
-/// Parses a duration: `90s`, `15m`, `24h`, `7d`, `2w`, `1h30m`.
+/// Parses a duration such as `90s`, `15m`, `24h`, `7d`, `2w` or `1h30m`.
 pub fn parse_lifetime(text: &str) -> Option<SignedDuration> {
     let span: jiff::Span = text.trim().parse().ok()?;
     span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).ok()

@@ -1,15 +1,15 @@
-//! Settings of a platform that the config file may also contain as keys and tables of a profile, outside of its table `set`.
+//! Platform settings that the config file may also contain as keys and tables of a profile, outside its `set` table.
 
 use std::collections::BTreeMap;
 
 use toml_edit::{Item, TableLike, Value};
 
-/// Keys of a profile that are settings.
+/// Keys of a profile that are platform settings.
 const KEYS: [&str; 2] = ["auth_header", "download"];
-/// Tables of a profile. The setting of an entry is named `TABLE.KEY`.
+/// Tables of a profile whose entries are platform settings named `TABLE.KEY`.
 const TABLES: [&str; 2] = ["headers", "query"];
 
-/// The settings in a profile's keys and tables.
+/// The platform settings in a profile's keys and tables.
 pub(super) fn items(profile: &dyn TableLike) -> Vec<(String, &Item)> {
     let mut items: Vec<(String, &Item)> =
         KEYS.iter().filter_map(|key| Some(((*key).to_owned(), profile.get(key)?))).collect();
@@ -17,7 +17,7 @@ pub(super) fn items(profile: &dyn TableLike) -> Vec<(String, &Item)> {
         let Some(item) = profile.get(name) else { continue };
         match item.as_table_like() {
             Some(table) => items.extend(table.iter().map(|(key, item)| (format!("{name}.{key}"), item))),
-            // No platform has a setting with this name.
+            // No platform has a setting with this name, so it is reported as unknown.
             None => items.push((name.to_owned(), item)),
         }
     }
@@ -29,12 +29,12 @@ pub(super) fn names() -> impl Iterator<Item = &'static str> {
     KEYS.into_iter().chain(TABLES)
 }
 
-/// The keys under which a setting may be in a profile.
+/// The path of a setting below its profile.
 pub(super) fn path(setting: &str) -> Vec<&str> {
     setting.split_once('.').map_or_else(|| vec![setting], |(table, key)| vec![table, key])
 }
 
-/// Writes the settings that the profile's keys and tables contain, and returns the others.
+/// Writes the settings that belong in the profile's keys and tables, and returns the others.
 pub(super) fn put_items(
     profile: &mut dyn TableLike,
     set: &BTreeMap<String, String>,
@@ -55,7 +55,7 @@ pub(super) fn put_items(
     rest
 }
 
-/// Sets the value of `key` and keeps the comment after it; None removes the key.
+/// Sets the value of `key` and keeps the comment after it. `None` removes the key.
 pub(super) fn put(table: &mut dyn TableLike, key: &str, new: Option<Value>) {
     let Some(mut new) = new else { return drop(table.remove(key)) };
     if let Some(old) = table.get(key).and_then(Item::as_value) {

@@ -1,4 +1,4 @@
-//! A profile, built from flags, environment, config file and the variables of the platform's own clients.
+//! Resolves profiles from flags, the environment, the config file and the variables of the platforms' own clients.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,35 +13,36 @@ use crate::secret::Secret;
 /// A resolved profile.
 #[derive(Clone)]
 pub struct Profile {
-    /// Its name.
+    /// The profile's name.
     pub name: String,
-    /// Its platform.
+    /// The profile's platform.
     pub spec: &'static Spec,
     /// The base URL of the API.
     pub base_url: Sourced<Url>,
-    /// The base URL of uploads.
+    /// The base URL for uploads.
     pub upload_base_url: Sourced<Url>,
     /// The wire dialect.
     pub dialect: Sourced<String>,
-    /// Maximum total number of bytes to download to compare files, if configured.
+    /// The maximum total number of bytes to download for comparing files, if configured.
     pub compare_limit: Option<Sourced<u64>>,
     /// How long a new file may be missing from listings, if configured.
     pub appears_within: Option<Sourced<Duration>>,
-    /// The values of `--set`.
+    /// The platform settings (`--set`) that are not secret.
     pub set: BTreeMap<String, Sourced<String>>,
-    /// The secret values of `--set`.
+    /// The platform settings that are secret.
     pub secrets: BTreeMap<String, Sourced<Secret>>,
-    /// Its table in the config file.
+    /// The profile's table in the config file.
     pub file: file::Profile,
 }
 
 impl Profile {
-    /// Whether it is the built-in profile of its platform.
+    /// Whether this is the platform's built-in profile.
     pub fn is_built_in(&self) -> bool {
         self.name == self.spec.name
     }
 
-    /// Whether it uses the vendor's own host. Only then can a named profile use the vendor's token variables.
+    /// Whether the profile uses the vendor's own host. Otherwise, a named profile cannot use the vendor's token
+    /// variables.
     pub fn is_vendors(&self) -> bool {
         let vendors = |url: &Url| {
             [Some(self.spec.base_url), self.spec.upload_base_url]
@@ -55,8 +56,8 @@ impl Profile {
 }
 
 impl Settings {
-    /// Resolves a profile. Flags and the general variables (`HAUL_BASE_URL`, …) apply only to the profile of the
-    /// command, so that they do not change another profile on the same command line.
+    /// Resolves a profile. Flags and the general variables (`HAUL_BASE_URL`, …) apply only to the command's profile,
+    /// so that they do not change other profiles on the same command line.
     pub fn profile(&self, name: &str) -> Result<Profile> {
         let is_own = self.profile_name().value == name;
         let file = self.file.profiles.get(name).cloned().unwrap_or_default();
@@ -109,7 +110,8 @@ impl Settings {
         })
     }
 
-    /// The first value of: flag, variable for the command's profile, variable for the named profile, config file.
+    /// The first value found in this order: flag, variable for the command's profile, variable for the named profile,
+    /// config file.
     fn pick(
         &self,
         name: &str,
@@ -234,7 +236,7 @@ impl Settings {
             return Ok(Sourced { value: parse_base_url(&picked, spec.base_path)?, origin: picked.origin });
         }
         match spec.upload_base_url {
-            // If the API host is not the default one, uploads must not go to the vendor.
+            // If the API host is not the default, uploads must not go to the vendor's default upload host.
             Some(default) if base.origin == Origin::BuiltIn => {
                 let default = Sourced { value: default.to_owned(), origin: Origin::BuiltIn };
                 Ok(Sourced { value: parse_base_url(&default, spec.base_path)?, origin: Origin::BuiltIn })
@@ -258,7 +260,7 @@ impl Settings {
                 Sourced { value: value.clone(), origin: self.file.origin_of_setting(name, key) },
             );
         }
-        // Variables apply to all platforms, so keys that are unknown to this platform are ignored.
+        // Variables apply to all platforms, so keys that this platform does not have are ignored.
         let prefixes = [env::SET_PREFIX.to_owned(), format!("{}SET_", profile_variable(name, ""))];
         for prefix in &prefixes {
             for (key, value) in self.env.with_prefix(prefix) {
@@ -284,7 +286,7 @@ impl Settings {
             if setting.secret {
                 if sourced.origin == Origin::Flag("--set") {
                     let hint = match key.split_once('.') {
-                        // The name of a variable contains no dot.
+                        // The name of a variable cannot contain a dot.
                         Some((table, _)) => {
                             format!("write it to the config file, in `[profiles.{name}.{table}]`")
                         }
@@ -323,7 +325,7 @@ impl Settings {
     }
 }
 
-/// A setting of a profile, with its name in each source.
+/// A part of a profile, with its name in each source.
 #[derive(Clone, Copy)]
 struct Part<'a> {
     flag: Option<&'a String>,
@@ -333,7 +335,7 @@ struct Part<'a> {
     key: &'static str,
 }
 
-/// The error for an unknown provider, which is named in `origin`.
+/// The error for an unknown provider. `origin` is where it was named.
 pub fn no_such_provider(provider: &str, origin: &Origin) -> Error {
     let names: Vec<&str> = REGISTRY.iter().map(|spec| spec.name).collect();
     Error::usage(format!("{origin}: unknown provider {provider:?}"))
@@ -354,8 +356,8 @@ fn unknown_setting(spec: &Spec, key: &str, origin: &Origin) -> Error {
     ))
 }
 
-/// Parses a base URL. The scheme and the version path are optional. Stricter than the URL standard, which turns
-/// `https:///v1` into the host `v1`: a mistake must not send a token to another host.
+/// Parses a base URL. The scheme and the version path are optional. This is stricter than the URL standard, which
+/// reads `https:///v1` as the host `v1`, because a typo must not send a token to another host.
 fn parse_base_url(picked: &Sourced<String>, base_path: &str) -> Result<Url> {
     let wrong = |why: &str| {
         Error::usage(format!("{}: invalid base URL {:?}: {why}", picked.origin, picked.value))
@@ -399,7 +401,7 @@ fn parse_base_url(picked: &Sourced<String>, base_path: &str) -> Result<Url> {
     let path = if path.ends_with(base_path) { path.to_owned() } else { format!("{path}{base_path}") };
     let url = Url::parse(&format!("{scheme}://{host}{path}")).map_err(|error| wrong(&error.to_string()))?;
     let is_host = match url.host() {
-        // The standard accepts `1` and `0x7f.1` as addresses.
+        // The URL standard also accepts addresses such as `1` and `0x7f.1`.
         Some(Host::Ipv4(address)) => host.split(':').next() == Some(address.to_string().as_str()),
         Some(Host::Domain(name)) => !host.contains('%') && name.contains(|c: char| c.is_ascii_alphanumeric()),
         Some(Host::Ipv6(_)) => true,

@@ -1,20 +1,20 @@
-//! The store's directory: content by its SHA-256, copies for other programs, and marks of pending removals.
+//! The store's directory: content stored by its SHA-256, copies for other programs, and marks for pending removals.
 //!
 //! ```text
 //! index.sqlite                the index, with its -wal and -shm
-//! reserve                     space for a deletion on a full disk
+//! reserve                     space that a deletion needs on a full disk
 //! generation                  number of changes that the index contains
 //! lock                        held while a process opens the store
-//! incoming/UNIQUE             content that is being received, locked by the receiving process
+//! incoming/UNIQUE             content being received, locked by the receiving process
 //! blobs/ab/SHA256             content that rows refer to
 //! links/LINK/NAME             read-only copies for other programs
 //! doubtful/blob.SHA256.UNIQUE mark: a change may leave this content without a row
-//! doubtful/link.LINK.UNIQUE   the same for a copy
+//! doubtful/link.LINK.UNIQUE   the same for a copy for other programs
 //! ```
 //!
-//! A row and a file cannot change in one step. Before content gets its final path or loses its last row, a mark is
-//! written. After the commit the content is removed if no row refers to it, and then the mark. After a crash, the next
-//! start checks only the marked content.
+//! A row and a file cannot be changed in one atomic step. Therefore a mark is written before content is moved to its final
+//! path or loses its last row. After the commit, the content is removed if no row refers to it, followed by the mark. After
+//! a crash, the next start checks only the marked content.
 
 use std::collections::HashSet;
 use std::fs::{self, DirBuilder, File};
@@ -30,7 +30,7 @@ use crate::source::CHUNK;
 
 const SHA256_DIGITS: usize = 64;
 
-/// The directory of a store.
+/// A store's directory.
 #[derive(Clone)]
 pub(super) struct Blobs {
     pub(super) root: PathBuf,
@@ -38,24 +38,24 @@ pub(super) struct Blobs {
     pub(super) sync: bool,
 }
 
-/// A blob or copy.
+/// A blob or a copy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Subject {
-    /// The content with this SHA-256.
+    /// The blob with this SHA-256.
     Blob(String),
     /// The copy with this id.
     Link(String),
 }
 
 impl Subject {
-    /// Whether the name is valid in the store.
+    /// Whether the name is a valid name in the store.
     pub(super) fn is_valid(&self) -> bool {
         let (Self::Blob(name) | Self::Link(name)) = self;
         is_name(name)
     }
 }
 
-/// The mark of a pending removal.
+/// The mark for a pending removal.
 #[must_use]
 pub(super) struct Pending {
     pub(super) subject: Subject,
@@ -99,18 +99,18 @@ impl Blobs {
         self.root.join("doubtful")
     }
 
-    /// The path of content. An invalid SHA-256 maps to a path that never exists.
+    /// The path of a blob. An invalid SHA-256 maps to a path that never exists.
     pub(super) fn blob(&self, sha256: &str) -> PathBuf {
         let name = if is_name(sha256) { sha256 } else { "none" };
         self.blobs().join(&name[..2]).join(name)
     }
 
-    /// The directory of a copy.
+    /// The directory of a copy. An invalid id maps to a path that never exists.
     pub(super) fn link(&self, id: &str) -> PathBuf {
         self.links().join(if is_name(id) { id } else { "none" })
     }
 
-    /// Removes content that was being received by processes that have ended.
+    /// Removes content that was being received by processes that no longer run.
     pub(super) fn clear_incoming(&self) -> Result<()> {
         let directory = self.incoming();
         incoming::clear(&directory).map_err(|error| Error::io("clear", &directory, error))
@@ -130,7 +130,7 @@ impl Blobs {
         Ok(contents)
     }
 
-    /// The SHA-256 digests of the blobs that no mark names. In an intact store, rows refer to all of them.
+    /// The SHA-256 digests of the blobs without a mark. In an intact store, rows refer to all of them.
     pub(super) fn settled(&self) -> Result<HashSet<String>> {
         let mut contents = self.contents()?;
         for pending in self.pending()? {
@@ -141,12 +141,12 @@ impl Blobs {
         Ok(contents)
     }
 
-    /// Moves content to its final path. An existing blob, which may be damaged, is replaced.
+    /// Moves content to its final path. An existing blob is replaced because it may be damaged.
     pub(super) fn place(&self, content: Temporary, sha256: &str) -> Result<()> {
         self.put_in_place(content, &self.blob(sha256))
     }
 
-    /// Moves a file to its final path, durably.
+    /// Moves a file to its final path and syncs it.
     pub(super) fn put_in_place(&self, content: Temporary, target: &Path) -> Result<()> {
         let directory = target.parent().expect("a file in the store has a directory");
         let failed = |error: io::Error| Error::failed("cannot write content to the store").caused_by(error);
@@ -167,7 +167,7 @@ impl Blobs {
         File::open(self.blob(sha256))
     }
 
-    /// Removes content or a copy.
+    /// Removes a blob or a copy.
     pub(super) fn remove(&self, subject: &Subject) -> Result<()> {
         let (path, removed) = match subject {
             Subject::Blob(sha256) => {
@@ -184,13 +184,13 @@ impl Blobs {
         ignore_missing(removed).map_err(|error| Error::io("remove", &path, error))
     }
 
-    /// Marks a blob or copy.
+    /// Writes a mark for a blob or a copy.
     pub(super) fn mark(&self, subject: Subject) -> Result<Pending> {
         let (kind, name) = match &subject {
             Subject::Blob(sha256) => ("blob", sha256),
             Subject::Link(id) => ("link", id),
         };
-        // Unique: two processes may mark the same content, and each removes only its own mark.
+        // The name is unique because two processes may mark the same content, and each removes only its own mark.
         let mark = self.doubtful().join(format!("{kind}.{name}.{}", Uuid::new_v4().simple()));
         File::create_new(&mark).map_err(|error| Error::io("create", &mark, error))?;
         Ok(Pending { subject, mark })
@@ -215,7 +215,7 @@ impl Blobs {
     }
 }
 
-/// The paths in a directory; none if it does not exist.
+/// The paths in a directory; empty if the directory does not exist.
 fn entries(directory: &Path) -> Result<Vec<PathBuf>> {
     let paths = || fs::read_dir(directory)?.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>();
     match paths() {
@@ -224,12 +224,13 @@ fn entries(directory: &Path) -> Result<Vec<PathBuf>> {
     }
 }
 
-/// Only lowercase letters and digits, so that nothing from the index or a directory listing can lead outside the store.
+/// Whether the text consists of lowercase letters and digits, so that nothing from the index or a directory listing
+/// can lead outside the store.
 pub(super) fn is_name(text: &str) -> bool {
     text.len() >= 2 && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
 }
 
-/// Treats a missing file as removed.
+/// Treats a missing file as already removed.
 pub(super) fn ignore_missing(removed: io::Result<()>) -> io::Result<()> {
     match removed {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -246,19 +247,19 @@ fn make_private(directory: &Path) -> io::Result<()> {
     builder.create(directory)
 }
 
-/// Syncs the names in a directory, which is needed only on Unix.
+/// Syncs the names in a directory, which is necessary only on Unix.
 fn sync_directory(directory: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(directory)?.sync_all() } else { Ok(()) }
 }
 
-/// The content of a file. A sequential read from the first byte computes the checksum; if it does not match, the read that
-/// reaches the end returns an error instead of the last bytes.
+/// Reads a file's content. Reading sequentially from the first byte computes the checksum; if it does not match, the
+/// read that reaches the end returns an error instead of the last bytes.
 #[derive(Debug)]
 pub struct BlobReader {
     bytes: File,
     size: u64,
     position: u64,
-    /// The running hash and the expected digest; `None` when bytes are skipped.
+    /// The hash being computed and the expected digest; `None` if bytes are skipped.
     check: Option<(Box<blake3::Hasher>, String)>,
 }
 
@@ -274,7 +275,7 @@ impl BlobReader {
         self.size
     }
 
-    /// Continues at `position`. Skipping bytes turns verification off.
+    /// Seeks to `position`. Skipping bytes turns verification off.
     pub fn start_at(&mut self, position: u64) -> io::Result<()> {
         if position != self.position {
             self.position = self.bytes.seek(SeekFrom::Start(position))?;

@@ -1,7 +1,7 @@
-//! Compares the index of a store with its content, and repairs what the content allows.
+//! Compares the index of a store with its content and repairs as much as possible.
 //!
-//! Nothing is deleted except records that cannot be read: a damaged index is kept in a directory `damaged-TIME`, and content
-//! without a record gets one.
+//! Nothing is deleted except unreadable records: a damaged index is kept in a directory `damaged-TIME`, and content
+//! without a record gets a new one.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -18,17 +18,17 @@ use crate::hash::Hasher;
 use crate::model::{Checksums, Clock, File, Warn};
 use crate::source::{CHUNK, read_chunks};
 
-/// The space of the files of this machine, which get the content without a record.
+/// The space for this machine's own files, in which content without a record is recovered.
 const LOCAL: &str = "local";
 
 /// A difference between the index and the content.
 #[derive(Clone, Debug, Default)]
 pub struct Finding {
-    /// The kind.
+    /// The kind of difference.
     pub problem: Problem,
     /// The reason, or the columns of a record that cannot be read.
     pub detail: Option<String>,
-    /// The space of the file, such as `local` or `xai`.
+    /// The space that contains the file, such as `local` or `xai`.
     pub space: Option<String>,
     /// The file's record, as far as it can be read.
     pub file: File,
@@ -44,7 +44,7 @@ pub enum Problem {
     Index,
     /// A record cannot be read.
     Record,
-    /// The content of a file does not exist.
+    /// The content of a file is missing.
     Missing,
     /// Content does not match its checksum.
     Damaged,
@@ -67,14 +67,14 @@ pub enum Action {
     SetAside,
 }
 
-/// The extent of a check.
+/// The results of a check, as numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
-    /// Number of records.
+    /// The number of records.
     pub files: u64,
-    /// Number of findings.
+    /// The number of findings.
     pub problems: u64,
-    /// Number of findings without a repair.
+    /// The number of findings that were not repaired.
     pub open: u64,
 }
 
@@ -87,14 +87,14 @@ pub fn check(
 ) -> Result<Summary> {
     let lock = |directory: &fs::File| if repair { directory.try_lock() } else { Ok(()) };
     let _alone = super::lock(root, lock, || {
-        Error::failed(format!("{}: another process uses the store", root.display()))
-            .hint("end the other process, such as `haul serve`, and try again")
+        Error::failed(format!("{}: another process is using the store", root.display()))
+            .hint("stop the other process, such as `haul serve`, and try again")
     })?;
     let blobs = Blobs { root: root.to_owned(), sync: true };
     let mut check = Check { blobs, clock: options.clock, repair, report, summary: Summary::default() };
     let path = root.join("index.sqlite");
     if !path.exists() && check.blobs.contents()?.is_empty() {
-        return Err(Error::not_found(format!("{}: no store", root.display())));
+        return Err(Error::not_found(format!("{}: no store found", root.display())));
     }
     let index = match check.open().and_then(|index| Check::structure(&index).map(|()| index)) {
         Ok(index) => index,
@@ -163,7 +163,7 @@ impl Check<'_> {
         }
     }
 
-    /// The directory for what is damaged.
+    /// The directory for damaged files.
     fn aside(&self) -> Result<PathBuf> {
         let time = self.clock.now().strftime("%Y%m%dT%H%M%S%fZ");
         let aside = self.blobs.root.join(format!("damaged-{time}"));
@@ -171,14 +171,14 @@ impl Check<'_> {
         Ok(aside)
     }
 
-    /// Moves the index away and builds another one from the records that can be read. Returns the files that were created
-    /// for content whose record is lost.
+    /// Moves the index away and builds a new one from the readable records. Returns the files that were created for
+    /// content whose record was lost.
     fn rebuild(&self, path: &Path) -> Result<Vec<File>> {
         let root = &self.blobs.root;
         let (aside, build) = (self.aside()?, root.join("rebuild"));
         let moved = |error: io::Error| Error::io("write", &aside, error);
         let log = index::log_of(path);
-        // SQLite changes the files that it opens, so a copy is read.
+        // SQLite modifies the files that it opens, so a copy is read.
         for (from, name) in [(path, "index.sqlite"), (log.as_path(), "index.sqlite-wal")] {
             if from.exists() {
                 for copy in [name.to_owned(), format!("read-{name}")] {
@@ -189,7 +189,7 @@ impl Check<'_> {
         ignore_missing(fs::remove_dir_all(&build)).map_err(|error| Error::io("remove", &build, error))?;
         let rebuilt = Index::open(Blobs { root: build.clone(), sync: true }, false, Warn::default())?;
         rebuilt.write(|rows| index::salvage(&aside.join("read-index.sqlite"), rows))?;
-        // Closing it moves its log into the file.
+        // Closing the index moves its log into the file.
         drop(rebuilt);
         for name in ["read-index.sqlite", "read-index.sqlite-wal", "read-index.sqlite-shm"] {
             let _ = fs::remove_file(aside.join(name));
@@ -203,7 +203,8 @@ impl Check<'_> {
             fs::remove_dir_all(&build)
         };
         replaced().map_err(|error| Error::io("replace", path, error))?;
-        // Content whose record is lost gets one before the index is opened, which refuses content without any record.
+        // Content whose record was lost needs a record before the index is opened, because opening rejects content
+        // without any record.
         let index = Index::open_rebuilt(self.blobs.clone())?;
         let mut recovered = Vec::new();
         for sha256 in BTreeSet::from_iter(self.blobs.contents()?) {
@@ -255,7 +256,7 @@ impl Check<'_> {
         })?;
         self.summary.files = files;
         for (found, problem, content) in findings {
-            // The record may have changed while its content was read.
+            // The record may have changed while its content was being read.
             if problem != Problem::Record && !self.is_still(index, &found, problem)? {
                 continue;
             }
@@ -290,7 +291,7 @@ impl Check<'_> {
         Ok(same && Content::read(&self.blobs, sha256).err() == Some(problem))
     }
 
-    /// Replaces the columns that cannot be read. Without the checksum, the record has no content and is removed.
+    /// Replaces unreadable columns with defaults. Without the checksum, the record has no content and is removed.
     fn mend(&self, index: &Index, found: &FoundFile, content: Option<Content>) -> Result<Action> {
         let mut file = found.file.clone();
         let known = file.checksums.sha256.as_deref().is_some_and(is_name);
@@ -312,7 +313,7 @@ impl Check<'_> {
         })
     }
 
-    /// Finds content without a record. Content that a change in progress marks is left alone.
+    /// Finds content without a record, except content marked by a change in progress.
     fn orphans(&mut self, index: &Index) -> Result<()> {
         for sha256 in BTreeSet::from_iter(self.blobs.settled()?) {
             if index.read(|rows| rows.refers_to(&sha256))? {
@@ -345,7 +346,7 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// Creates a record for content that was just read, unless it has one or was removed meanwhile.
+    /// Creates a record for content that was just read, unless it now has a record or has been removed.
     fn recover(&self, index: &Index, sha256: &str, content: Content) -> Result<Option<File>> {
         let path = self.blobs.blob(sha256);
         let written = fs::metadata(&path).and_then(|found| found.modified()).ok();
@@ -363,7 +364,7 @@ impl Check<'_> {
             ..File::default()
         };
         super::in_microseconds(&mut file)?;
-        // Content is removed only in a transaction that writes.
+        // Content is removed only in a write transaction.
         let inserted = index
             .write(|rows| Ok(path.exists() && !rows.refers_to(sha256)? && rows.insert(LOCAL, &file)?))?;
         Ok(inserted.then_some(file))

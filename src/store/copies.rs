@@ -13,7 +13,7 @@ use super::{COPY, Store};
 use crate::error::{Error, Message, Result};
 use crate::model::{FileId, Object};
 
-/// A read-only copy of a file's content at the time of the copy. It is removed with the file.
+/// A read-only copy of a file's content at the time of copying. It is removed together with the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Copy {
     /// The copy's id.
@@ -23,7 +23,7 @@ pub struct Copy {
 }
 
 impl Store {
-    /// Makes a read-only copy of a file's content.
+    /// Creates a read-only copy of a file's content.
     pub fn copy_out(&self, space: &str, id: &FileId) -> Result<Copy> {
         let inner = &self.inner;
         let (file, content) = self.get(space, id)?;
@@ -41,7 +41,7 @@ impl Store {
         let path = inner.blobs.link(&copy).join(&name);
         let note = Object::from_iter([("name".to_owned(), Value::String(name))]);
         self.transaction(space, |change| {
-            // Fails if the file was deleted in the meantime.
+            // Returns an error if the file was deleted in the meantime.
             change.stat(id)?;
             change.note(COPY, &copy, Some(id), &note)?;
             change.mark(Subject::Link(copy.clone()))?;
@@ -91,7 +91,7 @@ fn make_read_only(file: &fs::File) -> io::Result<()> {
     file.set_permissions(permissions)
 }
 
-/// Converts a file's name to a single path component.
+/// Converts a file's name to a single, safe path component.
 fn safe_name(name: &str) -> String {
     let bad = |c: char| c.is_control() || r#"/\:*?"<>|"#.contains(c);
     let mut safe: String = name.chars().map(|c| if bad(c) { '_' } else { c }).collect();

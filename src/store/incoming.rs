@@ -1,8 +1,8 @@
-//! Content on its way into the store: written and hashed in one pass, in constant memory.
+//! Content being received by the store, written and hashed in one pass using constant memory.
 //!
-//! The caller's thread writes and computes BLAKE3, which is fast. From the second chunk on, SHA-256 and MD5 are computed
-//! on a thread each. Small content needs no thread. Another thread begins to sync large content early, so that little is left to wait
-//! for at the end.
+//! The caller's thread writes the content and computes BLAKE3, which is fast. From the second chunk on, SHA-256 and
+//! MD5 are computed on separate threads; small content needs no thread. Another thread starts syncing large content
+//! early, so that little remains to be synced at the end.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
@@ -20,10 +20,10 @@ use crate::hash::{HashInput, HashThread, Hasher};
 use crate::model::Checksums;
 use crate::source::CHUNK;
 
-/// Bytes between two early syncs.
+/// Number of bytes between two early syncs.
 const SYNC_EVERY: u64 = 32 * 1024 * 1024;
 
-/// Content that is being received. Removed when dropped.
+/// Content being received. Removed when dropped.
 pub struct Incoming {
     temporary: Temporary,
     sync: bool,
@@ -36,7 +36,7 @@ pub struct Incoming {
     syncing: Option<Syncing>,
 }
 
-/// The place where SHA-256 and MD5 are computed.
+/// Where SHA-256 and MD5 are computed.
 enum Hashing {
     Inline(Vec<Hasher>),
     Threads(Vec<HashThread>),
@@ -68,7 +68,7 @@ impl Incoming {
         })
     }
 
-    /// Also computes the MD5, for a platform that reports it. Must precede the first byte.
+    /// Also computes the MD5, for a platform that reports it. Must be called before the first byte is written.
     #[must_use]
     pub fn with_md5(mut self) -> Self {
         debug_assert_eq!(self.size, 0, "the first bytes would be missing from the MD5");
@@ -76,8 +76,8 @@ impl Incoming {
         self
     }
 
-    /// Hashes on the caller's thread and buffers no chunks, for one of many uploads that keep all processors busy. Must
-    /// precede the first byte and follow [`with_md5`](Self::with_md5).
+    /// Hashes on the caller's thread without buffering chunks, for one of many uploads that keep all processors busy.
+    /// Must be called before the first byte is written and after [`with_md5`](Self::with_md5).
     #[must_use]
     pub fn inline(mut self) -> Self {
         debug_assert_eq!(self.size, 0, "the first bytes would be missing from the hashes");
@@ -89,12 +89,12 @@ impl Incoming {
         std::iter::once(Hasher::sha256()).chain(self.with_md5.then(Hasher::md5)).collect()
     }
 
-    /// Bytes received so far.
+    /// The number of bytes received so far.
     pub fn size(&self) -> u64 {
         self.size
     }
 
-    /// Completes the content and writes all of it to disk.
+    /// Completes the content and writes it to disk.
     pub fn finish(mut self) -> Result<Blob> {
         let checksums = self
             .complete()
@@ -207,7 +207,7 @@ impl Write for Incoming {
         let taken = bytes.len().min(CHUNK - self.chunk.len());
         let needed = self.chunk.len() + taken;
         if needed > self.chunk.capacity() {
-            // Doubled up to a chunk, so that small content takes little memory.
+            // Double the capacity, up to one chunk, so that small files use little memory.
             let capacity = needed.max(2 * self.chunk.capacity()).min(CHUNK);
             self.chunk.reserve_exact(capacity - self.chunk.len());
         }
@@ -216,13 +216,13 @@ impl Write for Incoming {
         Ok(taken)
     }
 
-    /// Does nothing: only [`finish`](Incoming::finish) writes everything to disk.
+    /// Does nothing: only [`finish`](Incoming::finish) makes sure that all content is on disk.
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
 }
 
-/// A thread that syncs the file while more is written.
+/// A thread that syncs the file while more is being written.
 struct Syncing {
     wake: SyncSender<()>,
     thread: JoinHandle<io::Result<()>>,
@@ -240,11 +240,11 @@ impl Syncing {
     }
 
     fn again(&self) {
-        // A full channel means that a sync is pending.
+        // A full channel means that a sync is already pending.
         let _ = self.wake.try_send(());
     }
 
-    /// The system reports a failed write only once, so errors of this thread are returned.
+    /// Returns the thread's errors, because the system reports a failed write only once.
     fn finish(self) -> io::Result<()> {
         drop(self.wake);
         self.thread.join().map_err(|_| io::Error::other("the sync thread stopped"))?
@@ -264,9 +264,9 @@ impl Temporary {
             let path = directory.join(Uuid::new_v4().simple().to_string());
             let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path)?;
             match file.lock() {
-                // Without file locks, `clear` removes nothing.
+                // Without lock support, `clear` removes nothing.
                 Err(error) if error.kind() != io::ErrorKind::Unsupported => return Err(error),
-                // Another process can clear the file before it is locked.
+                // Another process can remove the file before it is locked.
                 _ if !path.exists() => {}
                 _ => return Ok(Self { file, path, placed: false }),
             }
@@ -289,7 +289,7 @@ impl Drop for Temporary {
     }
 }
 
-/// Removes the temporary files of processes that have ended. Other files are kept.
+/// Removes the temporary files of processes that no longer run. Other files are kept.
 pub(super) fn clear(directory: &Path) -> io::Result<()> {
     for entry in fs::read_dir(directory)? {
         let path = entry?.path();

@@ -26,26 +26,26 @@ use crate::model::Warn;
 use check::Generation;
 use reader::Reader;
 
-/// How long a writer waits for writers of other processes.
+/// How long a write waits for other processes that are writing.
 const BUSY_TIMEOUT: Duration = Duration::from_mins(1);
-/// Maximum number of idle reading connections.
+/// Maximum number of idle read connections.
 const READERS_KEPT: usize = 4;
-/// Size of the page cache of a connection, in KiB.
+/// Size of a connection's page cache, in KiB.
 const CACHE_KIB: i64 = 1024;
 
-/// Step `n` turns format `n` into format `n + 1`; an empty database has format 0. A released step never changes.
+/// Step `n` migrates format `n` to format `n + 1`; an empty database has format 0. A released step never changes.
 const STEPS: &[&str] = &[FILES_AND_NOTES, ORDERS_AND_DEPARTED, GENERATION];
 
-/// The first format with an index for each order of a listing, without which files are not listed.
+/// The first format with a database index for each listing order, which listing files requires.
 const HAS_ORDERS: usize = 2;
 
-/// The reason for an index that another program uses.
-const FOREIGN: &str = "is the database of another program";
+/// The reason for rejecting an index that belongs to another program.
+const FOREIGN: &str = "belongs to another program";
 
 /// The first format that counts changes.
 const COUNTS_CHANGES: usize = 3;
 
-/// Times are microseconds since 1970. `metadata`, `extra` and `note` are JSON objects.
+/// Times are in microseconds since 1970. `metadata`, `extra` and `note` are JSON objects.
 const FILES_AND_NOTES: &str = "
 CREATE TABLE files (
     seq INTEGER PRIMARY KEY,
@@ -85,7 +85,7 @@ CREATE TABLE notes (
 CREATE INDEX notes_by_file ON notes (space, about, kind) WHERE about IS NOT NULL;
 ";
 
-/// An index for each order of a listing, and the positions of deleted files in the orders.
+/// A database index for each listing order, and the positions of deleted files in these orders.
 const ORDERS_AND_DEPARTED: &str = "
 CREATE INDEX files_by_creation ON files (space, created_at, id);
 CREATE INDEX files_by_name ON files (space, name, id);
@@ -102,23 +102,23 @@ CREATE TABLE departed (
 CREATE INDEX departed_by_time ON departed (departed_at);
 ";
 
-/// The number of changes in the index, which is compared with the number in a file next to it.
+/// The number of changes in the index, to be compared with the number in a file next to it.
 const GENERATION: &str = "
 CREATE TABLE generation (number INTEGER NOT NULL);
 INSERT INTO generation VALUES (0);
 ";
 
-/// The index of a store. One connection writes, so that the threads of a process queue for it instead of polling. Readers
-/// have their own connections and do not wait.
+/// The index of a store. One connection writes, so that the threads of a process queue for it instead of polling.
+/// Readers have their own connections and do not wait.
 pub(super) struct Index {
     path: PathBuf,
     blobs: Blobs,
     ephemeral: bool,
-    /// Empty while the store cannot be written.
+    /// Not set while the store cannot be written.
     writer: OnceLock<Mutex<Writer>>,
     readers: Mutex<Vec<Reader>>,
     warn: Warn,
-    /// The warnings that were printed.
+    /// The warnings already printed.
     warned: Mutex<HashSet<String>>,
 }
 
@@ -128,9 +128,9 @@ struct Writer {
 }
 
 impl Index {
-    /// Opens the index next to `blobs` and migrates it to the current format. An index that is missing although there are
-    /// blobs, is damaged, has lost changes or has an unknown format is an error, and no file is modified. An index that
-    /// cannot be written is opened for reading.
+    /// Opens the index next to `blobs` and migrates it to the current format. It is an error if the index is damaged,
+    /// has lost changes, has an unknown format, or is missing although blobs exist; no file is modified then. An
+    /// index that cannot be written is opened for reading.
     pub(super) fn open(blobs: Blobs, ephemeral: bool, warn: Warn) -> Result<Self> {
         let index = Self::new(blobs, ephemeral, warn);
         match index.open_writer(true) {
@@ -166,25 +166,25 @@ impl Index {
         }
     }
 
-    /// Opens an index that was just built and does not contain records for all content.
+    /// Opens an index that was just built and does not have records for all content yet.
     pub(super) fn open_rebuilt(blobs: Blobs) -> Result<Self> {
         let index = Self::new(blobs, false, Warn::default());
         index.set_writer(index.open_writer(false)?);
         Ok(index)
     }
 
-    /// The error for an internal error of the index.
+    /// The error for internal damage to the index.
     pub(super) fn damaged(&self, reason: &str) -> Error {
         unusable(&self.path, "is damaged").cause(reason)
     }
 
-    /// Opens the index for writing; `checked` refuses an index that has lost changes.
+    /// Opens the index for writing. With `checked`, an index that has lost changes is rejected.
     fn open_writer(&self, checked: bool) -> Result<Writer> {
         let path = &self.path;
         self.blobs.create()?;
         let _lock = lock(&self.blobs.root)?;
         let mut generation = Generation::next_to(path);
-        // Read before the index, which other processes may advance in between.
+        // Read before the index, because other processes may advance it in between.
         let noted = generation.read();
         let is_new = check::is_new(path, &self.blobs)?;
         let create = if is_new { OpenFlags::SQLITE_OPEN_CREATE } else { OpenFlags::empty() };
@@ -205,7 +205,7 @@ impl Index {
         Ok(Writer { connection, generation })
     }
 
-    /// Keeps the first writer and returns it.
+    /// Stores the writer unless there already is one, and returns the stored one.
     fn set_writer(&self, writer: Writer) -> &Mutex<Writer> {
         let writer = self.writer.get_or_init(|| Mutex::new(writer));
         held(&self.readers).clear();
@@ -217,7 +217,7 @@ impl Index {
         self.writer.get().is_some()
     }
 
-    /// Runs a read transaction: `work` sees one state of the rows.
+    /// Runs a read transaction, in which `work` sees a consistent snapshot of the rows.
     pub(super) fn read<T>(&self, work: impl FnOnce(&Rows) -> Result<T>) -> Result<T> {
         let idle = held(&self.readers).pop().filter(|reader| reader.is_current(&self.path));
         let mut reader = idle.map_or_else(|| self.reader(), Ok)?;
@@ -265,7 +265,7 @@ impl Index {
         Ok(value)
     }
 
-    /// The error for a change of a store that can only be read.
+    /// The error for changing a store that is read-only.
     fn unwritable(&self, error: Error) -> Error {
         let root = &self.blobs.root;
         if !space::is_unwritable(&error) {
@@ -279,14 +279,14 @@ impl Index {
         }
     }
 
-    /// Moves the log into the index, so that it takes no space, if nothing prevents it.
+    /// Moves the log into the index to free its space, if possible.
     pub(super) fn shrink_log(&self) {
         if let Some(writer) = self.writer.get() {
             let _ = held(writer).connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
         }
     }
 
-    /// Prints a warning unless it was printed before.
+    /// Prints a warning unless it was already printed.
     fn warn_once(&self, text: String) {
         if !held(&self.warned).contains(&text) {
             self.warn.say(&text);
@@ -300,11 +300,11 @@ impl Index {
 }
 
 fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // A panic rolls the transaction back, so that the connection is still usable.
+    // A panic rolls the transaction back, so the connection remains usable.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Only one process at a time creates or migrates a store.
+/// Locks the store, so that only one process at a time creates or migrates it.
 fn lock(root: &Path) -> Result<File> {
     let path = root.join("lock");
     let lock = File::options().write(true).create(true).truncate(false).open(&path);
@@ -332,7 +332,7 @@ fn configure(connection: &Connection, ephemeral: bool) -> rusqlite::Result<()> {
     connection.pragma_update(None, "cache_size", -CACHE_KIB)
 }
 
-/// Migrates from `format` to the current format. The caller holds the lock of the store.
+/// Migrates from `format` to the current format. The caller holds the store's lock.
 fn migrate(connection: &mut Connection, format: usize) -> rusqlite::Result<()> {
     for (step, format) in STEPS.iter().zip(1_u32..).skip(format) {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -346,12 +346,12 @@ fn migrate(connection: &mut Connection, format: usize) -> rusqlite::Result<()> {
 fn failed(path: &Path, error: &rusqlite::Error) -> Error {
     let shown = path.display();
     let (code, reason) = match error {
-        // The SQL statement is left out.
+        // Omit the SQL statement.
         rusqlite::Error::SqlInputError { error, msg, .. } => (Some(error.code), msg.clone()),
         other => (other.sqlite_error_code(), other.to_string()),
     };
     match code {
-        // The statements are tested, so a syntax or schema error means that the tables are not the expected ones.
+        // The statements are tested, so a syntax or schema error means that the tables have been altered.
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt | ErrorCode::Unknown) => {
             unusable(path, "is damaged").cause(reason)
         }
@@ -367,7 +367,7 @@ fn failed(path: &Path, error: &rusqlite::Error) -> Error {
     }
 }
 
-/// The error for an index that cannot be used, with a hint.
+/// The error for an unusable index, with a hint.
 fn unusable(path: &Path, how: &str) -> Error {
     let root = path.parent().unwrap_or(path).display().to_string();
     let aside = format!("{root}.damaged");
@@ -388,7 +388,7 @@ fn unusable_index(path: &Path) -> String {
     format!("{}: the store's index ", path.display())
 }
 
-/// Whether an index has to be built again before it can be used.
+/// Whether an index has to be rebuilt before it can be used.
 pub(super) fn is_unusable(error: &Error, path: &Path) -> bool {
     error.message().starts_with(&unusable_index(path)) && !error.message().ends_with(FOREIGN)
 }
@@ -476,7 +476,7 @@ mod tests {
                     .collect();
                 let expected = format!("SEARCH files USING INDEX {name} (space=?");
                 assert!(plan.len() == 1 && plan[0].starts_with(&expected), "{sort:?} {plan:?}");
-                // The search starts at the place.
+                // The search starts at the given place.
                 assert_eq!(plan[0].contains('<') || plan[0].contains('>'), after.is_some(), "{plan:?}");
             }
         }

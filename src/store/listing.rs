@@ -1,43 +1,43 @@
-//! Listings, and the translation to SQL of the conditions that SQL evaluates exactly like the filter.
+//! Listings, and the translation to SQL of the conditions that SQL evaluates exactly as the filter does.
 
 use jiff::Timestamp;
 
 use crate::filter::{Comparison, Equality, Expr, Filter, Op, Value};
 use crate::model::FileId;
 
-/// A listing of the files of a space.
+/// A listing of the files in a space.
 #[derive(Clone, Debug, Default)]
 pub struct Listing {
     /// The filter.
     pub filter: Option<Filter>,
-    /// The platform whose rules the filter follows.
+    /// The meaning of `=` in the filter, which depends on the platform.
     pub equality: Equality,
     /// The order.
     pub sort: SortKey,
-    /// Whether the largest or newest come first.
+    /// Whether to list the largest or newest files first.
     pub descending: bool,
-    /// Starts after the file with this id, which may have been deleted within the last day. An unknown id is an error of kind
-    /// `NotFound`.
+    /// Starts after the file with this id, which may have been deleted within the last day. An unknown id is an error
+    /// of kind `NotFound`.
     pub after: Option<FileId>,
     /// Maximum number of files; 0 means all.
     pub limit: usize,
 }
 
-/// The order of a listing. Equal files are ordered by id, in the same direction.
+/// The order of a listing. Files that compare equal are ordered by id, in the same direction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SortKey {
-    /// The time of creation.
+    /// By creation time.
     #[default]
     Created,
-    /// The name, byte by byte.
+    /// By name, compared byte by byte.
     Name,
-    /// The size.
+    /// By size.
     Size,
-    /// The id, byte by byte.
+    /// By id, compared byte by byte.
     Id,
 }
 
-/// A value bound to a placeholder.
+/// A value bound to an SQL placeholder.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Bound {
     /// Text.
@@ -46,7 +46,7 @@ pub(super) enum Bound {
     Integer(i64),
 }
 
-/// The position of a file in every order.
+/// The position of a file in every listing order.
 #[derive(Clone, Debug)]
 pub(super) struct Place {
     pub(super) id: String,
@@ -55,17 +55,17 @@ pub(super) struct Place {
     pub(super) size: i64,
 }
 
-/// The SQL after `SELECT … FROM files`.
+/// The SQL that follows `SELECT … FROM files`.
 #[derive(Debug)]
 pub(super) struct Selection {
     pub(super) sql: String,
     pub(super) bound: Vec<Bound>,
-    /// Whether SQL evaluates the whole filter, so that rows need no further check.
+    /// Whether SQL evaluates the complete filter, so that rows need no further check.
     pub(super) exact: bool,
 }
 
 impl Listing {
-    /// The listing of `space` as SQL. Starts after `after`; `now` decides which files have expired.
+    /// The SQL for listing `space`. Starts after `after`; `now` determines which files have expired.
     pub(super) fn select(&self, space: &str, after: Option<Place>, now: Timestamp) -> Selection {
         let mut conditions = format!("space = ? AND NOT {}", expired());
         let mut bound = vec![Bound::Text(space.to_owned()), Bound::Integer(micros(now))];
@@ -102,7 +102,7 @@ impl SortKey {
         }
     }
 
-    /// The condition for rows after a place in this order.
+    /// The condition for rows after a position in this order.
     fn beyond(self, descending: bool) -> &'static str {
         match (self, descending) {
             (Self::Created, false) => "(created_at, id) > (?, ?)",
@@ -116,7 +116,7 @@ impl SortKey {
         }
     }
 
-    /// The value that is compared before the id; None if only the id is compared.
+    /// The value compared before the id; `None` if only the id is compared.
     fn value(self, place: &Place) -> Option<Bound> {
         match self {
             Self::Created => Some(Bound::Integer(place.created_at)),
@@ -127,21 +127,22 @@ impl SortKey {
     }
 }
 
-/// A comparison that SQL evaluates exactly like the filter: an exact id or name, or a bound of id, name or creation time.
+/// The SQL for a comparison that SQL evaluates exactly as the filter does: an exact id or name, or a bound for an id,
+/// a name or a creation time.
 fn condition(comparison: &Comparison, equality: Equality) -> Option<(&'static str, Bound)> {
     let Comparison { field, op, value } = comparison;
-    // SQL cannot match a name with a wildcard.
+    // SQL cannot match a name with wildcards.
     let is_name = |text: &str| equality == Equality::Exact || !text.contains('*');
     match (field.as_str(), op, value) {
         ("id", Op::Eq, Value::Text(text)) => Some(("id = ?", Bound::Text(text.clone()))),
         ("name", Op::Eq, Value::Text(text)) if is_name(text) => Some(("name = ?", Bound::Text(text.clone()))),
-        // Both order text byte by byte.
+        // SQL and the filter both order text byte by byte.
         ("id", Op::Ge, Value::Text(text)) => Some(("id >= ?", Bound::Text(text.clone()))),
         ("id", Op::Lt, Value::Text(text)) => Some(("id < ?", Bound::Text(text.clone()))),
         ("name", Op::Ge, Value::Text(text)) => Some(("name >= ?", Bound::Text(text.clone()))),
         ("name", Op::Lt, Value::Text(text)) => Some(("name < ?", Bound::Text(text.clone()))),
         ("created_at", _, Value::Time(time)) => {
-            // Rows have whole microseconds. A bound between two is rounded so that the same rows match.
+            // Rows have whole microseconds. A bound between two of them is rounded so that the same rows match.
             let down = micros(*time);
             let up = down + i64::from(time.as_nanosecond().rem_euclid(1000) != 0);
             match op {
@@ -164,13 +165,13 @@ fn is_decided(expr: &Expr, equality: Equality) -> bool {
     }
 }
 
-/// The SQL condition for expired rows; the current time is its parameter. A row with an invalid `expires_at` is damaged and
-/// does not expire.
+/// The SQL condition for expired rows, with the current time as its parameter. A row with an invalid `expires_at` is
+/// damaged and never expires.
 pub(super) fn expired() -> String {
     format!("(typeof(expires_at) = 'integer' AND expires_at BETWEEN {} AND ?)", micros(Timestamp::MIN))
 }
 
-/// Whole microseconds since 1970, rounded down: the resolution of the index.
+/// Converts to whole microseconds since 1970, the resolution of the index, rounding down.
 pub(super) fn micros(time: Timestamp) -> i64 {
     i64::try_from(time.as_nanosecond().div_euclid(1000)).expect("years -9999 to 9999 fit into 64 bits")
 }

@@ -1,6 +1,6 @@
-//! A directory that behaves like a files platform: a SQLite index and content-addressed blobs.
+//! A directory that behaves like a files platform: an SQLite index and content-addressed blobs.
 //!
-//! All methods block; async callers use their own thread or a blocking task.
+//! All methods block; async callers use a separate thread or a blocking task.
 
 mod blobs;
 mod check;
@@ -35,15 +35,15 @@ use blobs::{Blobs, Pending, Subject};
 use index::{Index, Rows};
 use space::Reserve;
 
-/// The kind of the notes about [`Copy`]s.
+/// The kind of notes that describe a [`Copy`].
 const COPY: &str = "copy";
-/// Maximum number of expired files that one transaction deletes.
+/// Maximum number of expired files deleted in one transaction.
 const EXPIRE_AT_ONCE: usize = 256;
-/// How long after its deletion a file can be the position from which a listing continues.
+/// How long after its deletion a listing can continue from a file's position.
 const REMEMBER_DEPARTED: SignedDuration = SignedDuration::from_hours(24);
 
-/// A store, which several processes can open at once. Each platform has its own space in it. Times are stored in whole
-/// microseconds.
+/// A store, which several processes can open at once. Each platform has its own space in it. Times are stored in
+/// whole microseconds.
 #[derive(Clone)]
 pub struct Store {
     inner: Arc<Inner>,
@@ -53,25 +53,26 @@ struct Inner {
     blobs: Blobs,
     index: Index,
     clock: Clock,
-    /// Dropped after the index.
+    /// Must be dropped after the index.
     reserve: Reserve,
     /// Prevents repairs while the store is open.
     _in_use: Option<OpenFile>,
 }
 
-/// Options of a store.
+/// The options of a store.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// Whether the store is temporary, so that nothing is synced.
     pub ephemeral: bool,
-    /// The clock by which files expire.
+    /// The clock that determines which files have expired.
     pub clock: Clock,
     /// Prints a warning for each damaged record that is skipped.
     pub warn: Warn,
 }
 
-/// Locks the directory of a store, which is shared while the store is open and exclusive during a repair. None means that
-/// the system has no such locks; `in_use` is the error if another process prevents it.
+/// Locks the directory of a store. The lock is shared while the store is open and exclusive during a repair. Returns
+/// `None` if the system does not support such locks; `in_use` creates the error if another process holds a
+/// conflicting lock.
 fn lock(
     root: &Path,
     lock: impl FnOnce(&OpenFile) -> std::result::Result<(), TryLockError>,
@@ -86,12 +87,12 @@ fn lock(
 }
 
 impl Store {
-    /// Opens or creates the store in `root` and removes the leftovers of a crash. An index that is missing although there
-    /// are blobs, is damaged or has lost changes is an error, and the store is not modified. A store that cannot be
-    /// written, for example on a full disk, can be read.
+    /// Opens or creates the store in `root` and removes what a crash left behind. It is an error if the index is
+    /// damaged, has lost changes, or is missing although blobs exist; the store is not modified then. A store that
+    /// cannot be written, for example on a full disk, can still be read.
     pub fn open(root: &Path, options: Options) -> Result<Self> {
         let blobs = Blobs { root: root.to_owned(), sync: !options.ephemeral };
-        // The directory must exist to be locked. `Index::open` reports the reason if it cannot be created.
+        // The directory must exist to be locked. If it cannot be created, `Index::open` reports the reason.
         let _ = blobs.create();
         let in_use = lock(root, OpenFile::try_lock_shared, || {
             Error::failed(format!("{}: the store is being repaired", root.display()))
@@ -100,7 +101,7 @@ impl Store {
         let reserve = Reserve::new(root, options.ephemeral);
         let inner = Inner { blobs, index, clock: options.clock, reserve, _in_use: in_use };
         let store = Self { inner: Arc::new(inner) };
-        // Later commands remove what cannot be removed now.
+        // If something cannot be removed now, later commands remove it.
         match store.clear() {
             Err(error) if !space::is_unwritable(&error) => return Err(error),
             _ => {}
@@ -111,7 +112,7 @@ impl Store {
         Ok(store)
     }
 
-    /// Removes the leftovers of a crash, and some expired files.
+    /// Removes what a crash left behind, and some expired files.
     fn clear(&self) -> Result<()> {
         let blobs = &self.inner.blobs;
         blobs.clear_incoming()?;
@@ -119,7 +120,7 @@ impl Store {
         self.expire_some(EXPIRE_AT_ONCE).map(|_| ())
     }
 
-    /// Begins to receive content, which is written and then [finished](Incoming::finish). Removed when dropped.
+    /// Starts receiving content, which is written and then [finished](Incoming::finish). Removed when dropped.
     pub fn receive(&self) -> Result<Incoming> {
         Incoming::create(&self.inner.blobs.incoming(), self.inner.blobs.sync)
     }
@@ -137,7 +138,7 @@ impl Store {
                 }
                 Ok(_) => return Err(Error::failed(Message::file(id, ": its content is damaged"))),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    // The content may have been replaced after `stat`. Read the row again until it is unchanged.
+                    // The content may have been replaced after `stat`. Read the row again until it no longer changes.
                     if tried.as_ref() == Some(&sha256) {
                         return Err(Error::failed(Message::file(
                             id,
@@ -164,7 +165,7 @@ impl Store {
         }
     }
 
-    /// The record of a file. An expired file is not found.
+    /// The record of a file. An expired file counts as not found.
     pub fn stat(&self, space: &str, id: &FileId) -> Result<File> {
         let file = self.inner.index.read(|rows| rows.file(space, id, self.inner.now()))?;
         file.ok_or_else(|| no_such_file(id))
@@ -186,7 +187,7 @@ impl Store {
         }
     }
 
-    /// Removes the marked blobs and copies to which nothing refers, and the marks.
+    /// Removes the marked blobs and copies that nothing refers to, and then the marks.
     fn remove_unreferenced(&self, pending: Vec<Pending>) -> Result<()> {
         if pending.is_empty() {
             return Ok(());
@@ -207,12 +208,12 @@ impl Store {
         pending.into_iter().try_for_each(Pending::clear)
     }
 
-    /// A note.
+    /// A single note.
     pub fn noted(&self, space: &str, kind: &str, key: &str) -> Result<Option<Object>> {
         self.inner.index.read(|rows| rows.noted(space, kind, key))
     }
 
-    /// All notes of a kind with their keys, oldest first; only those about one file if given.
+    /// All notes of a kind with their keys, oldest first. If `about` is given, only the notes that concern this file.
     pub fn notes(&self, space: &str, kind: &str, about: Option<&FileId>) -> Result<Vec<(String, Object)>> {
         self.inner.index.read(|rows| rows.notes(space, kind, about))
     }
@@ -246,25 +247,26 @@ fn in_microseconds(file: &mut File) -> Result<()> {
     Ok(())
 }
 
-/// A point in a change at which a test kills the process, from first to last. Each leaves the store in a different state.
+/// A point in a change at which a test kills the process, from first to last. Each one leaves the store in a
+/// different state.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Failpoint {
-    /// All bytes are written, but not synced.
+    /// All bytes have been written but not synced.
     Written,
-    /// All bytes are synced.
+    /// All bytes have been synced.
     Synced,
-    /// The row of a new file or of new content is written, but not committed.
+    /// The row for a new file or for new content has been written but not committed.
     Inserted,
     /// The content is at its final path.
     Placed,
-    /// The row is committed. Its content is still marked.
+    /// The row has been committed. Its content is still marked.
     Added,
-    /// The row of a file is removed, but not committed.
+    /// The row of a file has been removed, but this has not been committed.
     Removing,
-    /// The removal is committed. The content still exists.
+    /// The removal has been committed. The content still exists.
     Removed,
-    /// The content is removed. Its mark still exists.
+    /// The content has been removed. Its mark still exists.
     Freed,
 }
 

@@ -1,4 +1,4 @@
-//! Signatures of links that the emulator serves.
+//! Signatures for links served by the emulator.
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -10,11 +10,11 @@ use crate::model::Object;
 use crate::signing::Signer;
 
 impl Store {
-    /// The key of signed links: 64 random hex digits, created once and stored as a note.
+    /// The key for signed links: 64 random hex digits, created once and stored as a note.
     pub fn signing_key(&self) -> Result<String> {
         let make = || {
             let (a, b) = (Uuid::new_v4(), Uuid::new_v4());
-            // A version 4 UUID has 122 random bits; the digest spreads the bits of two over the key.
+            // A version 4 UUID has 122 random bits; the digest spreads the bits of two UUIDs over the key.
             let key = hex(&Sha256::new().chain_update(a).chain_update(b).finalize());
             Object::from_iter([("key".to_owned(), Value::String(key))])
         };
@@ -24,8 +24,8 @@ impl Store {
     }
 }
 
-/// The query of a signed link to a file of the space `local`: `expires=SECONDS&signature=HEX`. The signature is the
-/// HMAC-SHA256 of `"{id} {expires}"` with the text of the key; `expires` is in seconds since 1970.
+/// The query of a signed link to a file in the `local` space: `expires=SECONDS&signature=HEX`. The signature is the
+/// HMAC-SHA256 of `"{id} {expires}"`, using the key's text as the key; `expires` is in seconds since 1970.
 pub fn sign_link(key: &str, id: &str, expires: i64) -> String {
     let signature = Signer::with_key(key.as_bytes()).sign_hex(&format!("{id} {expires}"));
     format!("expires={expires}&signature={signature}")

@@ -1,7 +1,7 @@
 //! Stores that cannot be written: full disks and read-only directories.
 //!
-//! A change of the index needs space even if it deletes something. The file `reserve` holds that space while the disk has
-//! some; on a full disk it is removed before a deletion and created again after it.
+//! Changing the index needs space even to delete something. The file `reserve` holds that space while the disk has
+//! some; on a full disk, it is removed before a deletion and created again afterward.
 
 use std::error::Error as StdError;
 use std::fs::{self, File};
@@ -12,18 +12,19 @@ use uuid::Uuid;
 
 use crate::error::Error;
 
-/// Size of the reserve: a deletion writes some 30 pages of 4 KiB to the log of the index, which has 32 KiB of shared memory.
+/// Size of the reserve. A deletion writes about 30 pages of 4 KiB to the log of the index, which also has 32 KiB of
+/// shared memory.
 const RESERVE: usize = 256 * 1024;
-/// Bytes that are written to find out why the index cannot be written.
+/// Number of bytes written to find out why the index cannot be written.
 const PROBE: usize = 64 * 1024;
 
-/// Whether a failed operation means that the store can only be read.
+/// Whether a failed operation means that the store is read-only.
 pub(super) fn is_unwritable(error: &Error) -> bool {
     use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
     is_full(error) || matches!(io_kind(error), Some(PermissionDenied | ReadOnlyFilesystem))
 }
 
-/// Whether a failed operation means that there is no space left.
+/// Whether a failed operation means that no space is left.
 pub(super) fn is_full(error: &Error) -> bool {
     use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
     matches!(io_kind(error), Some(StorageFull | QuotaExceeded | FileTooLarge))
@@ -34,7 +35,7 @@ fn io_kind(error: &Error) -> Option<io::ErrorKind> {
     sources.find_map(|source| source.downcast_ref::<io::Error>()).map(io::Error::kind)
 }
 
-/// The reason why nothing can be written to `directory`. `SQLite` does not report it.
+/// The reason why `directory` cannot be written to, which `SQLite` does not report.
 pub(super) fn write_problem(directory: &Path) -> Option<io::Error> {
     let path = directory.join(format!(".probe-{}", Uuid::new_v4().simple()));
     let written = write_filler(&path, PROBE);
@@ -42,18 +43,18 @@ pub(super) fn write_problem(directory: &Path) -> Option<io::Error> {
     written.err()
 }
 
-/// The reserve of a store. It is created again when the store is closed, which frees the space of the log.
+/// The reserve of a store. It is created again when the store is closed, after the log's space has been freed.
 pub(super) struct Reserve {
     path: Option<PathBuf>,
 }
 
 impl Reserve {
-    /// The reserve in `root`; a temporary store has none.
+    /// The reserve in `root`. A temporary store has none.
     pub(super) fn new(root: &Path, ephemeral: bool) -> Self {
         Self { path: (!ephemeral).then(|| root.join("reserve")) }
     }
 
-    /// Creates the file unless it exists or there is no space.
+    /// Creates the file unless it exists or there is no space for it.
     pub(super) fn keep(&self) {
         let Some(path) = &self.path else { return };
         if fs::metadata(path).is_ok_and(|found| found.len() == RESERVE as u64) {

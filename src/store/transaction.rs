@@ -1,4 +1,4 @@
-//! Transactions: every change of a store is part of one.
+//! Transactions. Every change to a store is part of one.
 
 use std::time::Duration;
 
@@ -9,12 +9,12 @@ use super::{Blob, COPY, Failpoint, Inner, Listing, REMEMBER_DEPARTED, Store, in_
 use crate::error::{Error, Result};
 use crate::model::{File, FileId, Object};
 
-/// The number and length of pauses in which a deletion on a full disk waits for another one that uses the reserve.
+/// How often and how long a deletion on a full disk waits for another one that uses the reserve.
 const RESERVE_PAUSES: u32 = 50;
 const RESERVE_PAUSE: Duration = Duration::from_millis(20);
 
-/// An exclusive write transaction on one space. Values that decide a change must be read in it: no other thread or process
-/// can change the store before it ends.
+/// An exclusive write transaction on one space. Values that affect a change must be read within the transaction: no
+/// other thread or process can change the store before it ends.
 pub struct Transaction<'a> {
     inner: &'a Inner,
     rows: &'a Rows<'a>,
@@ -22,12 +22,12 @@ pub struct Transaction<'a> {
     marks: &'a mut Marks,
 }
 
-/// The marks of a transaction, and whether it has stored content or deleted files.
+/// The marks written by a transaction, and whether it has stored content or deleted files.
 #[derive(Default)]
 struct Marks {
     /// Blobs that were moved to their final path.
     placed: Vec<Pending>,
-    /// Blobs and copies that are removed after the commit if no row refers to them.
+    /// Blobs and copies to remove after the commit if no row refers to them.
     released: Vec<Pending>,
     has_added: bool,
     has_removed: bool,
@@ -39,13 +39,13 @@ impl Store {
         self.change(|rows, marks| work(&mut Transaction { inner: &self.inner, rows, space, marks }))
     }
 
-    /// Runs `work`, which deletes something, in a transaction on a space. On a full disk it runs a second time with the space
-    /// of the reserve.
+    /// Runs `work`, which deletes something, in a transaction on a space. On a full disk, it is run a second time
+    /// after freeing the reserve.
     pub fn freeing<T>(&self, space: &str, work: impl Fn(&mut Transaction) -> Result<T>) -> Result<T> {
         self.change_freeing(|rows, marks| work(&mut Transaction { inner: &self.inner, rows, space, marks }))
     }
 
-    /// Deletes up to `limit` expired files of all spaces and returns their number.
+    /// Deletes up to `limit` expired files in all spaces and returns how many.
     pub(super) fn expire_some(&self, limit: usize) -> Result<u64> {
         let now = self.inner.now();
         if self.inner.index.read(|rows| rows.expired(now, 1))?.is_empty() {
@@ -95,21 +95,22 @@ impl Store {
             if marks.has_removed {
                 Failpoint::Removed.reached();
             }
-            // The rows are committed. A mark that cannot be removed is checked again when the store is opened.
+            // The rows have been committed. A mark that cannot be removed is checked again when the store is opened.
             marks.placed.drain(..).for_each(|pending| drop(pending.clear()));
         }
         marks.released.append(&mut marks.placed);
-        // After the transaction. What cannot be removed stays marked and is checked when the store is opened.
+        // This follows the transaction. Whatever cannot be removed stays marked and is checked when the store is
+        // opened.
         let _ = self.remove_unreferenced(marks.released);
         outcome
     }
 
-    /// Adds a file: see [`Transaction::put`].
+    /// Adds a file; see [`Transaction::put`].
     pub fn put(&self, space: &str, file: File, blob: Blob) -> Result<File> {
         self.transaction(space, |change| change.put(file, blob))
     }
 
-    /// Replaces a file's content: see [`Transaction::replace`].
+    /// Replaces a file's content; see [`Transaction::replace`].
     pub fn replace(
         &self,
         space: &str,
@@ -120,7 +121,7 @@ impl Store {
         self.transaction(space, |change| change.replace(id, blob, record))
     }
 
-    /// Changes a file's record: see [`Transaction::annotate`].
+    /// Changes a file's record; see [`Transaction::annotate`].
     pub fn annotate(
         &self,
         space: &str,
@@ -130,7 +131,7 @@ impl Store {
         self.transaction(space, |change| change.annotate(id, record))
     }
 
-    /// Deletes a file: see [`Transaction::delete`].
+    /// Deletes a file; see [`Transaction::delete`].
     pub fn delete(&self, space: &str, id: &FileId) -> Result<File> {
         self.freeing(space, |change| change.delete(id))
     }
@@ -140,7 +141,7 @@ impl Store {
         self.transaction(space, |change| change.forget(kind, key))
     }
 
-    /// Returns a note, which `make` creates if it does not exist.
+    /// Returns a note. If it does not exist, it is created with `make`.
     pub fn note_once(&self, space: &str, kind: &str, key: &str, make: &dyn Fn() -> Object) -> Result<Object> {
         if let Some(note) = self.noted(space, kind, key)? {
             return Ok(note);
@@ -157,7 +158,7 @@ impl Store {
 }
 
 impl Transaction<'_> {
-    /// The record of a file. An expired file is not found.
+    /// The record of a file. An expired file counts as not found.
     pub fn stat(&self, id: &FileId) -> Result<File> {
         self.rows.file(self.space, id, self.inner.now())?.ok_or_else(|| no_such_file(id))
     }
@@ -167,8 +168,8 @@ impl Transaction<'_> {
         self.inner.list(self.rows, self.space, listing)
     }
 
-    /// Adds a file and its content. `size` and `checksums` are those of the blob, and `created_at` defaults to now. An existing
-    /// id is an error.
+    /// Adds a file and its content. `size` and `checksums` are taken from the blob, and `created_at` defaults to now.
+    /// An existing id is an error.
     pub fn put(&mut self, mut file: File, blob: Blob) -> Result<File> {
         file.created_at = file.created_at.or_else(|| Some(self.inner.now()));
         let (rows, space) = (self.rows, self.space);
@@ -181,7 +182,7 @@ impl Transaction<'_> {
         })
     }
 
-    /// Replaces the content of a file. `record` gets the current record and can change everything but id, size and
+    /// Replaces a file's content. `record` receives the current record and can change everything but id, size and
     /// checksums.
     pub fn replace(
         &mut self,
@@ -196,7 +197,8 @@ impl Transaction<'_> {
         Ok(file)
     }
 
-    /// Changes the record of a file. `record` gets the current record and can change everything but id, size and checksums.
+    /// Changes a file's record. `record` receives the current record and can change everything but id, size and
+    /// checksums.
     pub fn annotate(&mut self, id: &FileId, record: impl FnOnce(&mut File) -> Result<()>) -> Result<File> {
         let (before, mut file) = self.changed(id, record)?;
         file.size = before.size;
@@ -215,18 +217,18 @@ impl Transaction<'_> {
         Ok(file)
     }
 
-    /// A note.
+    /// A single note.
     pub fn noted(&self, kind: &str, key: &str) -> Result<Option<Object>> {
         self.rows.noted(self.space, kind, key)
     }
 
-    /// All notes of a kind with their keys, oldest first; only those about one file if given.
+    /// All notes of a kind with their keys, oldest first. If `about` is given, only the notes that concern this file.
     pub fn notes(&self, kind: &str, about: Option<&FileId>) -> Result<Vec<(String, Object)>> {
         self.rows.notes(self.space, kind, about)
     }
 
-    /// Inserts or replaces a small record of the emulator, such as a link, a workspace or a pending upload. `about` is the
-    /// file with which it is deleted.
+    /// Inserts or replaces a small record of the emulator, such as a link, a workspace or a pending upload. `about`
+    /// is the file whose deletion also deletes the note.
     pub fn note(&mut self, kind: &str, key: &str, about: Option<&FileId>, note: &Object) -> Result<()> {
         self.rows.note(self.space, kind, key, about, note)
     }
@@ -260,13 +262,13 @@ impl Transaction<'_> {
         if !is_referred_to {
             self.marks.placed.push(blobs.mark(Subject::Blob(sha256.clone()))?);
         }
-        // An existing blob is replaced, too: it may be damaged or missing, and these bytes are known to be good.
+        // Replace an existing blob as well: it may be damaged or missing, and these bytes are known to be good.
         blobs.place(blob.temporary, &sha256)?;
         Failpoint::Placed.reached();
         Ok(file)
     }
 
-    /// Removes a row and marks its copies and its content.
+    /// Removes a row, and marks its copies and its content for removal.
     fn remove(&mut self, id: &FileId) -> Result<()> {
         let now = self.inner.now();
         for copy in self.rows.keys_of_notes(self.space, COPY, id)? {
@@ -278,7 +280,7 @@ impl Transaction<'_> {
         self.release(sha256)
     }
 
-    /// Marks content that a row no longer refers to.
+    /// Marks content that a row no longer refers to for removal.
     fn release(&mut self, sha256: Option<String>) -> Result<()> {
         match sha256 {
             Some(sha256) if !self.rows.refers_to(&sha256)? => self.mark(Subject::Blob(sha256)),

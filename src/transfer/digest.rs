@@ -7,7 +7,7 @@ use crate::hash::Hasher;
 use crate::model::{Checksums, Source};
 use crate::source::Opened;
 
-/// The checksum of a source, computed on a blocking thread.
+/// Computes the checksum of a source on a blocking thread.
 pub(super) async fn digest_of(source: &Source, mut hasher: Hasher) -> Result<Checksums> {
     let source = source.clone();
     let hashing = tokio::task::spawn_blocking(move || {
@@ -20,7 +20,7 @@ pub(super) async fn digest_of(source: &Source, mut hasher: Hasher) -> Result<Che
     hashing.await.map_err(|error| Error::failed(format!("hashing stopped: {error}")))?
 }
 
-/// Compares computed with reported checksums. Kinds that only one side provides are not compared.
+/// Compares computed checksums with reported ones. Algorithms that only one side provides are not compared.
 pub(super) fn compare(name: &str, computed: &Checksums, stated: &Checksums) -> Result<()> {
     let pairs = [
         ("blake3", &computed.blake3, &stated.blake3),
@@ -40,14 +40,14 @@ pub(super) fn compare(name: &str, computed: &Checksums, stated: &Checksums) -> R
     Ok(())
 }
 
-/// The hash of an upload, computed while it is sent. It restarts with the upload.
+/// The hash of an upload, computed while the file is sent. It restarts when the upload does.
 pub(super) struct UploadHash(Mutex<State>);
 
 struct State {
     hasher: Hasher,
     /// Number of bytes hashed.
     position: u64,
-    /// Whether the bytes arrived sequentially from the first.
+    /// Whether the bytes have arrived in order from the start.
     in_order: bool,
 }
 
@@ -56,7 +56,7 @@ impl UploadHash {
         Self(Mutex::new(State { hasher, position: 0, in_order: true }))
     }
 
-    /// A new hash of the same kind.
+    /// A new hasher for the same algorithm.
     pub(super) fn hasher(&self) -> Hasher {
         self.state().hasher.fresh()
     }

@@ -1,4 +1,5 @@
-//! File downloads: written to `NAME.part`, resumed after an interruption or by the next run, verified, then renamed.
+//! File downloads: the content is written to `NAME.part`, resumed after an interruption or by the next run, verified,
+//! and finally renamed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,41 +21,41 @@ use crate::model::{File, Link};
 use crate::progress::{Outcome, Progress, silent};
 use crate::providers::{ContentStream, Provider, Range};
 
-/// The media type of files of an unknown type.
+/// The media type of files whose type is unknown.
 const UNKNOWN: &str = "application/octet-stream";
-/// Maximum number of consecutive interruptions without a new byte.
+/// Maximum number of consecutive interruptions without receiving any new bytes.
 const FRUITLESS: u32 = 3;
 
-/// The target of a download.
+/// Where a download is written.
 pub enum Target<'a> {
-    /// A path given by the user. Symbolic links are followed; devices and pipes are written in place.
+    /// A path given by the user. Symbolic links are followed; devices and pipes are written to directly.
     Path(PathBuf),
-    /// A path in a folder, derived from the name on the server. Symbolic links are not followed.
+    /// A path in a folder, derived from the file's name on the server. Symbolic links are not followed.
     Inside(PathBuf),
-    /// A sequential consumer of the bytes: standard output.
+    /// A function that consumes the bytes in order, for standard output.
     Sink(&'a mut (dyn FnMut(&[u8]) -> Result<()> + Send)),
 }
 
-/// What to do when the target exists.
+/// What to do if the target exists.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Existing {
     /// Fail.
     #[default]
     Refuse,
-    /// Overwrite it.
+    /// Overwrite the file.
     Overwrite,
     /// Skip the download.
     Skip,
 }
 
-/// Options of a download.
+/// The options of a download.
 #[derive(Clone, Copy, Debug)]
 pub struct DownloadOptions {
-    /// What to do when the target exists.
+    /// What to do if the target exists.
     pub existing: Existing,
-    /// Whether the size and the reported checksums are verified.
+    /// Whether to verify the size and the checksums that the platform reports.
     pub verify: bool,
-    /// Whether a `.part` file of an earlier run is resumed.
+    /// Whether to resume from a `.part` file left by an earlier run.
     pub resume: bool,
 }
 
@@ -104,7 +105,8 @@ pub(super) async fn relay(
     fetch.write(Sink::Upload(queue), options).await
 }
 
-/// Whether a download would write this target: false if it is skipped, an error if it cannot be written.
+/// Whether a download would write this target. Returns false if the target would be skipped, and an error if it
+/// cannot be written.
 pub fn preview(target: &Target<'_>, existing: Existing) -> Result<bool> {
     let way = match target {
         Target::Path(path) => way(path, true, existing)?,
@@ -116,15 +118,15 @@ pub fn preview(target: &Target<'_>, existing: Existing) -> Result<bool> {
 
 /// How to write to a path.
 enum Way {
-    /// Skip it.
+    /// Skip the download.
     Leave,
-    /// Write in place.
+    /// Write to the path directly.
     Stream,
     /// Write a new file, then rename it to this path.
     File(PathBuf),
 }
 
-/// How to write to `path`; `named` is true if the user specified it.
+/// Decides how to write to `path`; `named` is true if the user specified it.
 fn way(path: &Path, named: bool, existing: Existing) -> Result<Way> {
     let Ok(found) = path.symlink_metadata() else { return Ok(Way::File(path.to_owned())) };
     if existing == Existing::Skip {
@@ -150,8 +152,8 @@ fn way(path: &Path, named: bool, existing: Existing) -> Result<Way> {
     }
 }
 
-/// The error for content that is not the file: compressed bytes, or the page or the error message of a server in place of
-/// the file. Content of the size of the file is accepted.
+/// The error for content that is not the file itself: compressed bytes, or a page or error message that a server sent
+/// instead. Content of the expected size is always accepted.
 fn unexpected(file: &File, content: &ContentStream) -> Option<Error> {
     let total = content.length.and_then(|length| content.start.checked_add(length));
     if content.derived || total.is_some() && total == file.size {
@@ -163,7 +165,7 @@ fn unexpected(file: &File, content: &ContentStream) -> Option<Error> {
     };
     if let Some(encoding) = &content.encoding {
         return wrong(&format!(
-            "content compressed with {encoding}, although haul requested the file itself"
+            "content compressed with {encoding}, although haul requested it uncompressed"
         ));
     }
     let received = essence(content.content_type.as_deref()?);
@@ -174,7 +176,7 @@ fn unexpected(file: &File, content: &ContentStream) -> Option<Error> {
     let is_other = if is_page(&received) {
         !expected.is_empty() && !expected.iter().any(|kind| is_page(kind))
     } else if received.ends_with("/json") || received.ends_with("+json") {
-        // JSON has many types, and platforms label unknown files as text.
+        // JSON has many media types, and platforms label unknown files as text.
         let is_json = |kind: &&str| kind.contains("json") || kind.starts_with("text/") || *kind == UNKNOWN;
         stated.is_some() && !expected.iter().any(is_json)
     } else {
@@ -186,7 +188,7 @@ fn unexpected(file: &File, content: &ContentStream) -> Option<Error> {
     wrong(&format!("{received} instead of {}", expected[0]))
 }
 
-/// A media type without parameters, in lower case.
+/// A media type in lowercase, without parameters.
 fn essence(kind: &str) -> String {
     kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
@@ -218,7 +220,7 @@ impl Fetch<'_> {
         written
     }
 
-    /// Writes the file `real`, which `path` is or links to.
+    /// Downloads to the file `real`, which is either `path` itself or the file that it links to.
     async fn to_file(&self, path: &Path, real: &Path, options: DownloadOptions) -> Result<()> {
         let folder = files::folder_of(path);
         fs::create_dir_all(folder).map_err(|error| Error::io("create the directory", folder, error))?;
@@ -237,7 +239,7 @@ impl Fetch<'_> {
         }
     }
 
-    /// Opens the content and writes it. Resumes after interruptions until the content is complete.
+    /// Opens the content and writes it, resuming after interruptions until it is complete.
     async fn run(&self, writer: &mut Writer<'_>) -> Result<()> {
         let (mut from, mut fruitless) = (writer.position(), 0);
         self.item.resume(from);
@@ -250,7 +252,7 @@ impl Fetch<'_> {
             let (start, link) = (content.start, content.release.take());
             let problem = if self.verify { unexpected(self.file, &content) } else { None };
             let begun = Instant::now();
-            // Extracted text and the file itself may have the same validator, or none.
+            // Extracted text and the file itself may have the same validator, or no validator.
             let other = start > 0 && content.derived != writer.version().derived;
             let result = if let Some(problem) = problem {
                 Err(problem)
@@ -285,7 +287,8 @@ impl Fetch<'_> {
         }
     }
 
-    /// Opens the content, which may create a link first. A link that arrives after a cancellation is revoked at once.
+    /// Opens the content, which may create a link first. If the link arrives after a cancellation, it is revoked
+    /// immediately.
     async fn open(&self, range: Option<Range>) -> Result<ContentStream> {
         let open = || self.provider.download(&self.file.id, range.clone());
         let mut opening = Box::pin(once_found(self.provider.as_ref(), self.file, open));
@@ -304,7 +307,7 @@ impl Fetch<'_> {
         let ContentStream { start, length, validator, derived, mut stream, .. } = content;
         let before = writer.version();
         let version = Version {
-            // A response for a range may have fewer headers than the first response.
+            // A response to a range request may omit headers that the first response had.
             validator: if start > 0 { before.validator.clone().or(validator) } else { validator },
             total: length.and_then(|length| start.checked_add(length)).or(before.total.filter(|_| start > 0)),
             derived,
@@ -320,7 +323,7 @@ impl Fetch<'_> {
         Ok(())
     }
 
-    /// Revokes a link that was created for this download. Errors are ignored: it expires soon.
+    /// Revokes a link that was created for this download. Errors are ignored because the link expires soon.
     async fn release(&self, link: &Link) {
         let _ = self.provider.unlink(&self.file.id, link.id.as_deref().or(Some(&link.url))).await;
     }

@@ -1,4 +1,4 @@
-//! Decides whether a file on a platform has the content of a local file, and by which evidence.
+//! Decides whether a file on a platform has the same content as a local file, and on what evidence.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,39 +19,39 @@ use crate::model::{Checksums, Clock, File, NewFile, Source};
 use crate::providers::{Download, Provider};
 use crate::source::{CHUNK, Opened};
 
-/// The evidence by which files are compared.
+/// How files are compared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Compare {
-    /// Stored evidence, else the downloaded content
+    /// Stored evidence, otherwise the downloaded content
     #[default]
     Auto,
-    /// Checksums, sizes and haul's own records only
+    /// Only checksums, sizes and haul's own records
     Stored,
-    /// Equal sizes suffice
+    /// Equal sizes are sufficient
     Size,
-    /// As auto, also where a download needs a public link
+    /// Like auto, even if a download requires a public link
     Download,
 }
 
-/// The basis of a comparison.
+/// The evidence used in a comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
 pub enum Evidence {
-    /// A checksum that the platform states.
+    /// A checksum reported by the platform.
     Checksum,
-    /// The size that the platform states.
+    /// The size reported by the platform.
     Size,
     /// The fingerprint that haul stored with the file.
     Fingerprint,
-    /// The ledger of this machine.
+    /// This machine's ledger.
     Ledger,
     /// The downloaded content.
     Download,
 }
 
 impl Evidence {
-    /// The word in messages.
+    /// The name used in messages.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Checksum => "checksum",
@@ -68,7 +68,7 @@ impl Evidence {
 pub(super) struct Verdict {
     /// Whether the content is the same.
     pub(super) same: bool,
-    /// Its basis.
+    /// The evidence for the result.
     pub(super) evidence: Evidence,
 }
 
@@ -77,13 +77,13 @@ pub(super) struct Identity {
     provider: Arc<dyn Provider>,
     pub(super) ledger: Ledger,
     compare: Compare,
-    /// Maximum number of bytes to download for comparisons.
+    /// Maximum total number of bytes to download for comparisons.
     limit: u64,
     clock: Clock,
     interrupt: Interrupt,
     files: AtomicU64,
     bytes: AtomicU64,
-    /// Number of downloads that hold a link.
+    /// Number of downloads that currently hold a link.
     links: AtomicU64,
 }
 
@@ -100,7 +100,7 @@ impl Identity {
         Self { provider, ledger, compare, limit, clock, interrupt, files, bytes, links }
     }
 
-    /// How many files were compared by downloading how many bytes.
+    /// How many files were compared by downloading them, and how many bytes that took.
     pub(super) fn downloaded(&self) -> (u64, u64) {
         (self.files.load(Ordering::Relaxed), self.bytes.load(Ordering::Relaxed))
     }
@@ -110,7 +110,7 @@ impl Identity {
         self.links.load(Ordering::Relaxed) > 0
     }
 
-    /// Whether `file` has the content of `new`; None if that is unknown.
+    /// Whether `file` has the same content as `new`; `None` if that is unknown.
     pub(super) async fn decide(&self, new: &NewFile, file: &File) -> Result<Option<Verdict>> {
         if let Some(verdict) = self.decide_by_record(new, file).await? {
             return Ok(Some(verdict));
@@ -118,9 +118,9 @@ impl Identity {
         self.decide_by_content(new, file, self.compare).await
     }
 
-    /// The verdict by evidence that needs no download; None without such evidence.
+    /// The verdict from evidence that requires no download; `None` without such evidence.
     async fn decide_by_record(&self, new: &NewFile, file: &File) -> Result<Option<Verdict>> {
-        // Before the checksum: files of different sizes need not be read.
+        // Check the size before the checksum, because files of different sizes need not be read.
         if file.size.is_some_and(|size| size != new.size) {
             return Ok(Some(Verdict { same: false, evidence: Evidence::Size }));
         }
@@ -131,7 +131,7 @@ impl Identity {
             return Ok(Some(verdict));
         }
         let Some(recorded) = self.ledger.content(&file.id) else { return Ok(None) };
-        // Where content can change under an id, only the recorded version has it.
+        // Where a file's content can change, the record applies only to the version it was made for.
         let can = self.provider.capabilities();
         if can.replace && (recorded.version.is_none() || recorded.version != version(file)) {
             return Ok(None);
@@ -143,7 +143,7 @@ impl Identity {
         Ok(same.map(|same| Verdict { same, evidence: Evidence::Ledger }))
     }
 
-    /// The verdict by what the platform states about the content; None if it states nothing.
+    /// The verdict from what the platform reports about the content; `None` if it reports nothing.
     pub(super) async fn decide_by_statement(&self, new: &NewFile, file: &File) -> Result<Option<Verdict>> {
         if let Some(same) = self.has_checksums(new, &file.checksums).await? {
             return Ok(Some(Verdict { same, evidence: Evidence::Checksum }));
@@ -156,7 +156,8 @@ impl Identity {
         Ok(None)
     }
 
-    /// The verdict by the downloaded content; None where `compare` does not permit it or nothing comparable is returned.
+    /// The verdict from downloading the content; `None` if `compare` does not permit a download or the platform does
+    /// not return comparable content.
     pub(super) async fn decide_by_content(
         &self,
         new: &NewFile,
@@ -174,7 +175,7 @@ impl Identity {
         if !permitted || !is_possible || file.downloadable == Some(false) {
             return Ok(None);
         }
-        // Reserved before the download, so that files compared at the same time stay within the limit together.
+        // Reserve the bytes before downloading so that concurrent comparisons do not exceed the limit in total.
         let reserved = self.bytes.fetch_add(new.size, Ordering::Relaxed);
         if reserved.saturating_add(new.size) > self.limit {
             self.bytes.fetch_sub(new.size, Ordering::Relaxed);
@@ -209,7 +210,7 @@ impl Identity {
         Ok(Some(Verdict { same: true, evidence: Evidence::Download }))
     }
 
-    /// Reads the platform's content until it differs. Also returns the number of bytes read.
+    /// Reads the platform's content until it differs from the local file. Also returns the number of bytes read.
     async fn download_and_compare(&self, new: &NewFile, file: &File) -> (Result<Comparison>, u64) {
         let open = || self.provider.download(&file.id, None);
         let mut content = match once_found(self.provider.as_ref(), file, open).await {
@@ -222,7 +223,7 @@ impl Identity {
         let work = async {
             let read = &read;
             let mut ours = Bytewise::open(&new.source)?;
-            // For the ledger, so that the file is read once.
+            // Compute the hash for the ledger in the same pass.
             let mut hasher = Hasher::blake3();
             while let Some(chunk) = content.stream.next().await {
                 let chunk = chunk?;
@@ -284,7 +285,7 @@ impl Identity {
         Ok(sums)
     }
 
-    /// Records a hash of a local file, whose stamp was taken before it was read.
+    /// Records the hash of a local file. `stamp` must have been taken before the file was read.
     pub(super) fn note_hash(
         &self,
         new: &NewFile,
@@ -298,12 +299,12 @@ impl Identity {
     }
 }
 
-/// The result of comparing a file with the platform's content.
+/// The result of comparing a local file with the platform's content.
 enum Comparison {
-    /// The content is the same; its BLAKE3.
+    /// The content is the same, with its BLAKE3 checksum.
     Equal(Checksums),
     Different,
-    /// The platform's content is derived from the file.
+    /// The platform's content is derived from the file, such as its extracted text.
     Derived,
 }
 
@@ -332,10 +333,12 @@ impl Bytewise {
             let result = work(&mut self)?;
             Ok((self, result))
         });
-        reading.await.unwrap_or_else(|error| Err(Error::failed("a thread ended").caused_by(error)))
+        reading
+            .await
+            .unwrap_or_else(|error| Err(Error::failed("a background thread failed").caused_by(error)))
     }
 
-    /// Whether the next bytes of the source are `chunk`.
+    /// Whether the next bytes of the source equal `chunk`.
     fn continues_with(&mut self, chunk: &[u8]) -> Result<bool> {
         for part in chunk.chunks(CHUNK) {
             self.buffer.resize(part.len(), 0);
@@ -346,7 +349,7 @@ impl Bytewise {
         Ok(true)
     }
 
-    /// Whether the source has no more bytes. A file that has changed meanwhile is an error.
+    /// Whether the end of the source has been reached. A file that has changed in the meantime is an error.
     fn is_at_end(&mut self) -> Result<bool> {
         self.buffer.resize(1, 0);
         let more = self.fill()?;
@@ -356,7 +359,7 @@ impl Bytewise {
         Ok(!more)
     }
 
-    /// Reads the next bytes into the buffer; false if there are fewer.
+    /// Reads the next bytes into the buffer. Returns false if fewer bytes remain.
     fn fill(&mut self) -> Result<bool> {
         match &mut self.source {
             Opened::Memory(bytes) => {
@@ -376,7 +379,7 @@ impl Bytewise {
     }
 }
 
-/// The error for a file that cannot be compared with the file of the same name.
+/// The error for a file that cannot be compared with the existing file of the same name.
 pub(super) fn conflict(provider: &dyn Provider, new: &NewFile, file: &File) -> Error {
     let can = provider.capabilities();
     let platform = provider.spec().name;
@@ -385,7 +388,8 @@ pub(super) fn conflict(provider: &dyn Provider, new: &NewFile, file: &File) -> E
         format!("{}: unknown whether {} on {platform} has the same content", new.name, file.id),
     );
     if can.link.is_some_and(|link| link.for_downloads) {
-        error = error.hint("to compare through a public link that is revoked at once: `--compare download`");
+        error = error
+            .hint("to compare through a public link that is revoked right afterward: `--compare download`");
     }
     if file.size.is_some() {
         error = error.hint("to accept equal sizes: `--compare size`");

@@ -1,15 +1,16 @@
-//! The ledger: the uploads of this machine and the hashes of local files, in `state/ledger.db`.
+//! The ledger: a record of this machine's uploads and of the hashes of local files, in `state/ledger.db`.
 //!
-//! It has four uses:
+//! It serves four purposes:
 //!
-//! - Until a command has sent all its files, running the same command again continues: finished files are not sent again,
-//!   and a file that was being sent is looked for first.
-//! - An upload row says which content a file on the platform has, where the platform states no checksum.
-//! - A local file that has not changed is not read again to compute its hash.
-//! - An upload in parts continues at the first missing part.
+//! - Until a command has sent all its files, running the same command again continues it: finished files are not sent
+//!   again, and haul first checks whether a file that was being sent has arrived.
+//! - It shows the content of uploaded files if the platform reports no checksum.
+//! - The hash of an unchanged local file does not have to be computed again.
+//! - A multipart upload resumes at the first missing part.
 //!
-//! A row never contains content, tokens, links or metadata. The secret of an upload in parts is erased when it ends. An
-//! SQLite error turns the ledger off for the rest of the command, with one warning; a command works without it.
+//! A row never contains content, tokens, links or metadata. The secret of a multipart upload is erased when the
+//! upload ends. On an SQLite error, a single warning is printed and the ledger is turned off for the rest of the
+//! command, which works without it.
 
 mod sessions;
 mod stamp;
@@ -33,20 +34,21 @@ use crate::model::{Checksums, File, FileId, NewFile, Source, Warn};
 const KEPT: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// Maximum number of rows in each table.
 const MAX_ROWS: i64 = 100_000;
-/// A local file that changed this shortly before its hash was recorded may have changed again within the same time stamp.
+/// If a local file changed less than this long before its hash was recorded, a later change may have the same
+/// timestamp.
 const SETTLED: SignedDuration = SignedDuration::from_secs(2);
 /// How long a statement waits for other processes.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Changes are written together: this many at most, and at once if the last ones were written this long ago. A crash loses
-/// the others, which costs only speed.
+/// Changes are written in batches: when this many are pending, or when this much time has passed since the last
+/// write. A crash loses pending changes, which only makes the next run slower.
 const BATCH: usize = 64;
 const BATCH_TIME: Duration = Duration::from_millis(250);
 
-/// The version of the tables, in `user_version`.
+/// The version of the tables, stored in `user_version`.
 const VERSION: i64 = 2;
 
-/// Times are microseconds since 1970. `target` and `command` are hashes.
+/// Times are in microseconds since 1970. `target` and `command` are hashes.
 const TABLES: &str = "
 CREATE TABLE uploads (
     number INTEGER PRIMARY KEY,
@@ -82,7 +84,7 @@ CREATE TABLE hashes (
 );
 ";
 
-/// The ledger, as one command uses it. The default records nothing.
+/// The ledger as used by one command. The default value records nothing.
 #[derive(Default)]
 pub struct Ledger {
     state: Mutex<Option<State>>,
@@ -93,72 +95,72 @@ struct State {
     db: Connection,
     target: String,
     command: String,
-    /// Whether rows are only read, as in a dry run.
+    /// Whether to only read rows, as in a dry run.
     read_only: bool,
     folder: PathBuf,
     run: Option<Run>,
-    /// Rows of earlier runs that this command has used.
+    /// The rows of earlier runs that this command has already used.
     used: Vec<i64>,
-    /// Changes that are not written yet, in their order.
+    /// Changes that have not been written yet, in order.
     pending: Vec<Change>,
-    /// The paths of the hashes among them.
+    /// The paths whose hashes are among the pending changes.
     unwritten: HashSet<String>,
     /// When changes were last written.
     written: Instant,
 }
 
-/// A change of the tables.
+/// A change to the tables.
 type Change = Box<dyn FnOnce(&Connection) -> rusqlite::Result<usize> + Send>;
 
-/// A process that has rows. Its lock file is locked until the process ends.
+/// A process that owns rows. Its lock file stays locked until the process exits.
 struct Run {
     id: String,
     _lock: fs::File,
 }
 
-/// An upload that began and did not finish.
+/// An upload that was started but not finished.
 #[derive(Clone, Debug)]
 pub(super) struct Begun {
-    /// Its row.
+    /// The number of its row.
     pub(super) number: i64,
-    /// The time by this machine's clock.
+    /// When it started, by this machine's clock.
     pub(super) at: Timestamp,
-    /// The file that it replaces.
+    /// The file that the upload replaces.
     pub(super) old: Option<FileId>,
     /// The mark that the platform stores with the file.
     pub(super) mark: Option<String>,
 }
 
-/// The upload of a file by an earlier run.
+/// An earlier run's upload of a file.
 #[derive(Debug)]
 pub(super) enum Earlier {
-    /// None is known.
+    /// No upload is known.
     Nothing,
-    /// It began.
+    /// The upload was started.
     Begun(Begun),
-    /// It finished.
+    /// The upload was finished.
     Finished {
-        /// The file.
+        /// The uploaded file.
         id: FileId,
         /// The replaced file, if it could not be deleted.
         old: Option<FileId>,
     },
 }
 
-/// The content that an upload gave to a file.
+/// The content that a file received from an upload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Content {
     /// Size in bytes.
     pub(super) size: u64,
-    /// The hashes that were computed.
+    /// The checksums that were computed.
     pub(super) checksums: Checksums,
-    /// The version of the file that has the content, if the platform states one.
+    /// The version of the file with this content, if the platform reports one.
     pub(super) version: Option<String>,
 }
 
 impl Ledger {
-    /// Opens the ledger in the state directory, for a command (its arguments as text) and a target (provider, base URL and
-    /// scope as text). Problems are printed with `warn` and turn it off.
+    /// Opens the ledger in the state directory for a command (its arguments as text) and a target (provider, base URL
+    /// and scope as text). If that fails, prints a warning with `warn` and turns the ledger off.
     pub fn open(folder: &Path, target: &str, command: &str, warn: Warn) -> Self {
         let path = folder.join("ledger.db");
         let opened = fs::create_dir_all(folder)
@@ -185,7 +187,7 @@ impl Ledger {
         Self { state: Mutex::new(state), warn }
     }
 
-    /// Only reads rows from now on.
+    /// Makes the ledger read-only.
     #[must_use]
     pub fn read_only(self) -> Self {
         if let Some(state) = self.state().as_mut() {
@@ -194,26 +196,28 @@ impl Ledger {
         self
     }
 
-    /// Whether rows are recorded.
+    /// Whether the ledger is on.
     pub(super) fn is_on(&self) -> bool {
         self.state().is_some()
     }
 
-    /// The folder of the locks that processes with this ledger share, and the target that they are for.
+    /// The folder with the locks shared by processes that use this ledger, and the target that the locks are for.
     pub(super) fn locks(&self) -> Option<(PathBuf, String)> {
         let guard = self.state();
         let state = guard.as_ref().filter(|state| !state.read_only)?;
         Some((state.folder.with_file_name("locks"), state.target.clone()))
     }
 
-    /// The upload of this file by an earlier run. Each is returned once, so that a file that is named twice is sent twice.
+    /// An earlier run's upload of this file. Each upload is returned only once, so that a file named twice is sent
+    /// twice.
     pub(super) fn earlier(&self, new: &NewFile, stamp: Option<Stamp>, now: Timestamp) -> Earlier {
         let Some((path, mtime)) = place(new, stamp) else { return Earlier::Nothing };
         let found = self.with(|state| state.earlier(new, &path, mtime, now));
         found.unwrap_or(Earlier::Nothing)
     }
 
-    /// Records that a file is about to be sent; None if it is not recorded. The row is written before this returns.
+    /// Records that a file is about to be sent. The row is written before this returns. Returns `None` if nothing was
+    /// recorded.
     pub(super) async fn begin(
         &self,
         new: &NewFile,
@@ -221,7 +225,7 @@ impl Ledger {
         at: Timestamp,
         old: Option<&FileId>,
     ) -> Option<i64> {
-        // The number of the row, once it is written.
+        // Set to the row's number once the row is written.
         let number = Arc::new(OnceLock::new());
         let written = Arc::clone(&number);
         self.write(|state| {
@@ -240,7 +244,7 @@ impl Ledger {
             }));
             Ok(())
         })?;
-        // Uploads that begin at the same time are written together.
+        // Lets other uploads that start at the same time join the same write.
         tokio::task::yield_now().await;
         self.write(|state| {
             if number.get().is_none() {
@@ -251,7 +255,7 @@ impl Ledger {
         .flatten()
     }
 
-    /// Records that an upload gave this content to a file, and the replaced file that could not be deleted.
+    /// Records the content that a file received from an upload, and the replaced file if it could not be deleted.
     pub(super) fn finish(
         &self,
         number: Option<i64>,
@@ -282,7 +286,7 @@ impl Ledger {
         });
     }
 
-    /// Records the content of a file that was not uploaded by this command, after it has been compared.
+    /// Records the content of a file that this command did not upload but has compared.
     pub(super) fn learn(
         &self,
         new: &NewFile,
@@ -305,13 +309,13 @@ impl Ledger {
         });
     }
 
-    /// Removes an upload: the file does not exist on the platform.
+    /// Removes an upload whose file does not exist on the platform.
     pub(super) fn forget(&self, number: Option<i64>) {
         let Some(number) = number else { return };
         self.change(move |db| db.prepare("DELETE FROM uploads WHERE number = ?")?.execute(params![number]));
     }
 
-    /// The content that the latest recorded upload gave to this file.
+    /// The content that this file received from its latest recorded upload.
     pub(super) fn content(&self, id: &FileId) -> Option<Content> {
         self.with(|state| {
             state.flush()?;
@@ -334,7 +338,7 @@ impl Ledger {
         .flatten()
     }
 
-    /// The local file from which this file was uploaded, according to the latest upload.
+    /// The local file that this file was uploaded from, according to its latest upload.
     pub fn uploaded_from(&self, id: &FileId) -> Option<PathBuf> {
         let path = self.with(|state| {
             state
@@ -349,7 +353,7 @@ impl Ledger {
         path.flatten().map(PathBuf::from)
     }
 
-    /// A recorded hash of a local file that has not changed since: `kind` is `blake3`, `sha256` or `md5`.
+    /// The recorded hash of a local file, if the file has not changed since. `kind` is `blake3`, `sha256` or `md5`.
     pub(super) fn hash(&self, path: &Path, kind: &str) -> Option<String> {
         let stamp = Stamp::of(path)?;
         let path = text_of(path);
@@ -368,7 +372,7 @@ impl Ledger {
         .flatten()
     }
 
-    /// Records a hash of a local file. `stamp` was taken before the file was read.
+    /// Records the hash of a local file. `stamp` must have been taken before the file was read.
     pub(super) fn note_hash(
         &self,
         path: &Path,
@@ -377,7 +381,7 @@ impl Ledger {
         digest: &str,
         now: Timestamp,
     ) {
-        // Within the resolution of a time stamp, another change would not show.
+        // Another change within the resolution of a timestamp would not be noticed.
         let changed = Timestamp::from_nanosecond(i128::from(stamp.mtime)).unwrap_or(Timestamp::MAX);
         if !self.is_on() || now.duration_since(changed) < SETTLED || Stamp::of(path) != Some(stamp) {
             return;
@@ -421,7 +425,7 @@ impl Ledger {
         }
     }
 
-    /// Adds a change, which is written with others.
+    /// Queues a change for the next batch.
     fn change(&self, change: impl FnOnce(&Connection) -> rusqlite::Result<usize> + Send + 'static) {
         self.write(|state| {
             state.pending.push(Box::new(change));
@@ -447,7 +451,7 @@ impl Ledger {
         }
     }
 
-    /// As [`with`](Self::with), unless the ledger is only read.
+    /// Like [`with`](Self::with), but does nothing if the ledger is read-only.
     fn write<T>(&self, work: impl FnOnce(&mut State) -> rusqlite::Result<T>) -> Option<T> {
         if self.state().as_ref().is_none_or(|state| state.read_only) {
             return None;
@@ -467,7 +471,7 @@ impl Drop for Ledger {
 }
 
 impl State {
-    /// Writes all changes in one transaction.
+    /// Writes all pending changes in one transaction.
     fn flush(&mut self) -> rusqlite::Result<()> {
         if self.pending.is_empty() {
             return Ok(());
@@ -491,8 +495,8 @@ impl State {
         now: Timestamp,
     ) -> rusqlite::Result<Earlier> {
         let since = now.checked_sub(KEPT).unwrap_or(Timestamp::MIN);
-        // Finished uploads of this command come first, then begun ones of any command. Rows of this run do not count: a file
-        // that is named twice is sent twice.
+        // Finished uploads of this command come first, followed by started ones of any command. Rows of this run are
+        // excluded, so that a file named twice is sent twice.
         let mut rows = self.db.prepare(
             "SELECT number, run, at, old, mark, iif(state = 'done', id, NULL) FROM uploads
              WHERE target = ? AND path = ? AND mtime = ? AND size = ? AND name = ? AND at >= ? AND run IS NOT ?
@@ -527,7 +531,7 @@ impl State {
         Ok(earlier)
     }
 
-    /// The id of this process. Its lock is taken the first time.
+    /// The id of this process. The first call creates the id and takes its lock.
     fn run(&mut self) -> rusqlite::Result<String> {
         if let Some(run) = &self.run {
             return Ok(run.id.clone());
@@ -545,7 +549,7 @@ impl State {
         }
     }
 
-    /// Whether another process with this id is running. Removes what a dead one left.
+    /// Whether another process with this id is running. Removes the files that a dead process left behind.
     fn is_running(&self, run: &str) -> bool {
         if run.is_empty() || self.run.as_ref().is_some_and(|own| own.id == run) {
             return false;
@@ -568,15 +572,15 @@ impl State {
     }
 }
 
-/// The version of a file that an update of its content changes, if the platform states one.
+/// The version of a file, which changes when its content is updated, if the platform reports one.
 pub(super) fn version(file: &File) -> Option<String> {
     let etag = file.extra.get("etag").and_then(|etag| etag.as_str()).map(str::to_owned);
     etag.or_else(|| file.updated_at.map(|time| time.to_string()))
 }
 
-/// Opens the database. A damaged one is moved away; one of a newer version is left alone.
+/// Opens the database. A damaged database is moved away; one from a newer version is not touched.
 fn connect(path: &Path, warn: &Warn) -> Result<Connection, String> {
-    // SQLite does not wait for another process that changes the journal mode, as the first one does.
+    // The first process changes the journal mode, and SQLite does not wait for another process doing that.
     let _lock = files::wait_for_lock(&path.with_extension("lock"));
     match open_tables(path) {
         Err(error) if is_damage(&error) => {
@@ -608,14 +612,14 @@ fn open_tables(path: &Path) -> rusqlite::Result<Connection> {
             Some(message),
         ));
     }
-    // In this mode a commit does not wait for the disk; a power failure loses the last rows.
+    // In this mode, a commit does not wait for the disk; a power failure loses the latest rows.
     db.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
-    // Deleted rows are overwritten, so that an erased secret is gone.
+    // SQLite overwrites deleted rows, so erased secrets cannot be recovered from the file.
     db.execute_batch("PRAGMA synchronous = NORMAL; PRAGMA secure_delete = ON")?;
     if version < VERSION {
         let transaction =
             rusqlite::Transaction::new_unchecked(&db, rusqlite::TransactionBehavior::Immediate)?;
-        // Another process may have created the tables in between.
+        // Another process may have created the tables in the meantime.
         let version: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
         if version < 1 {
             transaction.execute_batch(TABLES)?;
@@ -647,7 +651,7 @@ fn is_damage(error: &rusqlite::Error) -> bool {
 }
 
 fn off(path: &Path, reason: &str) -> String {
-    format!("{}: {reason}; this command does not record its uploads", path.display())
+    format!("{}: {reason}; uploads by this command will not be recorded", path.display())
 }
 
 /// The absolute path of a local file or the reference of a file on a platform, and its modification time; None for standard
@@ -660,7 +664,7 @@ fn place(new: &NewFile, stamp: Option<Stamp>) -> Option<(String, i64)> {
     Some((place, stamp?.mtime))
 }
 
-/// The same with the current state of the file.
+/// Like [`place`], with the file's current modification time.
 fn local_file(new: &NewFile) -> Option<(String, i64)> {
     place(new, Stamp::of_source(new))
 }

@@ -1,8 +1,8 @@
-//! Finds files whose upload was not answered.
+//! Finds files whose upload response was lost.
 //!
-//! Sending such a file again could store it twice, and not sending it could lose it. The platform's listing is searched
-//! for a file of that name that was created since the upload began and equals it in everything that the platform states.
-//! Uploads of one name run one after the other, so that one cannot claim the file of another.
+//! Sending such a file again could store it twice, and not sending it could lose it. Therefore the platform's listing
+//! is searched for a file with the same name that was created after the upload started and matches in everything that
+//! the platform reports. Uploads with the same name run one after another, so that one cannot claim the other's file.
 
 use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
@@ -20,23 +20,24 @@ use crate::files;
 use crate::model::{File, FileId, NewFile};
 use crate::providers::{Provider, files_named_since};
 
-/// How much older than the upload a listed file may be before the listing is no longer read: some platforms do not list
+/// How much older than the upload a listed file may be before the search stops: some platforms do not list files
 /// strictly by time.
 const MARGIN: SignedDuration = SignedDuration::from_mins(10);
 
-/// A file created within this time of the start may be an older one: clocks are known to the second, and an answer's
-/// date is delayed by the network. Without a checksum it is downloaded and compared.
+/// A file created within this time of the start may be an older one, because clocks are known to the second and the
+/// date in a response is delayed by the network. Without a checksum, the file is downloaded and compared.
 const UNCERTAIN: SignedDuration = SignedDuration::from_secs(3);
 
-/// The pause between two attempts to take the lock of another process.
+/// The delay between two attempts to take the lock of another process.
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
-/// Finds the files of uploads whose answers were lost. All uploads of a command share it: two uploads never claim one file.
+/// Finds the files of uploads whose responses were lost. Shared by all uploads of a command, so that no two uploads
+/// claim the same file.
 pub(super) struct LostUploads {
     provider: Arc<dyn Provider>,
     /// How long a new file may be missing from listings.
     appears_within: Duration,
-    /// The files that belong to an upload of this command or are older.
+    /// The files that belong to an upload of this command or existed before it.
     claimed: Mutex<HashSet<FileId>>,
 }
 
@@ -51,7 +52,7 @@ impl LostUploads {
         self.claimed().extend(files.into_iter().map(|file| file.id.clone()));
     }
 
-    /// Claims a file for an upload. Returns false if it is claimed already.
+    /// Claims a file for an upload. Returns false if it has already been claimed.
     pub(super) fn claim(&self, id: &FileId) -> bool {
         self.claimed().insert(id.clone())
     }
@@ -60,8 +61,8 @@ impl LostUploads {
         self.claimed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Finds and claims the file of an upload that began at `since` by this machine's clock. A listing may lag behind: the
-    /// file counts as absent only if it does not appear in time.
+    /// Finds and claims the file of an upload that started at `since` by this machine's clock. Because a listing may
+    /// lag behind, the file counts as absent only if it has not appeared in time.
     pub(super) async fn find(
         &self,
         new: &NewFile,
@@ -91,10 +92,10 @@ impl LostUploads {
         }
         let bound = self.platform_time(since).checked_sub(MARGIN).unwrap_or(Timestamp::MIN);
         let named = files_named_since(&self.provider, &new.name, Some(bound)).await?;
-        // After the listing: its answer may be the first that states the platform's time.
+        // This comes after the listing, whose response may be the first to report the platform's time.
         let begun = self.platform_time(since);
         let has_time = self.provider.client().is_none_or(|client| client.clock_ahead().is_some());
-        // Platforms state whole seconds. Without the platform's time, the margin applies to this machine's clock.
+        // Platforms report whole seconds. Without the platform's time, the margin applies to this machine's clock.
         let earliest =
             if has_time { Timestamp::from_second(begun.as_second()).unwrap_or(begun) } else { bound };
         let uncertain = if has_time { UNCERTAIN } else { MARGIN };
@@ -110,7 +111,7 @@ impl LostUploads {
         for file in candidates {
             let stated = identity.decide_by_statement(new, &file).await?;
             let same = match stated.map(|verdict| verdict.same) {
-                // By its time it could be an older file.
+                // According to its creation time, this could be an older file.
                 None if file.created_at.is_none_or(|created| created < certain) => {
                     identity.decide_by_content(new, &file, Compare::Auto).await?.map(|verdict| verdict.same)
                 }
@@ -118,7 +119,7 @@ impl LostUploads {
             };
             match (same, file.created_at) {
                 (Some(false), _) => {}
-                // Equal content is no proof: an older file may have it, too.
+                // Equal content is no proof, because an older file may have it as well.
                 (_, None) => return Err(self.undecidable(new, &file)),
                 (_, Some(_)) if self.claim(&file.id) => return Ok(Some(file)),
                 (_, Some(_)) => {}
@@ -127,7 +128,7 @@ impl LostUploads {
         Ok(None)
     }
 
-    /// Converts a time of this machine's clock to the platform's.
+    /// Converts a time from this machine's clock to the platform's.
     pub(super) fn platform_time(&self, here: Timestamp) -> Timestamp {
         let ahead = self.provider.client().and_then(crate::http::Client::clock_ahead).unwrap_or_default();
         here.checked_add(ahead).unwrap_or(here)
@@ -149,20 +150,20 @@ impl LostUploads {
     }
 }
 
-/// The names that are being uploaded.
+/// The names currently being uploaded.
 #[derive(Default)]
 pub(super) struct NameLocks {
     busy: Mutex<BTreeSet<String>>,
     freed: Notify,
-    /// The folder of the locks that other processes see, and the target that they are for.
+    /// The folder with the locks that other processes see, and the target that they are for.
     shared: Option<(PathBuf, String)>,
 }
 
-/// Holds names until it is dropped.
+/// Holds names until dropped.
 pub(super) struct NameLock<'a> {
     locks: &'a NameLocks,
     names: BTreeSet<String>,
-    /// Lock files with their paths.
+    /// The lock files with their paths.
     files: Vec<(PathBuf, std::fs::File)>,
 }
 
@@ -171,11 +172,11 @@ impl NameLocks {
         Self { shared: ledger.locks(), ..Self::default() }
     }
 
-    /// Waits until none of the names is held, then holds them all; with `shared`, also against other processes that use the
-    /// same ledger.
+    /// Waits until none of the names is held and then holds them all. With `shared`, they are also held against other
+    /// processes that use the same ledger.
     pub(super) async fn lock(&self, names: BTreeSet<String>, shared: bool) -> NameLock<'_> {
         let mut lock = loop {
-            // Created before the check, so that no wake-up in between is missed.
+            // Created before the check, so that no notification in between is missed.
             let freed = self.freed.notified();
             if self.try_lock(&names) {
                 break NameLock { locks: self, names, files: Vec::new() };
@@ -183,14 +184,14 @@ impl NameLocks {
             freed.await;
         };
         let Some((folder, target)) = self.shared.as_ref().filter(|_| shared) else { return lock };
-        // In the order of their names, so that two processes cannot wait for each other.
+        // Locked in the order of their names, so that two processes cannot wait for each other.
         for name in &lock.names {
             let path = folder.join(&blake3::hash(format!("{target}\n{name}").as_bytes()).to_hex()[..32]);
             let taken = loop {
                 match std::fs::create_dir_all(folder).and_then(|()| files::lock_new(&path)) {
                     Ok(None) => sleep(LOCK_PAUSE).await,
                     Ok(file) => break file,
-                    // Without locks, two processes are not kept apart.
+                    // Without lock support, two processes are not kept apart.
                     Err(_) => break None,
                 }
             };
@@ -216,7 +217,7 @@ impl NameLocks {
 impl Drop for NameLock<'_> {
     fn drop(&mut self) {
         for (path, file) in self.files.drain(..) {
-            // Removed under the lock, so that no other process holds it in between.
+            // Removed under the lock, so that no other process can hold it in between.
             let _ = std::fs::remove_file(path);
             drop(file);
         }

@@ -1,22 +1,23 @@
-//! Marks: identifiers of uploads that a platform stores with the file.
+//! Marks: identifiers that a platform stores with an uploaded file.
 //!
 //! A mark has the form `haul-HASH-RANDOM`: the first 32 hexadecimal digits of the content's SHA-256, and eight random
-//! ones. The whole mark finds the file of one upload after a lost response; the hash alone compares content.
+//! digits. The whole mark finds the file of an upload whose response was lost; the hash alone is used to compare
+//! content.
 
-/// The beginning of every mark.
+/// The prefix of every mark.
 const PREFIX: &str = "haul-";
-/// Length of the hash part in hexadecimal digits.
+/// Length of the hash part, in hexadecimal digits.
 const HASH: usize = 32;
-/// Length of the random part in hexadecimal digits.
+/// Length of the random part, in hexadecimal digits.
 const RANDOM: usize = 8;
 
-/// A new mark for content with this SHA-256 in hexadecimal.
+/// Creates a mark for content with this SHA-256 in hexadecimal.
 pub fn new(sha256: &str) -> String {
     let hash: String = sha256.chars().take(HASH).collect();
     format!("{PREFIX}{}-{:08x}", hash.to_ascii_lowercase(), fastrand::u32(..))
 }
 
-/// The hash part of a mark: the first 32 digits of the content's SHA-256. None if the text is not a mark.
+/// The hash part of a mark: the first 32 digits of the content's SHA-256. Returns `None` if the text is not a mark.
 pub fn parse(text: &str) -> Option<&str> {
     let (hash, random) = text.strip_prefix(PREFIX)?.split_once('-')?;
     let is_hex = |part: &str| part.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
@@ -47,7 +48,7 @@ mod tests {
         for text in [
             String::new(),
             "ext-1".to_owned(),
-            // A mark of the first edition.
+            // A mark in the format of the first edition.
             "haul-0b6ff6f2-5b1d-4a9c-9d5f-3f0c6f6f6f6f".to_owned(),
             format!("haul-{hash}"),
             format!("haul-{hash}-"),

@@ -1,8 +1,8 @@
-//! Uploads in parts.
+//! Multipart uploads.
 //!
-//! Parts are sent concurrently. The ledger records the session and each confirmed part, so that the same upload continues
-//! after an interruption, also in another process. Sessions of a changed file and sessions that are expired or a day old
-//! are aborted by the next upload in parts to the same target.
+//! Parts are sent concurrently. The ledger records the session and each confirmed part, so that the same upload can
+//! resume after an interruption, even in another process. Sessions for a changed file and sessions that are expired
+//! or a day old are aborted by the next multipart upload to the same target.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -24,8 +24,8 @@ use crate::providers::{Multipart, PartRange, Received, Session};
 impl Uploads {
     /// Sends a file in parts.
     ///
-    /// A failure keeps the session if the same upload can continue it, and aborts it otherwise. A session of an earlier run
-    /// that the platform no longer accepts is replaced by a new one.
+    /// If sending fails, the session is kept if the same upload can resume it, and aborted otherwise. A session from
+    /// an earlier run that the platform no longer accepts is replaced by a new one.
     pub(super) async fn send_in_parts(&self, platform: &dyn Multipart, job: &mut Job) -> Result<File> {
         let stamp = Stamp::of_source(&job.new);
         let mut earlier = match job.session.take() {
@@ -57,11 +57,11 @@ impl Uploads {
             };
             let is_recorded = open.number.is_some();
             if (can_continue(&error) && is_recorded) || (open.completing && error.may_be_done()) {
-                // The next run continues, or the caller looks for the file and calls this function again.
+                // The next run resumes the session, or the caller looks for the file and calls this function again.
                 job.session = Some(open);
                 return Err(error);
             }
-            // The session may be gone already.
+            // The session may no longer exist.
             let _ = platform.abort(&open.session).await;
             self.identity.ledger.end_session(open.number);
             let is_local = error.kind() == Kind::Failed && error.status().is_none();
@@ -71,7 +71,7 @@ impl Uploads {
         }
     }
 
-    /// The session of an earlier run that this upload continues. Aborts the stale ones.
+    /// The session from an earlier run that this upload resumes. Aborts stale sessions.
     async fn earlier_session(&self, platform: &dyn Multipart, job: &mut Job) -> Option<OpenSession> {
         let found = self.identity.ledger.sessions(&job.new, self.clock.now());
         for open in found.stale {
@@ -101,7 +101,7 @@ impl Uploads {
         Ok(OpenSession { number, session, at, tags: BTreeMap::new(), completing: false, mark })
     }
 
-    /// Erases the session of a file that is stored, although its completion was not confirmed.
+    /// Erases the session of a file that is stored even though its completion was not confirmed.
     pub(super) fn forget_session(&self, job: &mut Job) {
         if let Some(open) = job.session.take() {
             self.identity.ledger.end_session(open.number);
@@ -115,18 +115,18 @@ impl Uploads {
         }
     }
 
-    /// The operations for sending a file in parts, if the platform receives it so.
+    /// The operations for sending this file in parts, if the platform receives it that way.
     pub(super) fn in_parts(&self, new: &NewFile) -> Option<&dyn Multipart> {
         self.provider.multipart().filter(|platform| platform.applies(new))
     }
 
-    /// Whether an earlier run sent only parts of this file, which it did not combine.
+    /// Whether an earlier run sent parts of this file without combining them.
     pub(super) fn has_parts_only(&self, new: &NewFile) -> bool {
         let sessions = || self.identity.ledger.sessions(new, self.clock.now());
         self.in_parts(new).is_some() && sessions().current.is_some_and(|open| !open.completing)
     }
 
-    /// Sends the missing parts of the session and combines them.
+    /// Sends the missing parts of the session and combines all parts.
     async fn run_session(
         &self,
         platform: &dyn Multipart,
@@ -138,7 +138,7 @@ impl Uploads {
         let item = job.progress();
         let mut attempts = self.attempts();
         let mut pause = self.provider.client().map_or(Duration::ZERO, crate::http::Client::base_pause);
-        // Where the last part completes the file, the session knows whether it has arrived.
+        // If the last part completes the file, the session knows whether that part has arrived.
         let sends = !open.completing || platform.ends_with_part();
         let mut from = if resumed && sends { received(platform, open).await? } else { Reached::Byte(0) };
         let mut reached = 0;
@@ -158,7 +158,7 @@ impl Uploads {
                 Ok(file) => return Ok(file),
                 Err(error) => error,
             };
-            // Parts that are sent by offset cannot be repeated blindly: the platform says where to continue.
+            // Parts sent by offset cannot simply be repeated: the platform reports where to resume.
             attempts = attempts.saturating_sub(1);
             if !sends || !error.is_unanswered() || attempts == 0 {
                 return Err(error);
@@ -176,7 +176,7 @@ impl Uploads {
         }
     }
 
-    /// Sends the missing parts from byte `start`, if any, and combines all parts.
+    /// Sends the missing parts starting at byte `start`, if any, and combines all parts.
     async fn send_from(
         &self,
         platform: &dyn Multipart,
@@ -215,8 +215,8 @@ impl Uploads {
         Ok(file)
     }
 
-    /// The checksum that the platform requires or that the upload is verified and recorded with. Parts arrive out of order,
-    /// so the file is read once more.
+    /// The checksum that the platform requires, or that the upload is verified and recorded with. Parts arrive out of
+    /// order, so the file is read once more.
     async fn checksums_of_parts(&self, platform: &dyn Multipart, job: &Job) -> Result<Checksums> {
         let required = platform.checksum().and_then(|kind| Hasher::cheapest(&[kind]));
         match required.or_else(|| job.hasher()) {
@@ -256,7 +256,7 @@ impl Uploads {
     }
 }
 
-/// Whether the same upload may continue the session after this error.
+/// Whether the same upload may resume the session after this error.
 fn can_continue(error: &Error) -> bool {
     error.is_unanswered()
         || matches!(error.kind(), Kind::Auth | Kind::RateLimited | Kind::Unreachable | Kind::Interrupted(_))
@@ -267,15 +267,15 @@ fn is_rejection(error: &Error) -> bool {
     matches!(error.status(), Some(400..=499)) && !error.may_be_done() && !can_continue(error)
 }
 
-/// How far a session has come.
+/// How far a session has progressed.
 enum Reached {
-    /// The platform has the bytes before this one.
+    /// The platform has received the bytes before this one.
     Byte(u64),
-    /// The parts are combined into this file.
+    /// The parts have been combined into this file.
     End(Box<File>),
 }
 
-/// Asks the platform for what it has received, and updates the tags.
+/// Queries what the platform has received and updates the tags.
 async fn received(platform: &dyn Multipart, open: &mut OpenSession) -> Result<Reached> {
     match platform.received(&open.session).await? {
         Some(Received::Bytes(bytes)) => Ok(Reached::Byte(bytes)),
@@ -288,13 +288,13 @@ async fn received(platform: &dyn Multipart, open: &mut OpenSession) -> Result<Re
     }
 }
 
-/// The parts of a file that the platform does not have: those without a tag, from byte `start`.
+/// The parts of a file that the platform does not have: those without a tag, starting at byte `start`.
 fn missing(size: u64, open: &OpenSession, start: u64) -> VecDeque<PartRange> {
     let step = open.session.part_size.max(1);
     let mut parts = VecDeque::new();
     let (mut from, mut index) = (start, u32::try_from(start / step).unwrap_or(u32::MAX));
     while from < size {
-        // Parts begin at multiples of the part size, except the first after `start`.
+        // Parts start at multiples of the part size, except the first one after `start`.
         let end = size.min((from / step).saturating_add(1).saturating_mul(step));
         if start > 0 || !open.tags.contains_key(&index) {
             parts.push_back(PartRange { index, from, len: end - from });
@@ -316,7 +316,7 @@ impl Progress for PartProgress {
     fn at(&self, position: u64) {
         let sent = position.saturating_sub(self.from);
         let before = self.counted.swap(sent, Ordering::Relaxed);
-        // Wraps when an attempt starts over; the sum is right again after the addition.
+        // Wraps when an attempt starts over; the addition makes the sum correct again.
         let change = sent.wrapping_sub(before);
         self.item.at(self.total.fetch_add(change, Ordering::Relaxed).wrapping_add(change));
     }

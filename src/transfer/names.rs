@@ -1,10 +1,10 @@
-//! Safe local paths from names on a server.
+//! Converts names from a server to safe local paths.
 
 use std::path::{Component, Path, PathBuf};
 
 use crate::error::{Error, Result};
 
-/// Device names of Windows, which are reserved with any extension.
+/// Windows device names, which are reserved with any extension.
 const RESERVED: [&str; 30] = [
     "con", "prn", "aux", "nul", "com1", "com2", "com3", "com4", "com5", "com6", "com7", "com8", "com9",
     "com¹", "com²", "com³", "lpt1", "lpt2", "lpt3", "lpt4", "lpt5", "lpt6", "lpt7", "lpt8", "lpt9", "lpt¹",
@@ -13,23 +13,23 @@ const RESERVED: [&str; 30] = [
 
 /// Maximum length of a file name on common file systems, in bytes.
 pub(super) const LONGEST: usize = 255;
-/// Maximum length of a path on common systems, with room for `.part` and other suffixes.
+/// Maximum length of a path on common systems, leaving room for `.part` and other suffixes.
 const LONGEST_PATH: usize = 4_000;
 
-/// A relative path from a name on the server: each component is made safe; `.`, `..` and empty ones are removed. None if
-/// nothing is left.
+/// A relative path from a name on the server. Each component is made safe; `.`, `..` and empty components are
+/// removed. Returns `None` if nothing is left.
 pub fn safe_path(name: &str) -> Option<PathBuf> {
     let path: PathBuf = name.split(['/', '\\']).filter_map(safe_component).collect();
     let inside = path.components().all(|part| matches!(part, Component::Normal(_)));
     (inside && path != Path::new("")).then_some(path)
 }
 
-/// Joins `folder` and `relative` (from [`safe_path`]). A symbolic link below the folder is an error; the folder itself, which
-/// the user named, may be one.
+/// Joins `folder` and `relative` (from [`safe_path`]). A symbolic link below the folder is an error; the folder
+/// itself may be one because the user named it.
 pub fn inside(folder: &Path, relative: &Path) -> Result<PathBuf> {
     let bytes = relative.as_os_str().len();
     if bytes > LONGEST_PATH {
-        // The whole name would fill the screen.
+        // Printing the whole name would fill the screen.
         let start: String = relative.to_string_lossy().chars().take(40).collect();
         return Err(Error::failed(format!("{start}…: the name is too long for a file ({bytes} bytes)"))
             .hint("choose another path: `-o FILE`"));
@@ -49,12 +49,12 @@ pub fn inside(folder: &Path, relative: &Path) -> Result<PathBuf> {
     Ok(folder.join(relative))
 }
 
-/// The last component of a name on the server, made safe. None if nothing is left.
+/// The last component of a name on the server, made safe. Returns `None` if nothing is left.
 pub fn base_name(name: &str) -> Option<PathBuf> {
     name.rsplit(['/', '\\']).find_map(safe_component).map(PathBuf::from)
 }
 
-/// `path` with a mark in its name before the extension: `name (mark).txt`.
+/// Inserts a mark into the name in `path`, before the extension: `name (mark).txt`.
 pub fn marked(path: &Path, mark: &str) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let (stem, extension) = split(&name);
@@ -67,25 +67,25 @@ fn safe_component(part: &str) -> Option<String> {
         .chars()
         .map(|c| if c.is_control() || matches!(c, ':' | '*' | '?' | '"' | '<' | '>' | '|') { '_' } else { c })
         .collect();
-    // A name of only dots and spaces denotes another folder, here or on Windows.
+    // A name consisting of dots and spaces refers to another folder, here or on Windows.
     if safe.chars().all(|c| c == '.' || c == ' ') {
         return None;
     }
-    // First, because shortening can produce a device name.
+    // Shorten first, because the result can be a device name.
     safe = shorten(safe);
     let stem = safe.split('.').next().unwrap_or_default().trim_end().to_lowercase();
     if RESERVED.contains(&stem.as_str()) {
         safe.insert(0, '_');
         safe = shorten(safe);
     }
-    // Windows drops trailing dots and spaces: two names would be one file.
+    // Windows drops trailing dots and spaces, so two names would refer to the same file.
     let end = safe.trim_end_matches(['.', ' ']).len();
     let dropped = safe.len() - end;
     safe.replace_range(end.., &"_".repeat(dropped));
     Some(safe)
 }
 
-/// Shortens a name that is too long and keeps a short extension.
+/// Shortens a name that is too long but keeps a short extension.
 fn shorten(name: String) -> String {
     if name.len() <= LONGEST {
         return name;
@@ -94,13 +94,13 @@ fn shorten(name: String) -> String {
     format!("{}{extension}", start(stem, LONGEST - extension.len()))
 }
 
-/// A name without its extension, and a short extension with its dot.
+/// Splits a name into its stem and a short extension with its dot.
 fn split(name: &str) -> (&str, &str) {
     let dot = name.rfind('.').filter(|dot| *dot > 0 && name.len() - dot <= 17);
     name.split_at(dot.unwrap_or(name.len()))
 }
 
-/// The start of a text, at most `length` bytes.
+/// The longest prefix of `text` with at most `length` bytes.
 fn start(text: &str, length: usize) -> &str {
     &text[..text.floor_char_boundary(length)]
 }

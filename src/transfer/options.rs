@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::model::{File, FileId};
 use crate::progress::Outcome;
 
-/// The action if a file with the same name exists.
+/// What to do if a file with the same name exists.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum IfExists {
     /// Upload another file with the same name
@@ -18,16 +18,16 @@ pub enum IfExists {
     Upload,
     /// Upload nothing if the content is the same
     Skip,
-    /// Replace it if the content differs
+    /// Replace the file if the content differs
     Update,
-    /// Replace it
+    /// Replace the file
     Replace,
     /// Fail
     Fail,
 }
 
 impl IfExists {
-    /// Its name on the command line.
+    /// The value on the command line.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Upload => "upload",
@@ -38,7 +38,7 @@ impl IfExists {
         }
     }
 
-    /// Whether existing files decide what is done.
+    /// Whether existing files affect the upload.
     pub(super) const fn compares(self) -> bool {
         !matches!(self, Self::Upload)
     }
@@ -47,21 +47,21 @@ impl IfExists {
 /// The options of an upload.
 #[derive(Clone, Debug)]
 pub struct UploadOptions {
-    /// The action if a file with the same name exists.
+    /// What to do if a file with the same name exists.
     pub if_exists: IfExists,
-    /// Whether checksums that the platform states are compared.
+    /// Whether to compare checksums reported by the platform.
     pub verify: bool,
     /// Whether to wait until the platform has processed the file.
     pub wait: bool,
-    /// The file whose content is replaced.
+    /// The file whose content is to be replaced.
     pub to: Option<FileId>,
-    /// The evidence by which files are compared.
+    /// How files are compared.
     pub compare: Compare,
     /// Maximum number of bytes to download for comparisons.
     pub compare_limit: u64,
-    /// How long a new file may be missing from listings, if not as the platform states it.
+    /// How long a new file may be missing from listings; overrides the platform's value.
     pub appears_within: Option<std::time::Duration>,
-    /// Earlier uploads of which only the deletion of the replaced file is left, by path and name.
+    /// Earlier uploads of which only the replaced file still has to be deleted, by path and name.
     pub leftovers: HashMap<(PathBuf, String), Leftover>,
 }
 
@@ -83,7 +83,7 @@ impl Default for UploadOptions {
 /// The default of [`UploadOptions::compare_limit`]: 256 MB.
 pub const COMPARE_LIMIT: u64 = 256_000_000;
 
-/// The outcome of an upload.
+/// The action that an upload took.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Sent the file.
@@ -94,7 +94,7 @@ pub enum Action {
     Replaced,
     /// Found the file that an earlier run of the command had sent.
     Resumed,
-    /// Sent the damaged or missing content of an existing file again.
+    /// Sent the content of an existing file again because it was damaged or missing.
     Repaired,
 }
 
@@ -105,11 +105,11 @@ pub struct Uploaded {
     pub file: File,
     /// The requested name. An existing file with the same content may have another one.
     pub name: String,
-    /// The outcome.
+    /// The action that was taken.
     pub action: Action,
-    /// The basis of the comparison with existing files, if there was one.
+    /// The evidence used to compare the file with existing ones, if they were compared.
     pub evidence: Option<Evidence>,
-    /// An existing file with the same name and different content; the new file was uploaded in addition.
+    /// An existing file with the same name but different content. The new file was uploaded in addition to it.
     pub different: Option<FileId>,
     /// A file with the same name that another command uploaded at the same time.
     pub twin: Option<FileId>,
@@ -136,7 +136,7 @@ pub struct Leftover {
     pub old: FileId,
 }
 
-/// The outcome of a dry run.
+/// The action that an upload would take.
 #[derive(Clone, Debug)]
 pub enum Preview {
     /// Send the file.

@@ -1,15 +1,16 @@
-//! The `.part` file of a download, and the note that allows another run to resume it.
+//! The partial file of a download (the *part*), and the *note* that allows another run to resume it.
 //!
-//! `TARGET.part` holds the bytes received so far. `TARGET.part.json`, the note, names the file and version they belong to and
-//! stores their hash. Foreign files are never changed: a note is recognized by a mark in it, and a part by its inode and
-//! birth time, which the note records. If a foreign file has one of the two names, the pair is named `TARGET.2.part` and
-//! `TARGET.2.part.json`, and so on.
+//! `TARGET.part` holds the bytes received so far. The note, `TARGET.part.json`, identifies the file and version that
+//! the bytes belong to and stores their hash. Files that haul did not create are never changed: a note is recognized
+//! by its `made_by` value, and a part by its inode and birth time, which the note records. If another file has one of
+//! the two names, the pair is named `TARGET.2.part` and `TARGET.2.part.json`, and so on.
 //!
-//! The note is created before the part and removed after it. The process that writes a part holds a lock on the note. A run
-//! resumes only bytes that match the hash: bytes written after the last update of the note are fetched again.
+//! The note is created before the part and removed after it. The process that writes a part holds a lock on its note.
+//! A run resumes only bytes that match the hash, so bytes written after the last update of the note are downloaded
+//! again.
 //!
-//! Where the system supports unnamed files, a small file has neither part nor note: it appears under its final name once it
-//! is complete. A second file for each small download would double the cost on disk.
+//! If the system supports unnamed files, a small file has neither a part nor a note: it appears under its final name
+//! once it is complete. A second file for each small download would double the disk operations.
 
 mod note;
 
@@ -27,23 +28,23 @@ use crate::files;
 use crate::model::File;
 use crate::source::CHUNK;
 
-/// Files up to this size are hashed without a thread, and have no note: a thread or a second file costs more than it
-/// saves.
+/// Files up to this size are hashed without a thread and have no note, because a thread or a second file would cost
+/// more than it saves.
 pub(super) const SMALL: u64 = CHUNK as u64;
 /// Maximum number of name pairs to try.
 const PAIRS: u32 = 100;
-/// A part that only this process writes. When dropped, it is kept for another run unless it is empty.
+/// A partial file that only this process writes. When dropped, it is kept for another run unless it is empty.
 pub(super) struct Part {
-    /// Its path. An unnamed file uses this path only in error messages.
+    /// The path of the part. For an unnamed file, it is used only in error messages.
     pub(super) path: PathBuf,
     handle: Handle,
     have: u64,
     version: Version,
-    /// None for an unnamed file, and after the part was renamed or removed.
+    /// `None` for an unnamed file, and after the part has been renamed or removed.
     record: Option<Record>,
 }
 
-/// A pair of names that this process has locked.
+/// A pair of names (part and note) that this process has locked.
 struct Pair {
     path: PathBuf,
     note_path: PathBuf,
@@ -53,8 +54,8 @@ struct Pair {
 }
 
 impl Part {
-    /// Opens or creates the part of `target`. Bytes from an earlier run are kept if they belong to the same state of the
-    /// same file and match the hash in the note.
+    /// Opens or creates the partial file for `target`. Bytes from an earlier run are kept if they belong to the same
+    /// version of the file and match the hash in the note.
     pub(super) async fn open(target: &Path, file: &File, resume: bool) -> Result<Self> {
         let (path, note_path) = names(target, 1);
         let is_small = file.size.is_some_and(|size| size <= SMALL);
@@ -75,11 +76,11 @@ impl Part {
         for number in 1..=PAIRS {
             let Some(mut pair) = Pair::claim(target, number)? else { continue };
             let note = pair.earlier.clone().unwrap_or_default();
-            // Derived content is never resumed: the note does not record how it was derived.
+            // Derived content is never resumed, because the note does not record how it was derived.
             let fits = note.of == of && !note.version.derived && note.have > 0;
             let fits = fits && kept.is_some_and(|kept| note.have <= kept);
             let found = match pair.find() {
-                // Without a birth time it may be a foreign file that reuses the inode; only the content can show this.
+                // Without a birth time, this may be an unrelated file with a reused inode; only its content can tell.
                 Found::Part(Some(handle)) if fits || !has_birth_time(&handle) => prove(handle, &note).await?,
                 found => found,
             };
@@ -117,17 +118,17 @@ impl Part {
         Self { path: pair.path, handle, have, version, record: Some(record) }
     }
 
-    /// Number of bytes received.
+    /// The number of bytes received.
     pub(super) fn have(&self) -> u64 {
         self.have
     }
 
-    /// Version of the content that these bytes belong to.
+    /// The version of the content that these bytes belong to.
     pub(super) fn version(&self) -> &Version {
         &self.version
     }
 
-    /// Prepares to write content of `version` from offset `start`, which must not exceed [`have`](Self::have).
+    /// Prepares to write content of `version` at offset `start`, which must not exceed [`have`](Self::have).
     pub(super) fn begin(&mut self, start: u64, version: Version) -> Result<()> {
         let restarts = start < self.have || start == 0;
         if start < self.have {
@@ -142,7 +143,7 @@ impl Part {
             if restarts {
                 record.reset();
             }
-            // After truncation, so that the note never describes bytes of another version.
+            // Written after truncation, so that the note never describes bytes of a different version.
             record.note.version.clone_from(&self.version);
             record.write().map_err(|error| Error::io("write", &record.path, error))?;
         }
@@ -159,7 +160,7 @@ impl Part {
         Ok(())
     }
 
-    /// Renames the complete file to `target` atomically. Without `overwrite`, an existing target is an error.
+    /// Atomically renames the complete file to `target`. Without `overwrite`, an existing target is an error.
     pub(super) async fn publish(mut self, target: &Path, overwrite: bool) -> Result<()> {
         if self.record.is_none() {
             return self.link(target, overwrite).await;
@@ -201,7 +202,7 @@ impl Part {
             Ok(()) => Ok(()),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && !overwrite => Err(exists(target)),
             Err(_) => {
-                // The target was created meanwhile, which requires a rename, or `/proc` is not mounted.
+                // Either the target was created in the meantime, so a rename is required, or `/proc` is not mounted.
                 let mut named = Self::named(target, String::new(), None).await?;
                 self.handle
                     .seek(SeekFrom::Start(0))
@@ -212,7 +213,7 @@ impl Part {
         }
     }
 
-    /// Removes the part, because its bytes cannot be resumed.
+    /// Removes the part because its bytes cannot be resumed.
     pub(super) fn discard(mut self) {
         self.remove();
     }
@@ -248,18 +249,18 @@ impl Drop for Part {
     }
 }
 
-/// The file that exists at the path of a part.
+/// What exists at the path of a part.
 enum Found {
     Nothing,
     /// A file that haul did not create.
     Foreign,
     /// A part from an earlier run, opened if permitted.
     Part(Option<Handle>),
-    /// A part whose bytes match its note, and their hash.
+    /// A part whose bytes match its note, with their hash.
     Proven(Handle, Box<blake3::Hasher>),
 }
 
-/// Compares a part with its note on a blocking thread, and truncates it to the length in the note.
+/// Checks a part against its note on a blocking thread, and truncates it to the length in the note.
 async fn prove(handle: Handle, note: &Note) -> Result<Found> {
     let (have, stated) = (note.have, note.blake3.clone());
     let work = move || {
@@ -275,11 +276,11 @@ async fn prove(handle: Handle, note: &Note) -> Result<Found> {
         }
     };
     let found = tokio::task::spawn_blocking(work).await;
-    found.map_err(|error| Error::failed("reading the partial download stopped").caused_by(error))
+    found.map_err(|error| Error::failed("reading the partial download failed unexpectedly").caused_by(error))
 }
 
 impl Pair {
-    /// Creates the note or locks the one from an earlier run; None if a foreign file has one of the names.
+    /// Creates the note, or locks the one from an earlier run. Returns `None` if another file has one of the names.
     fn claim(target: &Path, number: u32) -> Result<Option<Self>> {
         let (path, note_path) = names(target, number);
         if note_path.symlink_metadata().is_err() {
@@ -297,12 +298,12 @@ impl Pair {
         }
         match files::lock_existing(&note_path) {
             Ok(Some(note_handle)) => {
-                // Read again under the lock.
+                // Read the note again, now under the lock.
                 let earlier = Note::read(&note_handle);
                 Ok(earlier.map(|note| Self { path, note_path, note_handle, earlier: Some(note) }))
             }
             Ok(None) => Err(Error::failed(format!("{}: another download is writing to it", path.display()))),
-            // Removed by another process that has just finished.
+            // Another process that has just finished removed the note.
             Err(error) if error.kind() == io::ErrorKind::NotFound => Self::claim(target, number),
             Err(_) => Ok(None),
         }
@@ -318,7 +319,7 @@ impl Pair {
         if opened.as_ref().is_none_or(same) { Found::Part(opened) } else { Found::Foreign }
     }
 
-    /// Creates the part, replacing an `old` one. The note records it when the first bytes arrive.
+    /// Creates the part, replacing an `old` one. It is recorded in the note when the first bytes arrive.
     fn make(&mut self, old: bool, private: bool) -> io::Result<Handle> {
         if self.earlier.is_some() {
             let length = self.note_handle.metadata()?.len();
@@ -346,12 +347,12 @@ fn is_part_of(found: &Metadata, note: &Note) -> bool {
     found.is_file()
         && match &note.part {
             Some(part) => *part == identity(found),
-            // The earlier run ended right after it created the part.
+            // The earlier run ended right after creating the part.
             None => found.len() == 0,
         }
 }
 
-/// Whether the file at `path` is a part or a note, and not a foreign file with such a name.
+/// Whether the file at `path` is a part or a note that haul created, as opposed to another file with such a name.
 pub(super) fn is_own(path: &Path) -> bool {
     let name = path.as_os_str().as_encoded_bytes();
     if name.ends_with(b".part") {
@@ -373,7 +374,7 @@ pub(super) fn sweep(target: &Path) {
     }
 }
 
-/// The refusal to overwrite.
+/// The error for a target that must not be overwritten.
 pub(super) fn exists(path: &Path) -> Error {
     Error::failed(format!("{}: already exists", path.display()))
         .hint("add `--overwrite` or `--skip-existing`")
@@ -384,15 +385,15 @@ pub(super) fn in_the_way(path: &Path, found: &Metadata) -> Error {
     Error::failed(format!("{}: is {}", path.display(), files::kind(found.file_type())))
 }
 
-/// Hash of the properties that identify the remote file and its state.
+/// A hash of the properties that identify the remote file and its version.
 fn state_of(file: &File) -> String {
     let File { profile, id, size, updated_at, checksums, .. } = file;
     let state = format!("{profile}:{id} {size:?} {updated_at:?} {checksums:?}");
     blake3::hash(state.as_bytes()).to_hex().to_string()
 }
 
-/// Distinguishes a file from earlier and later ones at the same path: its inode and, because inodes are reused, its birth
-/// time if the file system stores one.
+/// Distinguishes a file from earlier and later ones at the same path by its inode and, because inodes are reused, its
+/// birth time if the file system records one.
 fn identity(found: &Metadata) -> String {
     let born = found.created().ok().and_then(|born| born.duration_since(UNIX_EPOCH).ok());
     let born = born.unwrap_or_default().as_nanos();
@@ -407,7 +408,8 @@ fn has_birth_time(handle: &Handle) -> bool {
     handle.metadata().is_ok_and(|found| found.created().is_ok())
 }
 
-/// Paths of the `number`th pair. If the names would be too long, the target's name is truncated and a hash of it is added.
+/// The paths of the `number`th pair. If the names would be too long, the target's name is truncated and a hash of it
+/// is appended.
 fn names(target: &Path, number: u32) -> (PathBuf, PathBuf) {
     let suffix = if number == 1 { ".part".to_owned() } else { format!(".{number}.part") };
     let with = |end: &str| {
@@ -466,7 +468,7 @@ mod tests {
         /// The part is truncated to this length.
         Cut(usize),
         Grown,
-        /// The part or the note is replaced by a foreign file.
+        /// The part or the note is replaced by a file that haul did not create.
         Part(Vec<u8>),
         Note(Vec<u8>),
         PartGone,
@@ -544,7 +546,7 @@ mod tests {
             let mut foreign = snapshot(folder.path());
             let (in_name, of_note) = ("target.part".to_owned(), "target.part.json".to_owned());
             match &change {
-                // A part without a note counts as foreign.
+                // A part without a note counts as a file that haul did not create.
                 Change::Part(_) => foreign.retain(|name, _| *name == in_name),
                 Change::NoteGone | Change::Note(_) => {}
                 _ => foreign.clear(),
@@ -618,7 +620,7 @@ mod tests {
         {
             let folder = tempfile::tempdir().unwrap();
             let target = folder.path().join("target");
-            // A foreign file with the name of a part.
+            // A file that haul did not create, under the name of a part.
             fs::write(folder.path().join("target.part"), "mine").unwrap();
             let mut part = Part::open(&target, &file, true).await.unwrap();
             part.begin(0, Version::default()).unwrap();

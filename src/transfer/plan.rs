@@ -1,4 +1,4 @@
-//! The local files to upload, and their names.
+//! Determines the local files to upload, and their names.
 
 use std::fs;
 use std::path::Path;
@@ -8,7 +8,7 @@ use super::special::refuse_special;
 use super::walk::{LeftOut, walk};
 use crate::error::{Error, Result, word};
 
-/// The files of one argument, found lazily. `left_out` is notified of skipped files in folders.
+/// The files that an argument refers to, found lazily. `left_out` receives the files skipped in folders.
 pub fn plan(
     argument: &Path,
     selection: &Selection,
@@ -34,7 +34,7 @@ pub fn plan(
         return Box::new(walk(argument, selection, left_out));
     }
     if selection.report.as_deref().is_some_and(|report| is_same(report, argument)) {
-        left_out.skip(argument, "skipped: it is the report of this command");
+        left_out.skip(argument, "skipped: this command writes its report to it");
         return Box::new(std::iter::empty());
     }
     once(named(argument, argument.file_name()).map(|name| Planned {

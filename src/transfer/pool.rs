@@ -1,4 +1,4 @@
-//! Runs work on many items concurrently, on one thread.
+//! Runs work on many items concurrently, on a single thread.
 
 use std::future::Future;
 use std::pin::pin;
@@ -12,24 +12,25 @@ use crate::interrupt::Interrupt;
 
 /// Default range of concurrent transfers: initial and maximum.
 const USUAL: (usize, usize) = (8, 32);
-/// An item whose duration is in this range is limited by latency, not by bandwidth, so more items can run concurrently.
+/// An item that takes a time in this range is limited by latency, not by bandwidth, so more items can run
+/// concurrently.
 const WAITING: std::ops::Range<Duration> = Duration::from_millis(15)..Duration::from_secs(2);
 
-/// The number of concurrent items.
+/// How many items run concurrently.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Jobs {
     /// A fixed number.
     Fixed(usize),
-    /// Eight, growing to 32 while responses are slow. The first "too many requests" sets it back to eight for good.
+    /// Eight, growing to 32 while responses are slow. The first "too many requests" permanently resets it to eight.
     #[default]
     Usual,
 }
 
-/// The number of concurrent items, and when to stop early.
+/// How many items run concurrently, and when to stop early.
 pub struct Pool<'a> {
-    /// The number of concurrent items.
+    /// How many items run concurrently.
     pub jobs: Jobs,
-    /// Whether the first failure prevents further items from being started.
+    /// Whether the first failure prevents further items from starting.
     pub fail_fast: bool,
     /// Stops the pool early.
     pub interrupt: Interrupt,
@@ -38,12 +39,12 @@ pub struct Pool<'a> {
 }
 
 impl Pool<'_> {
-    /// Runs `work` on every item concurrently and passes each result to `done` as it completes, which returns whether it
-    /// succeeded. Items are taken from the
-    /// stream only when they can start, so the listing or walk that produces them can still be running.
+    /// Runs `work` on every item concurrently and passes each result to `done` as it completes. `done` returns
+    /// whether the item succeeded. Items are taken from the stream only when they can start, so the listing or walk
+    /// that produces them can still be in progress.
     ///
-    /// A rejected token prevents further items from being started, since it would be rejected for all. An error from
-    /// `done` stops everything. Returns whether every item was started.
+    /// A rejected token prevents further items from starting, because it would be rejected for all of them. An error
+    /// from `done` stops everything. Returns whether every item was started.
     pub async fn run<T, R, F>(
         &self,
         items: impl Stream<Item = Result<T>>,
@@ -85,7 +86,7 @@ impl Pool<'_> {
                 },
             }
         }
-        // Running items watch the interrupt themselves and only clean up.
+        // Running items watch the interrupt themselves, so only their cleanup remains.
         let tidy = async {
             while let Some((_, result)) = running.next().await {
                 done(result)?;
@@ -99,12 +100,12 @@ impl Pool<'_> {
     }
 }
 
-/// Whether no further request of this command can succeed. A 403 may apply to one file only.
+/// Whether no further request of this command can succeed. A 403 may concern a single file.
 fn is_refused_token(error: &Error) -> bool {
     error.kind() == Kind::Auth && error.status() != Some(403)
 }
 
-/// The current limit of concurrent items.
+/// The current limit on concurrent items.
 struct Limit {
     jobs: usize,
     most: usize,
@@ -118,7 +119,7 @@ impl Limit {
         }
     }
 
-    /// Adds one for every item that waited for a slow response, so that the limit doubles in a round.
+    /// Adds one for every item that waited for a slow response, so that the limit doubles in each round.
     fn learn(&mut self, took: Duration, throttled: &dyn Fn() -> u64) {
         if self.jobs >= self.most && self.most <= USUAL.0 {
             return;
@@ -139,7 +140,7 @@ mod tests {
 
     use super::*;
 
-    /// The maximum number of concurrent items if each of `count` items takes `time`.
+    /// The maximum number of items that run concurrently if there are `count` items and each takes `time`.
     async fn most(jobs: Jobs, count: usize, time: Duration, throttled: u64) -> usize {
         let (now, most) = (Cell::new(0), Cell::new(0));
         let (now, most) = (&now, &most);

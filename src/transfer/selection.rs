@@ -1,4 +1,4 @@
-//! The choice of local files.
+//! Selects local files.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -11,38 +11,38 @@ use crate::filter::PathGlobs;
 /// A file to upload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Planned {
-    /// Its path.
+    /// The file's path.
     pub path: PathBuf,
-    /// Its name on the platform.
+    /// The file's name on the platform.
     pub name: String,
-    /// Its size when it was found.
+    /// The file's size when it was found.
     pub size: u64,
 }
 
-/// The choice of files in folders.
+/// Which files in folders are selected.
 #[derive(Clone, Debug, Default)]
 pub struct Selection {
     /// The command in hints, such as `haul upload -p xai`.
     pub command: String,
-    /// Whether folders are walked at all.
+    /// Whether to walk folders at all.
     pub recursive: bool,
-    /// Whether names are base names instead of paths relative to the argument.
+    /// Whether to use base names instead of paths relative to the argument.
     pub flat: bool,
-    /// Whether symbolic links inside folders are followed.
+    /// Whether to follow symbolic links inside folders.
     pub follow: bool,
-    /// Whether hidden files are included.
+    /// Whether to include hidden files.
     pub hidden: bool,
-    /// Whether ignore files have no effect. Includes `.git`, too, if hidden files are included.
+    /// Whether to disregard ignore files. Together with `hidden`, this also includes `.git`.
     pub no_ignore: bool,
-    /// Whether `.gitignore` has an effect, besides `.haulignore`.
+    /// Whether to respect `.gitignore` in addition to `.haulignore`.
     pub gitignore: bool,
-    /// The report of the command, which is never uploaded.
+    /// The command's report, which is never uploaded.
     pub report: Option<PathBuf>,
-    /// Names to include; None for all.
+    /// The names to include; `None` for all.
     pub include: Option<PathGlobs>,
-    /// Names of files and folders to exclude.
+    /// The names of files and folders to exclude.
     pub exclude: Option<PathGlobs>,
-    /// Names of folders to exclude at any depth: the exclude patterns whose only slash is at the end.
+    /// The names of folders to exclude at any depth, from exclude patterns whose only slash is at the end.
     pub exclude_folders: Option<PathGlobs>,
     /// The patterns one by one. Clones share whether they match anything.
     pub patterns: Arc<[Pattern]>,
@@ -65,8 +65,9 @@ enum Rule {
 }
 
 impl Selection {
-    /// Restricts the selection to names that match `include`, if it is not empty, and do not match `exclude`. A pattern without a
-    /// slash is also matched against the last component. A folder that matches `exclude` is not walked.
+    /// Restricts the selection to names that match `include`, unless it is empty, and do not match `exclude`. A
+    /// pattern without a slash is also matched against the last component. A folder that matches `exclude` is not
+    /// walked.
     pub fn with_globs(self, include: &[String], exclude: &[String]) -> Result<Self> {
         let mut patterns = Vec::new();
         for pattern in include.iter().map(std::slice::from_ref) {
@@ -121,7 +122,7 @@ impl Selection {
     /// Whether the folder at this relative path is excluded.
     pub(super) fn prunes(&self, relative: &str) -> bool {
         let name = last(relative);
-        // A pattern that matches the path followed by a slash, such as `sub/*`, matches everything below.
+        // A pattern that matches the path followed by a slash, such as `sub/*`, matches everything in the folder.
         let hit = |globs: &PathGlobs| {
             globs.is_match(relative) || globs.is_match(name) || globs.is_match(&format!("{relative}/"))
         };
@@ -150,7 +151,7 @@ fn globs(patterns: &[String]) -> Result<Option<PathGlobs>> {
     globs.transpose().map_err(Error::usage)
 }
 
-/// The name of a path. Platforms accept only UTF-8 names.
+/// The file name of a path as text. Platforms accept only UTF-8 names.
 pub(super) fn named(path: &Path, name: Option<&OsStr>) -> Result<String> {
     let name = name.ok_or_else(|| Error::usage(format!("{}: has no file name", path.display())))?;
     name.to_str().map(str::to_owned).ok_or_else(|| {

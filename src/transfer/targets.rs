@@ -1,4 +1,4 @@
-//! Detects uploads of one command that would replace each other.
+//! Detects uploads within one command that would replace each other.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -11,8 +11,8 @@ use super::options::IfExists;
 use crate::model::hash_of;
 use crate::providers::{Overwrites, Provider};
 
-/// The targets of one command's uploads, each with its source. Both are stored as hashes, 16 bytes per file, to limit the
-/// memory for large folders.
+/// The targets of a command's uploads, each with its source. Both are stored as hashes, 16 bytes per file, to limit
+/// memory use for large folders.
 pub struct Targets<'a> {
     provider: &'a dyn Provider,
     if_exists: IfExists,
@@ -30,13 +30,13 @@ pub enum Claim {
     Shared {
         /// The hash that identifies the target.
         target: u64,
-        /// The place, unless the target is the name.
+        /// The place that would be overwritten, unless the target is the name.
         place: Option<Overwrites>,
     },
 }
 
 impl<'a> Targets<'a> {
-    /// An empty set of targets for uploads to `provider`.
+    /// Creates an empty set of targets for uploads to `provider`.
     pub fn new(provider: &'a dyn Provider, if_exists: IfExists) -> Self {
         Self { provider, if_exists, sources: HashMap::new() }
     }
@@ -65,11 +65,12 @@ impl<'a> Targets<'a> {
         self.of(name).any(|(other, _)| other == target)
     }
 
-    /// The targets of a file: its name, unless several files may have it, and the place that the platform would overwrite.
+    /// The targets of a file: its name, unless several files may share it, and the place that the platform would
+    /// overwrite.
     fn of(&self, name: &str) -> impl Iterator<Item = (u64, Option<Overwrites>)> + use<> {
         let by_name = (self.if_exists != IfExists::Upload).then(|| {
             let mut hasher = DefaultHasher::new();
-            // Equivalent Unicode forms denote the same name.
+            // Equivalent Unicode forms are the same name.
             name.nfc().for_each(|c| c.hash(&mut hasher));
             (hasher.finish(), None)
         });

@@ -1,4 +1,4 @@
-//! Several files in one request, for platforms that accept that.
+//! Sends several files in one request, on platforms that accept that.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::model::NewFile;
 use crate::progress::{Outcome, Progress};
 
 impl Uploads {
-    /// Uploads files as [`upload`](Self::upload) does, in one request. They fail together.
+    /// Like [`upload`](Self::upload), but sends all files in one request. They succeed or fail together.
     pub async fn upload_together(&self, files: &[NewFile], progress: &dyn Progress) -> Result<Vec<Uploaded>> {
         let items: Vec<Arc<dyn Progress>> =
             files.iter().map(|new| progress.item(&new.name, Some(new.size))).collect();
@@ -43,7 +43,8 @@ impl Uploads {
         Ok(uploaded)
     }
 
-    /// Sends the files that are not on the platform. After a lost response it looks up every file and resends the missing ones.
+    /// Sends the files that are not yet on the platform. After a lost response, looks for every file and sends the
+    /// missing ones again.
     async fn send_missing(&self, jobs: &mut [Job]) -> Result<()> {
         let since = self.clock.now();
         for job in jobs.iter_mut().filter(|job| job.result.is_none()) {

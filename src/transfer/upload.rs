@@ -1,4 +1,5 @@
-//! Uploads: compares with existing files, sends the content, recovers from lost answers and verifies the result.
+//! Uploads: compares files with existing ones, sends the content, recovers from lost responses and verifies the
+//! result.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -20,7 +21,7 @@ use crate::model::{Checksums, Clock, File, FileId, NewFile, Source, names_match}
 use crate::progress::{Outcome, Progress, silent};
 use crate::providers::{Duplicates, Op, Provider, files_named, newest_named, require};
 
-/// The uploads of one command to one platform.
+/// A command's uploads to one platform.
 pub struct Uploads {
     pub(super) provider: Arc<dyn Provider>,
     options: UploadOptions,
@@ -31,41 +32,41 @@ pub struct Uploads {
     pub(super) names: NameLocks,
     /// The contents that are being sent to a platform that stores equal content once.
     contents: NameLocks,
-    /// Whether the platform has answered that it cannot replace content.
+    /// Whether a response has shown that the platform cannot replace content.
     only_anew: AtomicBool,
 }
 
 /// The upload of one file.
 pub(super) struct Job {
-    /// The file, with its mark.
+    /// The file to upload, with its mark.
     pub(super) new: NewFile,
     metered: Arc<Metered>,
-    /// The file that it replaces.
+    /// The file to replace.
     old: Option<FileId>,
-    /// Whether the content of the old file is damaged or missing and is sent again.
+    /// Whether the content is sent again because the old file's content is damaged or missing.
     repairs: bool,
-    /// The state of the local file before it is read.
+    /// The stamp of the local file, taken before reading it.
     stamp: Option<Stamp>,
-    /// Its row in the ledger.
+    /// The number of its row in the ledger.
     number: Option<i64>,
     /// When an earlier attempt began that may have stored the file, and the action if it has.
     attempted: Option<(Timestamp, Action)>,
     /// The file on the platform, once known.
     pub(super) result: Option<(File, Action)>,
-    /// The hash of the sent content.
+    /// The hash of the content that was sent.
     sent: Option<Checksums>,
-    /// The upload in parts that failed and that the next attempt continues.
+    /// The failed multipart upload that the next attempt resumes.
     pub(super) session: Option<OpenSession>,
     /// The checksums of a file that was sent in parts.
     pub(super) in_parts: Option<Checksums>,
     evidence: Option<Evidence>,
     different: Option<FileId>,
-    /// The files of the same name that are considered.
+    /// The existing files with the same name.
     known: Vec<FileId>,
 }
 
 impl Uploads {
-    /// Prepares the uploads of one command.
+    /// Prepares a command's uploads.
     pub fn new(
         provider: Arc<dyn Provider>,
         options: UploadOptions,
@@ -81,22 +82,22 @@ impl Uploads {
         Self { provider, options, identity, clock, interrupt, lost, names, contents, only_anew }
     }
 
-    /// Refuses options that the platform does not support.
+    /// Rejects options that the platform does not support.
     pub fn check(&self) -> Result<()> {
         let (spec, can) = (self.provider.spec(), self.provider.capabilities());
         match self.options.if_exists {
-            // Another file of the name is replaced in place or deleted.
+            // An existing file with the same name is replaced or deleted.
             IfExists::Update | IfExists::Replace if !can.replace => require(spec, can, Op::Delete, "REF"),
             _ => Ok(()),
         }
     }
 
-    /// Ends the command. Unless all of its files were uploaded, another run resumes it.
+    /// Ends the command. Unless all files were uploaded, another run resumes it.
     pub fn end(&self, all_done: bool) {
         self.identity.ledger.end(all_done);
     }
 
-    /// How many files were compared by downloading how many bytes.
+    /// How many files were compared by downloading them, and how many bytes that took.
     pub fn downloaded(&self) -> (u64, u64) {
         self.identity.downloaded()
     }
@@ -104,7 +105,7 @@ impl Uploads {
     /// Uploads a file, unless [`UploadOptions::if_exists`] or the ledger finds it on the platform.
     pub async fn upload(&self, new: &NewFile, progress: &dyn Progress) -> Result<Uploaded> {
         let item = progress.item(&new.name, Some(new.size));
-        // Boxed: each future that awaits it would hold its state again, for every file in flight.
+        // Boxed, because each future awaiting it would otherwise hold its state again for every file in flight.
         let result = self.until_interrupted(Box::pin(self.attempt(new, &item))).await;
         if let Source::Remote(remote) = &new.source {
             remote.close().await;
@@ -113,7 +114,7 @@ impl Uploads {
         result.map_err(|error| error.about(new.name.clone()))
     }
 
-    /// The expected outcome of [`upload`](Self::upload), without sending the file.
+    /// The expected outcome of [`upload`](Self::upload), determined without sending the file.
     pub async fn preview(&self, new: &NewFile) -> Result<Preview> {
         let plan = async {
             let new =
@@ -133,7 +134,7 @@ impl Uploads {
         })
     }
 
-    /// Waits for `work`, which is dropped on an interrupt once it has revoked its links.
+    /// Waits for `work`. On an interrupt, drops it once it has revoked its links.
     pub(super) async fn until_interrupted<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
         let mut work = std::pin::pin!(work);
         tokio::select! {
@@ -158,12 +159,13 @@ impl Uploads {
         self.conclude(job).await
     }
 
-    /// Holds names, also against other processes if existing files decide.
+    /// Locks names, against other processes as well if existing files affect the upload.
     pub(super) async fn lock(&self, names: std::collections::BTreeSet<String>) -> super::lost::NameLock<'_> {
         self.names.lock(names, self.options.if_exists.compares()).await
     }
 
-    /// Removes a failed upload from the ledger, unless the platform may have the file: the next run looks for that one.
+    /// Removes a failed upload from the ledger, unless the platform may have the file; in that case, the next run
+    /// looks for it.
     pub(super) fn abandon(&self, job: &Job, error: &Error) {
         if job.result.is_none() && !job.may_be_stored(error) {
             self.identity.ledger.forget(job.number);
@@ -185,7 +187,7 @@ impl Uploads {
         let sent = job.sent.clone().unwrap_or_default();
         let old = kept.as_ref().map(|(old, _)| old);
         self.identity.ledger.finish(job.number, &file, job.new.size, &sent, old);
-        // The file is not read again for a later comparison.
+        // A later comparison does not have to read the file again.
         for kind in Checksums::KINDS {
             self.identity.note_hash(&job.new, job.stamp, kind, &sent);
         }
@@ -199,10 +201,10 @@ impl Uploads {
         Ok(Uploaded { file, name, action, evidence: job.evidence, different: job.different, twin, kept })
     }
 
-    /// Decides what to do with a file from the ledger and from the existing files.
+    /// Decides what to do with a file, based on the ledger and the existing files.
     pub(super) async fn plan(&self, new: &NewFile, item: &Arc<dyn Progress>) -> Result<Job> {
         let stated = Hasher::cheapest(self.provider.capabilities().checksums);
-        // Where the platform states no checksum, the ledger records one.
+        // If the platform reports no checksum, one is recorded in the ledger.
         let hasher = stated.filter(|_| self.options.verify);
         // It is compared with the checksum that the platform got before the content.
         let hasher = if self.stores_once() { Some(Hasher::sha256()) } else { hasher };
@@ -238,12 +240,12 @@ impl Uploads {
                     }
                     return Ok(job);
                 }
-                // Its content was replaced since, or it was deleted.
+                // The content has since been replaced, or the file was deleted.
                 Ok(_) => {}
                 Err(error) if error.kind() == Kind::NotFound => {}
                 Err(error) => return Err(error),
             },
-            // Replacing the content of a file twice is harmless, so the earlier attempt does not matter.
+            // Replacing a file's content twice is harmless, so the earlier attempt does not matter.
             Earlier::Begun(begun) if self.options.to.is_none() && !self.has_parts_only(new) => {
                 if self.resume(&mut job, begun).await? {
                     return Ok(job);
@@ -256,15 +258,15 @@ impl Uploads {
         Ok(job)
     }
 
-    /// The earlier upload of this file of which a report says that only a deletion is left.
+    /// The earlier upload of this file, if a report shows that only the replaced file still has to be deleted.
     fn leftover(&self, new: &NewFile) -> Option<Leftover> {
         let place = new.source.place()?.to_owned();
         self.options.leftovers.get(&(place, new.name.clone())).cloned()
     }
 
-    /// Looks for the file of an upload that an earlier run began.
+    /// Looks for the file of an upload that an earlier run started.
     async fn resume(&self, job: &mut Job, begun: Begun) -> Result<bool> {
-        // The replaced file has the same name and is an older one.
+        // The replaced file has the same name, but it is an older one.
         if let Some(old) = &begun.old {
             self.lost.claim(old);
         }
@@ -283,7 +285,7 @@ impl Uploads {
         Ok(true)
     }
 
-    /// Applies [`UploadOptions::if_exists`] to the existing files of the same name.
+    /// Applies [`UploadOptions::if_exists`] to the existing files with the same name.
     async fn apply_if_exists(&self, job: &mut Job) -> Result<()> {
         let if_exists = self.options.if_exists;
         if self.options.to.is_some() || !if_exists.compares() {
@@ -329,7 +331,7 @@ impl Uploads {
         }
     }
 
-    /// Whether an existing file of the same name stands for the same file.
+    /// Whether an existing file with the same name counts as the same file.
     fn is_candidate(&self, new: &NewFile, file: &File) -> bool {
         let same_purpose =
             new.purpose.as_ref().is_none_or(|purpose| file.purpose.as_ref().is_none_or(|its| its == purpose));
@@ -337,13 +339,13 @@ impl Uploads {
             let is = |words: &[&str]| words.iter().any(|word| status.eq_ignore_ascii_case(word));
             is(&["deleted", "expired"]) || self.provider.spec().has_failed(status)
         });
-        // By the platform's clock, as it stated the time.
+        // Use the platform's clock, because the platform reported the time.
         let now = self.lost.platform_time(self.clock.now());
         let expired = file.expires_at.is_some_and(|time| time <= now);
         same_purpose && !gone && !expired
     }
 
-    /// The only file of this name, which is replaced; an error if there are several.
+    /// The only file with this name, which is to be replaced. If there are several, that is an error.
     fn only(&self, new: &NewFile, mut candidates: Vec<File>) -> Result<Option<FileId>> {
         if candidates.len() < 2 {
             return Ok(candidates.pop().map(|file| file.id));
@@ -364,19 +366,19 @@ impl Uploads {
         Err(error.hint(format!("to delete one of them: `haul rm -p {profile} {first}`")))
     }
 
-    /// Uses an existing file. If its content is damaged or missing, the content is sent again.
+    /// Reuses an existing file. If its content is damaged or missing, the content is sent again.
     async fn reuse(&self, job: &mut Job, file: File, action: Action) -> Result<()> {
         match self.provider.is_intact(&file.id).await {
             Ok(true) => job.result = Some((file, action)),
             Ok(false) => (job.old, job.repairs) = (Some(file.id), true),
-            // The file was deleted in between.
+            // The file was deleted in the meantime.
             Err(error) if error.kind() == Kind::NotFound => {}
             Err(error) => return Err(error),
         }
         Ok(())
     }
 
-    /// Gives the file a mark where the platform stores one, and records in the ledger that it is about to be sent.
+    /// Gives the file a mark if the platform stores one, and records in the ledger that it is about to be sent.
     pub(super) async fn begin(&self, job: &mut Job, since: Timestamp) -> Result<()> {
         if self.provider.capabilities().upload.mark && self.in_place(job).is_none() {
             let sums = self.identity.digest(&job.new, Hasher::sha256()).await?;
@@ -397,12 +399,12 @@ impl Uploads {
         self.provider.capabilities().duplicates == Duplicates::Never
     }
 
-    /// How often one file is sent at most.
+    /// The maximum number of times that one file is sent.
     pub(super) fn attempts(&self) -> u32 {
         self.provider.client().map_or(1, crate::http::Client::attempts)
     }
 
-    /// Sends a file and verifies the result. After a lost answer it looks for the file before it sends it again.
+    /// Sends a file and verifies the result. After a lost response, looks for the file before sending it again.
     async fn send(&self, job: &mut Job) -> Result<()> {
         self.stage(job).await?;
         let since = self.clock.now();
@@ -417,7 +419,7 @@ impl Uploads {
             }
             attempts = attempts.saturating_sub(1);
             job.attempted.get_or_insert((since, Action::Uploaded));
-            // Replacing the content of a file twice is harmless.
+            // Replacing a file's content twice is harmless.
             if self.in_place(job).is_none() {
                 match self.find(job, since).await {
                     Ok(()) if job.result.is_some() => return Ok(()),
@@ -432,7 +434,7 @@ impl Uploads {
         Ok(())
     }
 
-    /// Looks for a file whose answer was lost.
+    /// Looks for an uploaded file whose upload response was lost.
     pub(super) async fn find(&self, job: &mut Job, since: Timestamp) -> Result<()> {
         match self.lost.find(&job.new, since, &self.identity).await? {
             Some(file) => {
@@ -443,7 +445,7 @@ impl Uploads {
         }
     }
 
-    /// The file whose content is replaced under its id, where the platform can do that.
+    /// The file whose content is replaced while its id stays the same, if the platform supports that.
     fn in_place(&self, job: &Job) -> Option<FileId> {
         let can = self.provider.capabilities().replace && !self.only_anew.load(Ordering::Relaxed);
         self.options.to.clone().or_else(|| job.old.clone().filter(|_| can))
@@ -517,7 +519,7 @@ impl Uploads {
         if let Some(file) = added {
             return self.accept(job, file, Action::Uploaded);
         }
-        // Another command has added a file of this name.
+        // Another command has added a file with this name.
         self.identity.ledger.forget(job.number.take());
         self.apply_if_exists(job).await?;
         if job.result.is_some() {
@@ -527,7 +529,8 @@ impl Uploads {
         Box::pin(self.transmit(job)).await
     }
 
-    /// Looks for a file of the same name that another command has uploaded since the names were compared. Reads one page.
+    /// Looks for a file with the same name that another command has uploaded since the names were compared. Reads one
+    /// page.
     async fn twin(&self, job: &Job, file: &File) -> Option<FileId> {
         let looks = matches!(self.options.if_exists, IfExists::Skip | IfExists::Update);
         if !looks || self.provider.adds_once() {
@@ -539,12 +542,12 @@ impl Uploads {
                 && other.size.is_none_or(|size| size == job.new.size)
                 && self.is_candidate(&job.new, other)
         };
-        // The upload has succeeded, whether or not this request does.
+        // The upload has succeeded even if this request fails.
         let named = newest_named(&self.provider, &job.new.name).await.unwrap_or_default();
         named.into_iter().find(is_other).map(|other| other.id)
     }
 
-    /// Takes the resulting file if its size and checksum are those of the content that was sent.
+    /// Accepts the resulting file if its size and checksum match the content that was sent.
     pub(super) fn accept(&self, job: &mut Job, file: File, action: Action) -> Result<()> {
         self.lost.claim(&file.id);
         let new = &job.new;
@@ -570,7 +573,7 @@ impl Uploads {
         Ok(())
     }
 
-    /// Deletes the replaced file. The new one has been verified. Returns the error if the old one still exists.
+    /// Deletes the replaced file after the new one has been verified. Returns the error if the old file still exists.
     async fn retire(&self, new: &NewFile, file: &File, old: &FileId) -> Result<Option<Error>> {
         match self.provider.delete(old).await {
             Ok(()) => Ok(None),
@@ -600,10 +603,11 @@ impl Uploads {
     }
 }
 
-/// The hint after a lost answer.
-pub(super) const RUN_AGAIN: &str = "run the same command again: it checks for the file before it uploads it";
+/// The hint after a lost response.
+pub(super) const RUN_AGAIN: &str =
+    "run the same command again: it checks whether the file exists before uploading";
 
-/// The error of an upload whose answer was lost (`error`) and whose file could not be looked for (`other`).
+/// The error for an upload whose response was lost (`error`) and whose file could not be looked up (`other`).
 pub(super) fn not_found_out(error: Error, other: Error) -> Error {
     if other.is_unanswered() {
         return other;
@@ -612,29 +616,30 @@ pub(super) fn not_found_out(error: Error, other: Error) -> Error {
     if other.kind() != Kind::RateLimited {
         return error.hint(RUN_AGAIN);
     }
-    // Its hints say when to run the command again.
+    // The hints of `other` say when to run the command again.
     let error = error.with_kind(Kind::RateLimited).unanswered();
     other.hints().iter().fold(error, |error, hint| error.hint(hint.clone())).hint(RUN_AGAIN)
 }
 
 impl Job {
-    /// The progress that reports this file and computes its hash.
+    /// Reports the progress of this file and computes its hash.
     pub(super) fn progress(&self) -> Arc<dyn Progress> {
         Arc::clone(&self.metered) as Arc<dyn Progress>
     }
 
-    /// The hash that the ledger records or that is compared with the platform's.
+    /// A hasher for the algorithm that the ledger records or that is compared with the platform's checksum.
     pub(super) fn hasher(&self) -> Option<Hasher> {
         self.metered.hash.as_ref().map(UploadHash::hasher)
     }
 
-    /// Whether the platform may have stored the file in spite of this error. Parts are no file until they are combined.
+    /// Whether the platform may have stored the file despite this error. Parts do not form a file until they are
+    /// combined.
     fn may_be_stored(&self, error: &Error) -> bool {
         error.may_be_done() && self.session.as_ref().is_none_or(|open| open.completing)
     }
 }
 
-/// Reports positions and passes the content to the hash.
+/// Reports positions and passes the content on to the hash.
 struct Metered {
     item: Arc<dyn Progress>,
     hash: Option<UploadHash>,

@@ -1,4 +1,4 @@
-//! Waits until a platform has processed a file, or finds a new one.
+//! Waits until a platform has processed a file, or until a new file can be found.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,15 +10,15 @@ use crate::error::{Error, Kind, Result, word};
 use crate::model::{File, StatusWords};
 use crate::providers::Provider;
 
-/// Maximum pause before a new file is requested again.
+/// Maximum delay before a new file is requested again.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// The polling schedule.
 #[derive(Clone, Copy, Debug)]
 pub struct Polling {
-    /// The first and the longest pause between requests.
+    /// The first and the longest delay between requests.
     pub pauses: (Duration, Duration),
-    /// The maximum wait.
+    /// The maximum total wait.
     pub longest: Duration,
 }
 
@@ -31,8 +31,8 @@ impl Default for Polling {
     }
 }
 
-/// Polls until the platform has processed the file; a file without a status counts as processed. If processing fails, or
-/// does not finish within the maximum wait, the error has the kind Platform.
+/// Polls until the platform has processed the file. A file without a status counts as processed. If processing fails
+/// or does not finish within the maximum wait, returns an error of kind `Platform`.
 pub async fn wait_until_processed(
     provider: &Arc<dyn Provider>,
     file: File,
@@ -68,8 +68,8 @@ pub async fn wait_until_processed(
     }
 }
 
-/// Makes a request for a file. While the platform may not find the file because it is [new](Provider::settles_in), a request
-/// that ends with "not found" is made again after a pause.
+/// Makes a request for a file. While the platform may not find the file because it is [new](Provider::settles_in), a
+/// request that fails with "not found" is repeated after a delay.
 pub async fn once_found<'a, T>(
     provider: &dyn Provider,
     file: &File,
@@ -82,7 +82,7 @@ pub async fn once_found<'a, T>(
             Err(error) if error.kind() == Kind::NotFound => error,
             result => return result,
         };
-        // After the first answer, which may state the platform's time.
+        // Computed after the first response, which may report the platform's time.
         let end = *end.get_or_insert_with(|| Instant::now().checked_add(provider.settles_in(file)));
         let left = end.map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()));
         if left.is_zero() {

@@ -1,4 +1,4 @@
-//! The walk of a folder, and the rules that leave files out of it.
+//! Walks a folder, applying the rules that exclude files.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -15,20 +15,20 @@ use super::special::refuse_special;
 use crate::error::{Error, Result};
 use crate::files;
 
-/// Name of the files with ignore rules for uploads.
+/// The name of files that contain ignore rules for uploads.
 const IGNORE_FILE: &str = ".haulignore";
-/// Name of the lock file that describes a synchronized folder.
+/// The name of the lock file for a synchronized folder.
 const LOCK_FILE: &str = "haul.lock";
 const GIT_FOLDER: &str = ".git";
 
-/// The notes about files that walks leave out. Clones share the counts.
+/// Notes about files that a walk leaves out. Clones share their counts.
 #[derive(Clone)]
 pub struct LeftOut {
     say: Rc<dyn Fn(&str)>,
     counts: Arc<Counts>,
 }
 
-/// Entries that were listed and not visited: hidden ones, and all others.
+/// Numbers of entries that were seen but not visited: hidden ones and all others.
 #[derive(Debug, Default)]
 struct Counts {
     hidden: AtomicI64,
@@ -46,17 +46,17 @@ impl Counts {
 }
 
 impl LeftOut {
-    /// Prints notes with `say`.
+    /// Creates a value that prints notes with `say`.
     pub fn new(say: impl Fn(&str) + 'static) -> Self {
         Self { say: Rc::new(say), counts: Arc::default() }
     }
 
-    /// Prints nothing.
+    /// Creates a value that prints nothing.
     pub fn silent() -> Self {
         Self::new(|_| ())
     }
 
-    /// Prints why a file is left out.
+    /// Prints the reason for leaving out a file.
     pub(super) fn skip(&self, path: &Path, why: &str) {
         (self.say)(&format!("{}: {why}", path.display()));
     }
@@ -73,15 +73,15 @@ impl LeftOut {
             [&self.counts.hidden, &self.counts.ignored].map(|count| count.load(Ordering::Relaxed).max(0));
         let (kind, options) = match (hidden, ignored) {
             (0, 0) => return,
-            (_, 0) => ("hidden", "`--hidden` includes"),
-            (0, _) => ("ignored", "`--no-ignore` includes"),
-            _ => ("ignored and hidden", "`--hidden` and `--no-ignore` include"),
+            (_, 0) => ("hidden", "`--hidden`"),
+            (0, _) => ("ignored", "`--no-ignore`"),
+            _ => ("ignored and hidden", "`--hidden` and `--no-ignore`"),
         };
         let (files, them) = match hidden + ignored {
             1 => ("file or folder", "it"),
             _ => ("files and folders", "them"),
         };
-        (self.say)(&format!("skipped {} {kind} {files}; {options} {them}", hidden + ignored));
+        (self.say)(&format!("skipped {} {kind} {files}; use {options} to include {them}", hidden + ignored));
     }
 }
 
@@ -100,8 +100,8 @@ pub(super) fn walk(
     if !selection.no_ignore {
         builder.parents(true).add_custom_ignore_filename(IGNORE_FILE);
         if selection.gitignore {
-            // Inside a repository, rules from outside it do not apply. Elsewhere, as in an unpacked archive, all rules
-            // apply.
+            // Inside a repository, rules from outside it do not apply. Elsewhere, for example in an unpacked archive,
+            // all rules apply.
             builder.git_ignore(true).require_git(is_in_repository(root));
         }
     }
@@ -124,7 +124,7 @@ pub(super) fn walk(
     builder.build().filter_map(move |entry| folder.file_of(entry).transpose())
 }
 
-/// A walk under way.
+/// A walk in progress.
 struct Folder {
     root: PathBuf,
     selection: Selection,
@@ -176,15 +176,15 @@ impl Folder {
         Ok(Some(Planned { path: entry.path().to_owned(), name, size: found.len() }))
     }
 
-    /// Counts the entries of a folder, because the walk does not report those that it leaves out, and reads its ignore
-    /// files, because the walk silently skips those that it cannot read.
+    /// Counts the entries of a folder, because the walk does not report those that it leaves out, and reads its
+    /// ignore files, because the walk silently skips unreadable ones.
     fn enter(&mut self, folder: &DirEntry) -> Result<()> {
         if let Some(error) = folder.error() {
             self.refused = Some(folder.path().to_owned());
             return Err(invalid_rules(error, folder.path()));
         }
         self.left_out.counts.folders.store(true, Ordering::Relaxed);
-        // The walk reports a folder that cannot be read.
+        // The walk itself reports a folder that cannot be read.
         for entry in fs::read_dir(folder.path()).into_iter().flatten().flatten() {
             let name = entry.file_name();
             self.left_out.counts.add(&name, &self.selection, 1);
@@ -204,7 +204,7 @@ impl Folder {
         Ok(())
     }
 
-    /// Whether haul wrote the file: the report of this command, a lock file, a temporary file or a partial download.
+    /// Whether haul wrote the file: the command's report, a lock file, a temporary file or a partial download.
     fn is_output(&self, entry: &DirEntry) -> bool {
         let name = entry.file_name();
         let is_report = |report: &PathBuf| {
@@ -217,7 +217,7 @@ impl Folder {
             || self.report.as_ref().is_some_and(is_report)
     }
 
-    /// Handles an error of the walk. An unreadable folder is an error; a link to a parent folder is skipped.
+    /// Handles an error from the walk. An unreadable folder is an error; a link to a parent folder is skipped.
     fn not_walked(&mut self, error: ignore::Error, place: &Path) -> Result<()> {
         match error {
             ignore::Error::WithDepth { err, .. } => self.not_walked(*err, place),
@@ -231,7 +231,7 @@ impl Folder {
                 if fs::metadata(place).is_err() {
                     self.missed(place);
                 }
-                // Its text repeats the path; the kind of error is enough.
+                // The error's text repeats the path, so keep only the kind.
                 let error = error
                     .raw_os_error()
                     .map_or_else(|| error.kind().into(), std::io::Error::from_raw_os_error);
@@ -245,7 +245,7 @@ impl Folder {
         }
     }
 
-    /// Counts an entry that the walk reports as an error instead of visiting it.
+    /// Counts an entry that the walk reported as an error instead of visiting it.
     fn missed(&self, path: &Path) {
         if let Some(name) = path.file_name() {
             self.left_out.counts.add(name, &self.selection, -1);
@@ -253,7 +253,8 @@ impl Folder {
     }
 }
 
-/// The error for a folder with invalid ignore rules: continuing could upload a file that they are meant to exclude.
+/// The error for a folder with invalid ignore rules. Continuing could upload a file that the rules are meant to
+/// exclude.
 fn invalid_rules(error: &ignore::Error, folder: &Path) -> Error {
     let first = match error {
         ignore::Error::Partial(errors) => errors.first().unwrap_or(error),
@@ -268,7 +269,7 @@ fn refused(error: Error, folder: &Path) -> Error {
         .about(folder.display().to_string())
 }
 
-/// A path below `root`, with `/` between its components.
+/// The path relative to `root`, with `/` between components.
 fn relative(path: &Path, root: &Path) -> String {
     path.strip_prefix(root).unwrap_or(path).to_string_lossy().replace(MAIN_SEPARATOR, "/")
 }

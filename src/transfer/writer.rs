@@ -1,4 +1,4 @@
-//! The receiving end of a download: writes, hashes and verifies the bytes sequentially.
+//! The receiving end of a download, which writes, hashes and verifies the bytes in order.
 
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -15,25 +15,25 @@ use crate::hash::{HashInput, HashThread, Hasher};
 use crate::model::{Checksums, File};
 use crate::providers::Range;
 
-/// Maximum number of chunks that wait to be written.
+/// Maximum number of chunks waiting to be written.
 const QUEUE: usize = 4;
 
-/// Writes the content of a download sequentially.
+/// Writes the content of a download in order.
 pub(super) struct Writer<'a> {
     sink: Sink<'a>,
     position: u64,
-    /// Name and size of the file, if the size is verified.
+    /// The name and size of the file, if the size is verified.
     stated: Option<(String, u64)>,
     hash: Option<Hash>,
     /// Number of bytes to drop, which an upload was already sent.
     dropped: u64,
-    /// Version of the content received so far.
+    /// The version of the content received so far.
     version: Version,
 }
 
 /// The destination of the bytes.
 pub(super) enum Sink<'a> {
-    /// The part of a file.
+    /// The partial file of a download.
     Part(&'a mut Part),
     /// A device or a pipe.
     Outlet(&'a mut Outlet),
@@ -45,7 +45,7 @@ pub(super) enum Sink<'a> {
 }
 
 impl<'a> Writer<'a> {
-    /// A writer that appends to the bytes of `file` that `sink` already contains.
+    /// Creates a writer that appends to the bytes of `file` that `sink` already contains.
     pub(super) fn new(sink: Sink<'a>, file: &File, verify: bool) -> Result<Self> {
         let (position, version) = match &sink {
             Sink::Part(part) => (part.have(), part.version().clone()),
@@ -60,23 +60,23 @@ impl<'a> Writer<'a> {
         Ok(writer)
     }
 
-    /// The number of bytes written.
+    /// The number of bytes written so far.
     pub(super) fn position(&self) -> u64 {
         self.position
     }
 
-    /// Version of the content received so far.
+    /// The version of the content received so far.
     pub(super) fn version(&self) -> &Version {
         &self.version
     }
 
-    /// Whether the content is verified by a checksum at the end.
+    /// Whether a checksum verifies the content at the end.
     pub(super) fn is_verified(&self) -> bool {
         self.hash.is_some() && !self.version.derived
     }
 
-    /// Prepares to write content of `version` from offset `start`: the current position, or an earlier one if the server
-    /// starts over.
+    /// Prepares to write content of `version` at offset `start`, which is the current position or, if the server
+    /// starts over, an earlier one.
     pub(super) fn start_at(&mut self, start: u64, version: Version) -> Result<()> {
         if start > self.position {
             let message = format!("requested byte {}, but the response starts at {start}", self.position);
@@ -130,7 +130,7 @@ impl<'a> Writer<'a> {
             return Ok(());
         }
         let length = bytes.len() as u64;
-        // Checked here and not at the end, before an endless response fills the disk.
+        // Checked here, not only at the end, because an endless response would fill the disk.
         if let Some((name, size)) = &self.stated
             && !self.version.derived
             && self.position + length > *size
@@ -184,7 +184,7 @@ fn mismatch(name: &str, size: u64, came: &str) -> Error {
     Error::new(Kind::Mismatch, format!("{name}: expected {size} bytes, received {came}"))
 }
 
-/// A running hash of the content. Large content is hashed on a separate thread.
+/// A hash of the content being computed. Large content is hashed on a separate thread.
 enum Hash {
     Inline(Hasher, Result<()>),
     Thread(Hasher, HashThread),
@@ -223,11 +223,11 @@ impl Hash {
     }
 }
 
-/// A device or a pipe, opened and written on a separate thread. Opening a pipe blocks until it has a reader; on a separate
-/// thread this does not delay Ctrl-C.
+/// A device or a pipe, opened and written on a separate thread, because opening a pipe blocks until it has a reader,
+/// which must not delay Ctrl-C.
 pub(super) struct Outlet {
     pub(super) path: PathBuf,
-    /// None after [`finish`](Self::finish).
+    /// `None` after [`finish`](Self::finish).
     pieces: Option<mpsc::Sender<Bytes>>,
     outcome: oneshot::Receiver<io::Result<()>>,
 }
@@ -263,13 +263,13 @@ impl Outlet {
         }
     }
 
-    /// Waits until all bytes are written.
+    /// Waits until all bytes have been written.
     pub(super) async fn finish(&mut self) -> Result<()> {
         self.pieces = None;
         let outcome =
             (&mut self.outcome).await.unwrap_or_else(|_| Err(io::Error::other("the write thread stopped")));
         outcome.map_err(|error| {
-            // A broken pipe is a failure here: unlike a reader of standard output, this one needs the whole file.
+            // A broken pipe is an error here: unlike a reader of standard output, this reader needs the whole file.
             Error::failed(format!("{}: cannot write", self.path.display())).caused_by(error)
         })
     }

@@ -1,16 +1,16 @@
-//! The output: data on stdout, messages on stderr. No other module writes to either.
+//! Output: data on stdout, messages on stderr. No other module writes to either.
 //!
 //! | | terminal | pipe | `--json`, `--jsonl` |
 //! | --- | --- | --- | --- |
 //! | rows | a table | tab-separated, unshortened values, no header | one array; one object per line |
 //! | errors | `error: …` | `error: …` | one object per line on stderr |
 //!
-//! In JSON formats notes and warnings are objects too: `{"note":"…"}`, `{"warning":"…"}`. Hints appear only as text and
-//! only on a terminal. `--color always` colors tables and labels, but not tab-separated values.
+//! In JSON formats, notes and warnings are objects, too: `{"note":"…"}`, `{"warning":"…"}`. Hints are printed only as text
+//! and only on a terminal. `--color always` colors tables and labels, but not tab-separated values.
 //!
-//! Text from files and servers is escaped: unsafe characters appear as `\u{1b}` in tables, notes, errors and questions,
-//! and as `\u001b` in JSON on a terminal. A pipe gets unchanged values, except that tab, line feed, carriage return and
-//! backslash are written `\t \n \r \\`, so that each row is one line.
+//! Text from files and servers is escaped: unsafe characters are printed as `\u{1b}` in tables, notes, errors and questions,
+//! and as `\u001b` in JSON on a terminal. In a pipe, values are unchanged, except that tab, line feed, carriage return and
+//! backslash are written as `\t \n \r \\`, so that each row is one line.
 
 mod options;
 mod progress;
@@ -37,41 +37,41 @@ pub use rows::Rows;
 pub use streams::{Streams, TerminalSettings};
 pub use text::{is_unsafe, one_line, wrap_text};
 
-/// Writes data and messages. Clones share the streams.
+/// Writes data and messages. Clones share the same streams.
 #[derive(Clone)]
 pub struct Ui(Arc<Inner>);
 
 struct Inner {
     options: Options,
     streams: Arc<streams::Shared>,
-    /// The latest transfer, whose bars can be on the screen.
+    /// The latest transfer, whose bars may be on the screen.
     job: Mutex<Weak<Job>>,
 }
 
 impl Ui {
-    /// A `Ui` on the streams of the process.
+    /// Creates a `Ui` for the streams of the process.
     pub fn new(options: Options) -> Self {
         Self::with_streams(options, Streams::process())
     }
 
-    /// A `Ui` without output.
+    /// Creates a `Ui` that writes nothing.
     pub fn silent() -> Self {
         Self::with_streams(Options::default(), Streams::none())
     }
 
-    /// A `Ui` on other streams.
+    /// Creates a `Ui` for the given streams.
     pub fn with_streams(options: Options, streams: Streams) -> Self {
         let streams = Arc::new(streams::Shared::new(streams, options.env.columns));
         Self(Arc::new(Inner { options, streams, job: Mutex::default() }))
     }
 
-    /// Starts writing rows. An unknown name in `--fields` is a usage error that suggests the most similar field and lists
-    /// all.
+    /// Starts writing rows. An unknown name in `--fields` is a usage error that suggests the most similar field and
+    /// lists all fields.
     pub fn rows(&self, columns: Columns) -> Result<Rows> {
         Rows::new(self, columns, false)
     }
 
-    /// Like [`rows`](Self::rows), but a terminal shows each row as a block of `field  value` lines.
+    /// Like [`rows`](Self::rows), but on a terminal each row is a block of `field  value` lines.
     pub fn records(&self, columns: Columns) -> Result<Rows> {
         Rows::new(self, columns, true)
     }
@@ -81,7 +81,7 @@ impl Ui {
         self.0.streams.in_tty
     }
 
-    /// Whether a user can answer questions: stdin and stderr are terminals and `CI` is not set.
+    /// Whether a user can answer prompts: stdin and stderr are terminals, and `CI` is not set.
     pub fn can_ask(&self) -> bool {
         self.0.streams.in_tty && self.0.streams.err_tty && !self.0.options.env.ci
     }
@@ -111,7 +111,7 @@ impl Ui {
         self.0.options.verbose
     }
 
-    /// The width for tables and bars, in columns: `COLUMNS`, else the terminal's, else 80.
+    /// The width for tables and bars, in columns: `COLUMNS`, otherwise the terminal's width, otherwise 80.
     pub fn width(&self) -> usize {
         self.0.streams.width()
     }
@@ -142,14 +142,15 @@ impl Ui {
         }
     }
 
-    /// Like [`hint`](Self::hint), but only if stdout is a terminal too: scripts that read the rows need no hint.
+    /// Like [`hint`](Self::hint), but only if stdout is a terminal as well: scripts that read the rows need no hint.
     pub fn suggest(&self, text: &str) {
         if self.out_is_terminal() {
             self.hint(text);
         }
     }
 
-    /// Writes an error to stderr, as text or as a JSON object. Ignores closed pipes and errors that are already reported.
+    /// Writes an error to stderr, as text or as a JSON object. Closed pipes and errors that were already reported are
+    /// ignored.
     pub fn error(&self, error: &Error) {
         if error.is_reported() || error.kind() == Kind::ClosedPipe {
             return;
@@ -163,8 +164,8 @@ impl Ui {
         self.write_message(&text);
     }
 
-    /// Asks a question and returns true for the answers `y` and `yes`; the default is no. Fails with a usage error without
-    /// an [interactive user](Self::can_ask).
+    /// Asks a question and returns true if the answer is `y` or `yes`; the default is no. Returns a usage error if
+    /// there is no [interactive user](Self::can_ask).
     pub fn confirm(&self, question: &str) -> Result<bool> {
         if !self.can_ask() {
             return Err(Error::usage(format!("{question}: cannot prompt without a terminal")).hint("`--yes`"));
@@ -175,7 +176,7 @@ impl Ui {
             streams.err(&question);
             let answer = streams.answer()?;
             if answer.is_none() {
-                // At the end of input the cursor is still on the line of the question.
+                // At the end of input, the cursor is still on the question's line.
                 streams.err("\n");
             }
             Ok(answer)
@@ -184,15 +185,15 @@ impl Ui {
         Ok(matches!(answer.as_str(), "y" | "yes"))
     }
 
-    /// Ends the line of a question that was not answered.
+    /// Ends the line of an unanswered question.
     pub fn end_question(&self) {
         if self.can_ask() {
             self.0.streams.err("\n");
         }
     }
 
-    /// Asks for a secret without echo on a terminal, or reads one line of piped input. Fails with a usage error on a
-    /// terminal without an [interactive user](Self::can_ask).
+    /// Asks for a secret on a terminal without echoing it, or reads one line of piped input. Returns a usage error on
+    /// a terminal without an [interactive user](Self::can_ask).
     pub fn secret(&self, question: &str) -> Result<String> {
         if !self.in_is_terminal() {
             return self.0.streams.secret();
@@ -208,8 +209,8 @@ impl Ui {
         })
     }
 
-    /// Starts showing the progress of a transfer. Finishing or dropping the value removes the bars. Rows and messages hide
-    /// the bars of the latest transfer while they are written.
+    /// Starts showing the progress of a transfer. Finishing or dropping the returned value removes the bars. While
+    /// rows and messages are written, the bars of the latest transfer are hidden.
     pub fn progress(&self) -> Arc<dyn Progress> {
         let Some(style) = self.progress_style() else { return silent() };
         let job = Job::new(style, Arc::clone(&self.0.streams));
@@ -217,7 +218,7 @@ impl Ui {
         Arc::new(progress::Root(job))
     }
 
-    /// The style of progress; `None` shows none. Bars require an interactive terminal.
+    /// How to show progress; `None` shows nothing. Bars require an interactive terminal.
     fn progress_style(&self) -> Option<Style> {
         let Options { quiet, progress, env, .. } = &self.0.options;
         let bars = self.0.streams.err_tty && !env.dumb && !env.ci;
@@ -226,13 +227,13 @@ impl Ui {
             ProgressMode::Json => Some(Style::Events),
             ProgressMode::Auto | ProgressMode::Always if bars => Some(Style::Bars),
             ProgressMode::Always => Some(Style::Lines),
-            // The log of a CI job shows that a long transfer is alive; JSON on stderr stays JSON.
+            // In a CI job's log, lines show that a long transfer is still running. JSON on stderr must stay JSON.
             ProgressMode::Auto if env.ci && self.format() == Format::Text => Some(Style::Log),
             ProgressMode::Auto | ProgressMode::Never => None,
         }
     }
 
-    /// Writes bytes to stdout unchanged. Fails with `ClosedPipe` if the reader has closed the pipe.
+    /// Writes bytes to stdout unchanged. Returns `ClosedPipe` if the reader has closed the pipe.
     pub fn write_bytes(&self, bytes: &[u8]) -> Result<()> {
         if self.0.streams.out_tty {
             self.aside(|| self.0.streams.out(bytes))
@@ -246,12 +247,12 @@ impl Ui {
         self.write_bytes(text.as_bytes())
     }
 
-    /// Writes a single JSON object to stdout, with both `--json` and `--jsonl`.
+    /// Writes a single JSON object to stdout, for both `--json` and `--jsonl`.
     pub fn object(&self, object: &impl serde::Serialize) -> Result<()> {
         self.write_text(&rows::json_line(object))
     }
 
-    /// Ends the output of a failed command: `--json` prints an empty array if nothing was written.
+    /// Completes the output of a failed command: with `--json`, prints an empty array if nothing was written.
     pub fn close(&self) -> Result<()> {
         if self.format() == Format::Json && !self.0.streams.has_written() {
             return self.write_text("[]\n");
@@ -293,7 +294,7 @@ impl Ui {
         }
     }
 
-    /// Formats `label: text` with a colored label; without a label the text is indented.
+    /// Formats `label: text` with a colored label and indents further lines.
     fn labelled(&self, label: &str, text: &str) -> String {
         let text = text::indented_lines(text);
         if label.is_empty() {
@@ -333,7 +334,7 @@ mod tests {
     use crate::model::Clock;
     use crate::progress::Outcome;
 
-    /// A stream that records what is written, or fails with an error.
+    /// A stream that records everything written to it, or always fails.
     #[derive(Clone, Default)]
     pub struct Sink {
         pub text: Arc<Mutex<Vec<u8>>>,
@@ -504,7 +505,7 @@ mod tests {
         drop((item, progress));
         let text = case.err.text();
         let mut events: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        // The thread can emit `progress` events in between.
+        // The thread can emit `progress` events between the others.
         events.retain(|event| event["event"] != "progress");
         assert_eq!(
             events,

@@ -1,10 +1,10 @@
-//! The options of the output.
+//! The output options.
 
 use clap::ValueEnum;
 
 use crate::model::Clock;
 
-/// When to use a feature of the terminal.
+/// When to use a terminal feature.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum When {
     /// On a terminal
@@ -22,7 +22,7 @@ pub enum ProgressMode {
     /// Bars on a terminal
     #[default]
     Auto,
-    /// Bars on a terminal, else a line every few seconds
+    /// Bars on a terminal, otherwise a line every few seconds
     Always,
     /// Nothing
     Never,
@@ -42,12 +42,12 @@ pub enum Format {
     Jsonl,
 }
 
-/// The options of the output, from flags and environment.
+/// The output options, from flags and environment variables.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// How data is printed.
     pub format: Format,
-    /// The selected columns, from `--fields`.
+    /// The columns selected with `--fields`.
     pub fields: Option<Vec<String>>,
     /// Suppresses notes, hints and progress.
     pub quiet: bool,
@@ -78,19 +78,20 @@ pub struct Environment {
     pub ci: bool,
 }
 
-/// The columns of one command's rows.
+/// The columns in a command's rows.
 #[derive(Clone, Copy, Debug)]
 pub struct Columns {
     /// All fields that `--fields` accepts.
     pub all: &'static [&'static str],
     /// The default columns.
     pub shown: &'static [&'static str],
-    /// The default columns in a pipe, if they differ.
+    /// The default columns in a pipe, if different.
     pub piped: Option<&'static [&'static str]>,
 }
 
 impl Options {
-    /// Whether text on a stream is colored. The flag overrides the variables, and `NO_COLOR` overrides `CLICOLOR_FORCE`.
+    /// Whether text on a stream is colored. The flag overrides the variables, and `NO_COLOR` overrides
+    /// `CLICOLOR_FORCE`.
     pub(super) fn color_on(&self, terminal: bool) -> bool {
         match self.color {
             When::Always => true,

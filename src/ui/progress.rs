@@ -1,7 +1,7 @@
 //! Shows the progress of a transfer as bars on a terminal, lines in a log or JSON events.
 //!
-//! Reporting costs one atomic store; a thread reads the counts a few times a second. It starts with the first item and
-//! ends with the job.
+//! Reporting progress is one atomic store. A thread reads the counts a few times a second; it starts with the first
+//! item and ends with the job.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
@@ -25,16 +25,16 @@ use crate::progress::{Outcome, Progress};
 pub(super) enum Style {
     /// Bars on a terminal.
     Bars,
-    /// Lines on request.
+    /// Lines, if requested.
     Lines,
-    /// Rare lines in the log of a CI job.
+    /// Infrequent lines, for a CI job's log.
     Log,
     /// One JSON object per line.
     Events,
 }
 
 impl Style {
-    /// The time between two updates.
+    /// The interval between updates.
     fn interval(self) -> Duration {
         Duration::from_millis(match self {
             Self::Bars => 100,
@@ -44,41 +44,42 @@ impl Style {
     }
 }
 
-/// The delay before bars appear, so that short transfers show none.
+/// The delay before bars appear, so that short transfers do not show any.
 const BARS_AFTER: Duration = Duration::from_millis(250);
-/// The time of the first line.
+/// When the first line is printed.
 const LINES_AFTER: Duration = Duration::from_secs(2);
-/// The time between two lines.
+/// The interval between lines.
 const LINES_EVERY: Duration = Duration::from_secs(10);
-/// The time of the first line in the log of a CI job, and between two lines.
+/// In a CI job's log, when the first line is printed, and the interval between lines.
 const LOG_EVERY: Duration = Duration::from_secs(30);
-/// The maximum number of items with a bar; the total includes the others.
+/// The maximum number of items with their own bar; the total includes all items.
 const MAX_ITEMS: usize = 8;
-/// The minimum and maximum length of a bar in columns. A shorter bar is omitted; the percentage is more useful.
+/// The minimum and maximum length of a bar in columns. If there is less space, the bar is omitted because the
+/// percentage is more useful.
 const BAR_LENGTH: (usize, usize) = (6, 24);
 
-/// A line of `--progress json` on stderr.
+/// A line printed to stderr by `--progress json`.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(tag = "event", rename_all = "snake_case")]
 #[schemars(rename = "progress_event")]
 pub enum Event<'a> {
     /// The totals known so far.
     Total {
-        /// Items.
+        /// The number of items.
         items: u64,
-        /// Bytes.
+        /// The number of bytes.
         total: u64,
     },
     /// The start of an item.
     Start(ItemAt<'a>),
-    /// The progress of an item; a smaller number than before means that the transfer starts over.
+    /// The progress of an item. If the number of bytes decreases, the transfer has started over.
     Progress(ItemAt<'a>),
     /// The end of an item.
     Finish {
         /// The final state of the item.
         #[serde(flatten)]
         at: ItemAt<'a>,
-        /// The outcome.
+        /// The outcome of the item.
         outcome: Outcome,
     },
 }
@@ -87,9 +88,9 @@ pub enum Event<'a> {
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(inline)]
 pub struct ItemAt<'a> {
-    /// The number of the item in this command, from 1. Several items can have the same name.
+    /// The number of the item within this command, starting at 1. Several items can have the same name.
     item: u64,
-    /// The name.
+    /// The name of the item.
     name: &'a str,
     /// The number of bytes transferred, counted from the start of the file.
     bytes: u64,
@@ -106,11 +107,11 @@ pub(super) struct Job {
     view: Mutex<View>,
 }
 
-/// The state of the screen. Its lock is held while bars or other text are written.
+/// What is on the screen. The lock is held while bars or other text are written.
 struct View {
     bars: Bars,
     next_line: Duration,
-    /// Dropping it ends the thread.
+    /// Dropping the sender stops the thread.
     ticker: Option<Sender<()>>,
     is_over: bool,
 }
@@ -118,7 +119,7 @@ struct View {
 impl Job {
     pub fn new(style: Style, streams: Arc<Shared>) -> Arc<Self> {
         let target = match style {
-            // `Bars::redraw` draws whole frames; this rate applies to the updates before it.
+            // `Bars::redraw` draws complete frames; this rate applies to the updates before that.
             Style::Bars => ProgressDrawTarget::stderr_with_hz(1),
             Style::Lines | Style::Log | Style::Events => ProgressDrawTarget::hidden(),
         };
@@ -138,7 +139,7 @@ impl Job {
         lock(&self.view).bars.aside(write)
     }
 
-    /// Shows the progress, `elapsed` after the start.
+    /// Shows the progress at the time `elapsed` after the start.
     fn tick(&self, elapsed: Duration) {
         match self.style {
             Style::Bars if elapsed < BARS_AFTER => {}
@@ -150,7 +151,7 @@ impl Job {
                 }
             }
             Style::Lines | Style::Log => {
-                // Taken on every tick, because the rate is computed from the snapshots of the last seconds.
+                // Take a snapshot on every tick, because the rate is computed from those of the last seconds.
                 let snapshot = lock(&self.tally).snapshot(elapsed);
                 let mut view = lock(&self.view);
                 if elapsed >= view.next_line && !view.is_over {
@@ -160,7 +161,7 @@ impl Job {
                 }
             }
             Style::Events => {
-                // The lock orders these events before the item's `finish`.
+                // The lock ensures that these events precede the item's `finish`.
                 let tally = lock(&self.tally);
                 tally.moved().iter().for_each(|slot| self.event(&Event::Progress(at(slot))));
             }
@@ -181,13 +182,13 @@ impl Job {
                 job.tick(job.begun.elapsed());
             }
         };
-        // Without a thread the transfer continues and shows no progress.
+        // Without a thread, the transfer continues without showing progress.
         if std::thread::Builder::new().name("progress".to_owned()).spawn(watch).is_ok() {
             view.ticker = Some(stop);
         }
     }
 
-    /// Removes the bars and ends the thread.
+    /// Removes the bars and stops the thread.
     fn end(&self) {
         let mut view = lock(&self.view);
         view.is_over = true;
@@ -262,12 +263,12 @@ impl Progress for Item {
 
 impl Drop for Item {
     fn drop(&mut self) {
-        // An item without an outcome was abandoned.
+        // An item dropped without an outcome was abandoned.
         lock(&self.job.tally).end(&self.slot, None);
     }
 }
 
-/// The last lines of the terminal: the total, and the first items under way.
+/// The last lines on the terminal: the total and the first running items.
 struct Bars {
     all: MultiProgress,
     shown: Vec<ProgressBar>,
@@ -277,7 +278,7 @@ impl Bars {
     fn draw(&mut self, snapshot: &Snapshot, width: usize) {
         let lines = lines(snapshot);
         self.truncate(lines.len());
-        // A single name takes only the room that it needs.
+        // A single name takes only the space that it needs.
         let names = if let [line] = &lines[..] { text::one_line(&line.name).width() } else { usize::MAX };
         let column = (width / 3).min(names).clamp(8, 32);
         for (index, line) in lines.iter().enumerate() {
@@ -289,7 +290,7 @@ impl Bars {
         self.redraw();
     }
 
-    /// Runs `write` without bars on the screen. `MultiProgress::suspend` would panic if the terminal is gone.
+    /// Runs `write` while no bars are on the screen. `MultiProgress::suspend` would panic if the terminal is gone.
     fn aside<T>(&self, write: impl FnOnce() -> T) -> T {
         if self.shown.is_empty() {
             return write();
@@ -307,7 +308,7 @@ impl Bars {
         }
     }
 
-    /// Draws all bars at once.
+    /// Draws all bars in one frame.
     fn redraw(&self) {
         if let Some(bar) = self.shown.last() {
             bar.force_draw();
@@ -325,13 +326,13 @@ impl Bars {
 struct Line {
     name: String,
     percent: Option<u64>,
-    /// The state, then shorter forms of it.
+    /// The state, followed by shorter forms of it.
     states: Vec<String>,
 }
 
 impl Line {
-    /// Applies the line to a bar of length 100. If the graph has no room, a shorter state is chosen; a narrow terminal
-    /// omits the graph. `column` is the width of the name.
+    /// Applies the line to a bar with 100 steps. If there is no room for the graph, a shorter state is used; on a
+    /// narrow terminal, the graph is omitted. `column` is the width of the name.
     fn set(&self, bar: &ProgressBar, width: usize, column: usize) {
         let number = if self.percent.is_some() { "{percent:>3} %  " } else { "" };
         let used = column + 2 + if self.percent.is_some() { 7 } else { 0 };
@@ -354,7 +355,7 @@ impl Line {
     }
 }
 
-/// The line of a single item, or of the total and the first items.
+/// The line for a single item, or the lines for the total and the first items.
 fn lines(snapshot: &Snapshot) -> Vec<Line> {
     let total = |name| Line { name, percent: snapshot.percent(), states: snapshot.states().into() };
     if snapshot.items <= 1 {
@@ -413,7 +414,7 @@ mod tests {
             Bars { all: MultiProgress::with_draw_target(self.target()), shown: Vec::new() }
         }
 
-        /// The lines without trailing blanks and without the empty ones at the end.
+        /// The lines, without trailing blanks and trailing empty lines.
         fn lines(&self) -> Vec<String> {
             let line = |line: &Vec<char>| {
                 let text: String = line.iter().filter(|&&c| c != '\0').collect();
@@ -502,7 +503,7 @@ mod tests {
         }
     }
 
-    /// The lines of a terminal with `width` columns that shows a snapshot.
+    /// The lines on a terminal with `width` columns that shows a snapshot.
     fn drawn(snapshot: &Snapshot, width: usize) -> Vec<String> {
         let screen = Screen::new(width);
         let mut bars = screen.bars();
@@ -533,7 +534,7 @@ mod tests {
     #[test]
     fn no_line_is_wider_than_the_terminal() {
         for width in [20, 40, 80, 200] {
-            // A line that does not fit would occupy two.
+            // A line that does not fit would occupy two lines.
             assert_eq!(drawn(&two_under_way(), width).len(), 3, "{width}");
         }
         assert_eq!(drawn(&two_under_way(), 40)[1], "  a.bin         50 %  5.0 MB of 10.0 MB");
@@ -576,7 +577,7 @@ mod tests {
         assert_eq!(screen.lines().len(), 1);
     }
 
-    /// A job without a thread, and one item of it.
+    /// A job without a thread, and one of its items.
     fn job(style: Style) -> (Sink, Screen, Arc<Job>, Item) {
         let (sink, screen) = (Sink::default(), Screen::new(80));
         let err: Box<dyn Write + Send> =

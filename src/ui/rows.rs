@@ -8,17 +8,17 @@ use super::table::{Blocks, Table, pick};
 use super::{Columns, Format, Ui, text};
 use crate::error::{Error, Result};
 
-/// The buffered bytes after which rows are written.
+/// The number of buffered bytes after which rows are written.
 const CHUNK: usize = 64 * 1024;
 
-/// Writes rows to stdout. [`finish`](Self::finish) and dropping close a JSON array.
+/// Writes rows to stdout. Calling [`finish`](Self::finish) or dropping the value closes a JSON array.
 pub struct Rows {
     ui: Ui,
     writer: Writer,
     buffer: Vec<u8>,
     /// Set once the output is complete or writing has failed.
     over: bool,
-    /// Whether a record was printed.
+    /// Whether a record has already been printed.
     started: bool,
 }
 
@@ -40,7 +40,7 @@ impl Rows {
         let shown = |asked: Option<Vec<String>>| {
             asked.unwrap_or_else(|| shown.iter().map(|&field| field.to_owned()).collect())
         };
-        // With `--ids` every column is shown, and JSON has the same fields.
+        // With `--ids`, every column is shown, and JSON has the same fields.
         let is_all = columns.all == columns.shown;
         let chosen = |asked: Option<Vec<String>>| {
             asked.or_else(|| is_all.then(|| columns.all.iter().map(|&field| field.to_owned()).collect()))
@@ -58,8 +58,8 @@ impl Rows {
         Ok(Self { ui: ui.clone(), writer, buffer: Vec::new(), over: false, started: false })
     }
 
-    /// Prints one row; `--json` prints its JSON object. A table is printed page by page: at [`flush`](Self::flush), every
-    /// 100 rows and at the end.
+    /// Prints one row; with `--json`, its JSON object. A table is printed page by page: on [`flush`](Self::flush),
+    /// every 100 rows, and at the end.
     pub fn push(&mut self, row: &impl Serialize) -> Result<()> {
         match &mut self.writer {
             Writer::Json(writer) => writer.row(row, &mut self.buffer)?,
@@ -98,13 +98,13 @@ impl Rows {
         if self.buffer.len() >= CHUNK { self.write() } else { Ok(()) }
     }
 
-    /// Writes the pushed rows.
+    /// Writes the rows pushed so far.
     pub fn flush(&mut self) -> Result<()> {
         self.print_table(true);
         self.write()
     }
 
-    /// Ends the rows. Dropping does the same without returning an error.
+    /// Completes the output. Dropping does the same but cannot return an error.
     pub fn finish(mut self) -> Result<()> {
         self.end()
     }
@@ -131,7 +131,7 @@ impl Rows {
             return Ok(());
         }
         let written = match (&self.writer, std::str::from_utf8(&self.buffer)) {
-            // `--color always` is for a terminal, also through a pager.
+            // `--color always` implies a terminal, possibly behind a pager.
             (Writer::Json(_), Ok(json)) if self.ui.out_is_terminal() || self.ui.out_color() => {
                 self.ui.write_text(&text::safe_json(json))
             }
@@ -158,7 +158,7 @@ fn value(row: &impl Serialize) -> Result<Value> {
     serde_json::to_value(row).map_err(|error| Error::failed("output: cannot write a row").caused_by(error))
 }
 
-/// Validates `--fields`. A name is a column or a nested key, such as `metadata.author`.
+/// Validates `--fields`. Each name must be a column or a nested key, such as `metadata.author`.
 fn check(asked: &[String], columns: Columns) -> Result<Vec<String>> {
     let mut chosen: Vec<String> = Vec::with_capacity(asked.len());
     for field in asked.iter().map(|field| field.trim()).filter(|field| !field.is_empty()) {
@@ -184,14 +184,14 @@ fn valid(all: &[&str]) -> String {
     format!("fields: {}", all.join(", "))
 }
 
-/// Appends a value of a tab-separated row, unshortened; null is empty. A time has whole seconds, so that all have one
-/// width and sort as text. Tab, line feed, carriage return and backslash in text are written `\t \n \r \\`, so that a
-/// row is one line. Objects and lists are compact JSON, which escapes them itself.
+/// Appends a value of a tab-separated row, untruncated; null is empty. Times have whole seconds, so that all have the
+/// same width and sort as text. Tab, line feed, carriage return and backslash in text are written as `\t \n \r \\`,
+/// so that a row is one line. Objects and lists are compact JSON, which escapes these characters itself.
 fn piped(field: &str, value: &Value, out: &mut Vec<u8>) {
     match value {
         Value::Null => {}
         Value::String(text) => {
-            // Metadata is text that users chose.
+            // Metadata is text chosen by users.
             let is_time = field.ends_with("_at") && !field.starts_with("metadata.");
             if is_time && let Ok(time) = text.parse::<Timestamp>() {
                 let whole = time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
@@ -211,9 +211,9 @@ fn piped(field: &str, value: &Value, out: &mut Vec<u8>) {
     }
 }
 
-/// One object on one line, safe to show on a terminal.
+/// One object as a line of JSON that is safe to print on a terminal.
 pub(super) fn json_line(object: &impl Serialize) -> String {
-    // Serialization fails only for maps whose keys are not text.
+    // Serialization fails only for maps whose keys are not strings.
     let json = serde_json::to_string(object).unwrap_or_default();
     text::safe_json(&json).into_owned() + "\n"
 }
@@ -238,7 +238,7 @@ impl JsonRows {
             out.extend_from_slice(if self.rows == 0 { b"[\n" } else { b",\n" });
         }
         let written = match &self.fields {
-            // Serializing the row directly is a third faster than through a `Value`.
+            // Serializing the row directly takes a third less time than going through a `Value`.
             None => serde_json::to_writer(&mut *out, row),
             Some(fields) => serde_json::to_value(row).and_then(|row| {
                 let chosen = fields.iter().map(|field| (field.clone(), pick(&row, field).clone()));
@@ -457,7 +457,7 @@ file_2\ta\u{1b}[2J\u{202e}b\\nc\t12\tapplication/pdf\tprocessed\t
         let fail = || -> Result<()> {
             let mut rows = case.ui.rows(COLUMNS)?;
             rows.push(&json!({"id": 1}))?;
-            // A map with keys that are not strings cannot be serialized; the array stays valid.
+            // A map whose keys are not strings cannot be serialized; the array stays valid.
             assert!(rows.push(&std::collections::HashMap::from([((1, 2), 3)])).is_err());
             Err(Error::failed("x: gone"))
         };

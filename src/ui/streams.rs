@@ -1,4 +1,4 @@
-//! The streams of a [`Ui`](super::Ui) and the properties of their terminal.
+//! The streams of a [`Ui`](super::Ui) and the properties of their terminals.
 
 use std::io::{self, BufRead, IsTerminal, Read, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Error, Kind, Result};
 
-/// The three standard streams, and whether they are terminals.
+/// The three standard streams, and whether each is a terminal.
 pub struct Streams {
     /// The stream for data.
     pub out: Box<dyn Write + Send>,
@@ -20,7 +20,7 @@ pub struct Streams {
     pub err_tty: bool,
     /// Whether `input` is a terminal.
     pub in_tty: bool,
-    /// The terminal's width in columns; `None` queries the terminal.
+    /// The terminal's width in columns; if `None`, the terminal is queried.
     pub width: Option<u16>,
 }
 
@@ -60,11 +60,11 @@ pub(super) struct Shared {
     pub out_tty: bool,
     pub err_tty: bool,
     pub in_tty: bool,
-    /// `COLUMNS`.
+    /// The value of `COLUMNS`.
     columns: Option<u16>,
     /// [`Streams::width`].
     fixed: Option<u16>,
-    /// Whether [`out`](Self::out) was called, even with no bytes.
+    /// Whether [`out`](Self::out) has been called, even without bytes.
     written: AtomicBool,
 }
 
@@ -84,14 +84,14 @@ impl Shared {
         }
     }
 
-    /// The width of text in columns: `COLUMNS`, else the terminal's, else 80.
+    /// The width for text in columns: `COLUMNS`, otherwise the terminal's width, otherwise 80.
     pub fn width(&self) -> usize {
         let detected = || terminal_size::terminal_size().map(|(width, _)| width.0);
         let width = self.columns.filter(|&width| width > 0).or(self.fixed).or_else(detected);
         usize::from(width.filter(|&width| width > 0).unwrap_or(80))
     }
 
-    /// The width of the terminal on stderr, ignoring `COLUMNS`: bars must not exceed the actual width.
+    /// The width of the terminal on stderr. `COLUMNS` is ignored because bars must not exceed the actual width.
     pub fn screen_width(&self) -> usize {
         let detected = || terminal_size::terminal_size_of(io::stderr()).map(|(width, _)| width.0);
         usize::from(self.fixed.or_else(detected).filter(|&width| width > 0).unwrap_or(80))
@@ -104,18 +104,18 @@ impl Shared {
         out.write_all(bytes).and_then(|()| out.flush()).map_err(out_error)
     }
 
-    /// Whether [`out`](Self::out) was called.
+    /// Whether [`out`](Self::out) has been called.
     pub fn has_written(&self) -> bool {
         self.written.load(Ordering::Relaxed)
     }
 
-    /// Writes a message. Errors are ignored, because there is no other stream to report them.
+    /// Writes a message. Errors are ignored because there is no other stream to report them on.
     pub fn err(&self, text: &str) {
         let mut err = lock(&self.err);
         let _ = err.write_all(text.as_bytes()).and_then(|()| err.flush());
     }
 
-    /// Reads the only line of the input. The length is limited, so that a large file cannot exhaust the memory.
+    /// Reads a single line from stdin. The length is limited so that a large file cannot exhaust memory.
     pub fn secret(&self) -> Result<String> {
         const MAX_BYTES: u64 = 64 * 1024;
         let mut bytes = Vec::new();
@@ -134,11 +134,11 @@ impl Shared {
         Ok(line)
     }
 
-    /// Reads a line of input without its line break; `None` at the end of input.
+    /// Reads a line of input without its line ending; `None` at the end of input.
     pub fn answer(&self) -> Result<Option<String>> {
         let mut input = lock(&self.input);
         let mut line = Vec::new();
-        // A buffer of one byte leaves the following lines to later reads.
+        // With a buffer of one byte, the following lines remain for later reads.
         io::BufReader::with_capacity(1, &mut *input)
             .read_until(b'\n', &mut line)
             .map_err(|error| Error::failed("stdin: cannot read").caused_by(error))?;
@@ -151,14 +151,14 @@ fn out_error(error: io::Error) -> Error {
     Error::new(kind, "stdout: cannot write").caused_by(error)
 }
 
-/// Restores the settings of the terminal when dropped. A prompt without echo that is abandoned does not restore them.
+/// Restores the terminal settings when dropped. An abandoned no-echo prompt does not restore them itself.
 pub struct TerminalSettings {
     #[cfg(unix)]
     kept: Option<(std::fs::File, rustix::termios::Termios)>,
 }
 
 impl TerminalSettings {
-    /// Saves the settings of the controlling terminal, if any.
+    /// Saves the settings of the controlling terminal, if there is one.
     #[cfg(unix)]
     pub fn keep() -> Self {
         let terminal = std::fs::File::options().read(true).write(true).open("/dev/tty").ok();
@@ -169,7 +169,7 @@ impl TerminalSettings {
         Self { kept }
     }
 
-    /// Does nothing: on these systems there are no terminal settings to restore.
+    /// Does nothing: on these platforms, there are no terminal settings to restore.
     #[cfg(not(unix))]
     pub fn keep() -> Self {
         Self {}
@@ -186,7 +186,7 @@ impl Drop for TerminalSettings {
     }
 }
 
-/// Locks a mutex, even if a thread has panicked while holding it: an incomplete line is better than no output.
+/// Locks a mutex even if a thread panicked while holding it: an incomplete line is better than no output.
 pub(super) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -10,9 +10,9 @@ use super::text;
 use crate::human;
 use crate::model::{Clock, StatusWords};
 
-/// The number of rows after which the table is printed at the latest. The first page determines the column widths.
+/// The maximum number of rows before the table is printed. The first page determines the column widths.
 const FIRST_PAGE: usize = 100;
-/// Blank columns between two columns of the table.
+/// Blanks between two columns of the table.
 const GAP: u16 = 2;
 /// The width of a name for which other columns are hidden.
 const NAME: usize = 24;
@@ -21,10 +21,10 @@ const NARROW_NAME: usize = 12;
 /// The indent of a value that has a line of its own.
 const INDENT: usize = 4;
 
-/// A table that is printed page by page.
+/// A table printed page by page.
 pub(super) struct Table {
     fields: Vec<String>,
-    /// Whether the user chose the fields.
+    /// Whether the user selected the fields.
     named: bool,
     color: bool,
     clock: Clock,
@@ -54,7 +54,7 @@ impl Table {
         Self { fields, named, color, clock, pending: Vec::new(), columns: Vec::new() }
     }
 
-    /// Adds a row; true when a page is full and should be [printed](Self::print).
+    /// Adds a row. Returns true if a page is full and should be [printed](Self::print).
     pub fn push(&mut self, row: &Value) -> bool {
         let now = self.clock.now();
         let cells = self.fields.iter().map(|field| Cell::new(field, pick(row, field), now));
@@ -62,7 +62,7 @@ impl Table {
         self.pending.len() >= FIRST_PAGE
     }
 
-    /// The lines of the pending rows, on the first page with the header. `more` is true if other pages may follow.
+    /// The lines for the pending rows, with the header on the first page. `more` is true if other pages may follow.
     pub fn print(&mut self, width: usize, more: bool) -> String {
         if self.pending.is_empty() {
             return String::new();
@@ -94,13 +94,13 @@ impl Table {
     }
 }
 
-/// The cells laid out in columns.
+/// Lays out the cells in columns.
 fn grid(lines: &[Vec<Cell>], columns: &[Column]) -> Grid {
     let mut grid = Grid::new();
     grid.load_style(presets::NOTHING);
     grid.add_rows(lines.iter().map(|line| line.iter().map(|cell| &cell.text)));
     for (at, column) in grid.column_iter_mut().enumerate() {
-        // The ellipsis after the last title is a column without settings.
+        // The ellipsis after the last title is a column of its own, without settings.
         let Some(Column { kind, width, .. }) = columns.get(at) else {
             column.set_padding((0, 0));
             continue;
@@ -121,7 +121,7 @@ fn grid(lines: &[Vec<Cell>], columns: &[Column]) -> Grid {
 fn paint(line: &str, cells: &[Cell], painted: &mut String) {
     let mut rest = line;
     for cell in cells {
-        // Only blanks precede the text of the next cell.
+        // Only blanks precede the next cell's text.
         let Some(at) = rest.find(&cell.text) else { continue };
         let (before, from) = rest.split_at(at);
         let (text, after) = from.split_at(cell.text.len());
@@ -136,27 +136,27 @@ fn paint(line: &str, cells: &[Cell], painted: &mut String) {
     painted.push_str(rest);
 }
 
-/// The kind of a column's values. It determines the alignment and the minimum width.
+/// The kind of values in a column. It determines the alignment and the minimum width.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    /// Copied into the next command, so it is shortened last.
+    /// Ids are copied into the next command, so they are shortened last.
     Id,
     /// Copied as a whole, so it is never shortened, even if it is wider than the terminal.
     Url,
     /// Names and paths: shortened in the middle, because both ends are significant.
     Name,
-    /// A size or another number: right-aligned, never shortened.
+    /// Sizes and other numbers are right-aligned and never shortened.
     Number,
-    /// A relative time.
+    /// Relative times.
     Time,
-    /// One word.
+    /// Status words.
     Status,
     /// Anything else.
     Text,
 }
 
 impl Kind {
-    /// The kind of a field; `numbers` is true if all its values are numbers.
+    /// The kind for a field; `numbers` is true if all its values are numbers.
     fn of(field: &str, numbers: bool) -> Self {
         match field {
             "id" => Self::Id,
@@ -171,7 +171,7 @@ impl Kind {
         }
     }
 
-    /// The width to reserve for later pages.
+    /// The width reserved for later pages.
     fn typical(self) -> usize {
         match self {
             Self::Name => 24,
@@ -182,7 +182,7 @@ impl Kind {
         }
     }
 
-    /// The minimum width at which the column is useful.
+    /// The minimum useful width of the column.
     fn floor(self, named: bool) -> usize {
         match self {
             Self::Id | Self::Url | Self::Number => usize::MAX,
@@ -194,12 +194,12 @@ impl Kind {
     }
 }
 
-/// Whether a field's numbers count bytes.
+/// Whether the numbers in a field count bytes.
 fn is_size(field: &str) -> bool {
     field == "size" || field.ends_with("_size") || field == "bytes" || field.ends_with("_bytes")
 }
 
-/// The meaning of a color. The text is complete without it.
+/// What a color indicates. The text is complete without it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Tone {
     Plain,
@@ -213,7 +213,7 @@ enum Tone {
 }
 
 impl Tone {
-    /// The parameter of the escape sequence.
+    /// The parameter for the escape sequence.
     fn style(self) -> Option<&'static str> {
         match self {
             Self::Plain => None,
@@ -225,7 +225,7 @@ impl Tone {
     }
 }
 
-/// A value in a table.
+/// A value displayed in a table.
 #[derive(Clone, Debug)]
 struct Cell {
     text: String,
@@ -235,7 +235,8 @@ struct Cell {
 }
 
 impl Cell {
-    /// Formats a value on one line: readable sizes, relative times, `-` for an empty value, and unsafe characters escaped.
+    /// Formats a value as one line: readable sizes, relative times, `-` for an empty value, with unsafe characters
+    /// escaped.
     fn new(field: &str, value: &Value, now: Timestamp) -> Self {
         let text = match value {
             Value::Null => "-".to_owned(),
@@ -256,7 +257,7 @@ impl Cell {
         Self { text, tone: tone(field, value, now), number }
     }
 
-    /// The title of a column: in capitals, except a path, whose keys are the user's own.
+    /// The title of a column, in capitals unless it is a path, whose keys are the user's own.
     fn title(field: &str) -> Self {
         let is_path = field.contains('.');
         let text = if is_path { text::one_line(field).into_owned() } else { field.to_ascii_uppercase() };
@@ -300,7 +301,7 @@ fn tone(field: &str, value: &Value, now: Timestamp) -> Tone {
     }
 }
 
-/// The columns for a title line and the rows of the first page.
+/// The columns for a header line and the rows of the first page.
 fn columns(fields: &[String], lines: &[Vec<Cell>], width: usize, named: bool, more: bool) -> Vec<Column> {
     let mut measured = Grid::new();
     measured.add_rows(lines.iter().map(|line| line.iter().map(|cell| &cell.text)));
@@ -316,7 +317,7 @@ fn columns(fields: &[String], lines: &[Vec<Cell>], width: usize, named: bool, mo
     columns
 }
 
-/// Fits the columns into `width`; a width of 0 hides a column.
+/// Fits the columns into `width`. A width of 0 hides a column.
 ///
 /// Empty columns are hidden first. Then long text shrinks, then long names. If that is not enough, columns are hidden:
 /// text, then status, then times, before names become short, and numbers after that. Columns that the user named are
@@ -394,13 +395,13 @@ fn widths(columns: &[Column]) -> impl Iterator<Item = usize> {
     columns.iter().map(|column| column.width)
 }
 
-/// The width of a line with columns of these widths.
+/// The total width of a line whose columns have these widths.
 fn used(widths: impl Iterator<Item = usize>) -> usize {
     let gap = usize::from(GAP);
     widths.filter(|&width| width > 0).map(|width| width + gap).sum::<usize>().saturating_sub(gap)
 }
 
-/// Rows as blocks of `field  value` lines, separated by blank lines, for commands with more fields than fit a table.
+/// Rows as blocks of `field  value` lines, separated by blank lines, for commands with too many fields for a table.
 pub(super) struct Blocks {
     fields: Vec<String>,
     clock: Clock,
@@ -447,7 +448,7 @@ impl Blocks {
         text
     }
 
-    /// Formats a value; times and sizes include the exact value.
+    /// Formats a value. For times and sizes, the exact value is added.
     fn text(&self, field: &str, value: &Value) -> String {
         let shown = Cell::new(field, value, self.clock.now()).text;
         match value {
@@ -461,7 +462,7 @@ impl Blocks {
     }
 }
 
-/// The value of `field` in `row`; null if it is missing. Keys can contain dots.
+/// The value of `field` in `row`, or null if it is missing. Keys can contain dots.
 pub(super) fn pick<'a>(row: &'a Value, field: &str) -> &'a Value {
     find(row, field).unwrap_or(&Value::Null)
 }

@@ -14,16 +14,16 @@ const WINDOW: Duration = Duration::from_secs(5);
 
 /// A running item.
 pub(super) struct Slot {
-    /// The number of the item, from 1. Several items can have the same name.
+    /// The number of the item, starting at 1. Several items can have the same name.
     pub number: u64,
     pub name: String,
     /// The size in bytes, if known.
     pub size: Option<u64>,
     /// The number of bytes transferred, counted from the start of the file.
     pub at: AtomicU64,
-    /// The bytes that were transferred earlier, which do not count for the rate.
+    /// The number of bytes transferred earlier, which do not count toward the rate.
     pub from: AtomicU64,
-    /// The value of `at` at the last call of [`Tally::moved`].
+    /// The value of `at` when [`Tally::moved`] was last called.
     reported: AtomicU64,
 }
 
@@ -41,13 +41,13 @@ pub(super) struct Tally {
     expected_bytes: u64,
     begun: u64,
     begun_bytes: u64,
-    /// Whether an item of unknown size has begun.
+    /// Whether an item of unknown size has started.
     open_ended: bool,
     done: u64,
     failed: u64,
-    /// Bytes of finished items, including skipped ones.
+    /// The number of bytes in finished items, including skipped ones.
     done_bytes: u64,
-    /// Transferred bytes of ended items.
+    /// The number of bytes transferred for items that have ended.
     sent_bytes: u64,
     running: Vec<Arc<Slot>>,
     samples: VecDeque<(Duration, u64)>,
@@ -77,7 +77,7 @@ impl Tally {
         slot
     }
 
-    /// Ends an item. Returns false if it has already ended. `None` means that the item was abandoned.
+    /// Ends an item. Returns false if it has already ended. `outcome` is `None` if the item was abandoned.
     pub fn end(&mut self, slot: &Arc<Slot>, outcome: Option<Outcome>) -> bool {
         let Some(at) = self.running.iter().position(|running| Arc::ptr_eq(running, slot)) else {
             return false;
@@ -105,7 +105,7 @@ impl Tally {
         moved.cloned().collect()
     }
 
-    /// The progress of the transfer, `elapsed` after the start.
+    /// The progress of the transfer at the time `elapsed` after the start.
     pub fn snapshot(&mut self, elapsed: Duration) -> Snapshot {
         let running: u64 = self.running.iter().map(|slot| slot.at.load(Relaxed)).sum();
         let sent: u64 = self.running.iter().map(|slot| slot.sent()).sum();
@@ -139,18 +139,18 @@ impl Tally {
             self.samples.pop_front();
         }
         let &(since, before) = self.samples.front().unwrap_or(&(Duration::ZERO, 0));
-        // An attempt that starts over reduces the number of bytes.
+        // The number of bytes decreases when an attempt starts over.
         let moved = u128::from(sent.saturating_sub(before));
         let millis = elapsed.saturating_sub(since).as_millis().max(1);
         u64::try_from(moved * 1000 / millis).unwrap_or(u64::MAX)
     }
 }
 
-/// The progress of a transfer at one time.
+/// The progress of a transfer at one point in time.
 pub(super) struct Snapshot {
     /// The total number of items known so far.
     pub items: u64,
-    /// The number of finished and failed items.
+    /// The number of items that finished or failed.
     pub over: u64,
     pub failed: u64,
     pub bytes: u64,
@@ -163,7 +163,7 @@ pub(super) struct Snapshot {
 }
 
 impl Snapshot {
-    /// The percentage of bytes done; of items if all are empty.
+    /// The percentage of bytes transferred, or of items if all are empty.
     pub fn percent(&self) -> Option<u64> {
         match self.total {
             Some(0) if self.items > 0 => Some(self.over * 100 / self.items),
@@ -172,13 +172,13 @@ impl Snapshot {
         }
     }
 
-    /// Bytes, rate and remaining time, as in `12.0 MB of 80.0 MB, 5.2 MB/s, 13 s left`.
+    /// Bytes, rate and remaining time, such as `12.0 MB of 80.0 MB, 5.2 MB/s, 13 s left`.
     pub fn bytes(&self) -> String {
         let [text, ..] = self.states();
         text
     }
 
-    /// The same, then without the rate, then without the remaining time.
+    /// The text of [`bytes`](Self::bytes), then without the rate, then also without the remaining time.
     pub fn states(&self) -> [String; 3] {
         let mut bytes = human::size(self.bytes);
         if let Some(total) = self.total {
@@ -190,7 +190,7 @@ impl Snapshot {
         [format!("{bytes}{rate}{left}"), format!("{bytes}{left}"), bytes]
     }
 
-    /// The number of items, as in `3 of 12` or `3 of 12, 1 failed`.
+    /// The number of items, such as `3 of 12` or `3 of 12, 1 failed`.
     pub fn items(&self) -> String {
         let failed = if self.failed > 0 { format!(", {} failed", self.failed) } else { String::new() };
         format!("{} of {}{failed}", self.over, self.items)
@@ -207,7 +207,7 @@ impl fmt::Display for Snapshot {
     }
 }
 
-/// The percentage of a part, rounded down, so that 100 means the whole.
+/// The percentage that `part` is of `whole`, rounded down so that 100 means complete.
 pub(super) fn percent(part: u64, whole: u64) -> u64 {
     let percent = u128::from(part) * 100 / u128::from(whole.max(1));
     u64::try_from(percent.min(100)).unwrap_or(100)

@@ -1,15 +1,16 @@
 //! Escapes, shortens and wraps text for a terminal.
 //!
-//! File names, error messages and redirects from a platform can contain escape sequences that change a terminal, and marks
-//! that reverse or hide text. They are shown escaped, as in `\u{1b}`.
+//! File names, error messages and redirects from a platform can contain escape sequences that affect the terminal,
+//! and marks that reverse or hide text. They are printed escaped, for example as `\u{1b}`.
 
 use std::borrow::Cow;
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-/// Whether `c` controls a terminal or is invisible: control characters, line and bidirectional marks, joiners, tags.
+/// Whether `c` controls a terminal or is invisible: control characters, line and bidirectional marks, joiners and
+/// tags.
 ///
-/// The variation selectors for text and emoji style (U+FE0E, U+FE0F) are safe: they occur in ordinary names.
+/// The variation selectors for text and emoji style (U+FE0E, U+FE0F) are safe because they occur in ordinary names.
 pub fn is_unsafe(c: char) -> bool {
     c.is_control()
         || matches!(c,
@@ -20,7 +21,7 @@ pub fn is_unsafe(c: char) -> bool {
             | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// The text on one line, with every unsafe character escaped.
+/// The text on a single line, with unsafe characters escaped.
 pub fn one_line(text: &str) -> Cow<'_, str> {
     escaped(text, is_unsafe, |c, safe| match c {
         '\t' => safe.push_str("\\t"),
@@ -30,13 +31,13 @@ pub fn one_line(text: &str) -> Cow<'_, str> {
     })
 }
 
-/// Like [`one_line`], but keeps line breaks. Every line after the first is indented, so that external text cannot imitate
-/// one of haul's own lines such as `error: …`.
+/// Like [`one_line`], but keeps line breaks. Every line after the first is indented, so that external text cannot
+/// imitate haul's own lines such as `error: …`.
 pub fn indented_lines(text: &str) -> String {
     text.trim_end_matches(['\r', '\n']).split('\n').map(one_line).collect::<Vec<_>>().join("\n  ")
 }
 
-/// Equivalent JSON text without unsafe characters. `serde_json` escapes only the ASCII control characters.
+/// Equivalent JSON text without unsafe characters. `serde_json` escapes only ASCII control characters.
 pub fn safe_json(text: &str) -> Cow<'_, str> {
     let is_escaped = |c: char| c != '\n' && is_unsafe(c);
     escaped(text, is_escaped, |c, safe| {
@@ -44,13 +45,13 @@ pub fn safe_json(text: &str) -> Cow<'_, str> {
     })
 }
 
-/// Tab-separated rows with every unsafe character of their values escaped.
+/// Tab-separated rows with the unsafe characters in their values escaped.
 pub fn safe_rows(text: &str) -> Cow<'_, str> {
     let is_escaped = |c: char| c != '\n' && c != '\t' && is_unsafe(c);
     escaped(text, is_escaped, |c, safe| safe.extend(c.escape_unicode()))
 }
 
-/// The text with `escape` in place of certain characters.
+/// Applies `escape` to certain characters of the text.
 fn escaped(
     text: &str,
     is_escaped: impl Fn(char) -> bool,
@@ -66,23 +67,23 @@ fn escaped(
     Cow::Owned(safe)
 }
 
-/// Shortens text to `width` columns with an ellipsis at its end.
+/// Shortens text to `width` columns, with an ellipsis at the end.
 pub fn elide_end(text: &str, width: usize) -> String {
     if text.width() <= width { text.to_owned() } else { start(text, width.saturating_sub(1)) + "…" }
 }
 
-/// Shortens text to `width` columns with an ellipsis in the middle.
+/// Shortens text to `width` columns, with an ellipsis in the middle.
 pub fn elide_middle(text: &str, width: usize) -> String {
     let room = width.saturating_sub(1);
     if text.width() <= width || room < 8 {
         return elide_end(text, width);
     }
-    // The end gets two fifths because it contains the extension.
+    // The end gets two fifths of the width because it contains the extension.
     let tail = end(text, room * 2 / 5);
     start(text, room - tail.width()) + "…" + tail
 }
 
-/// The longest prefix that fits.
+/// The longest prefix that fits into `width` columns.
 fn start(text: &str, width: usize) -> String {
     text.chars()
         .scan(0, |used, c| Some((c, sum(used, c))))
@@ -91,22 +92,22 @@ fn start(text: &str, width: usize) -> String {
         .collect()
 }
 
-/// The longest suffix that fits.
+/// The longest suffix that fits into `width` columns.
 fn end(text: &str, width: usize) -> &str {
     let fitting = text.char_indices().rev().scan(0, |used, (at, c)| Some((at, sum(used, c))));
     let from = fitting.take_while(|(_, used)| *used <= width).last().map_or(text.len(), |(at, _)| at);
     &text[from..]
 }
 
-/// Adds the maximum width of a character to `used`: the emoji selector makes a narrow character wide.
+/// Adds the maximum width of a character to `used`. The emoji selector makes a narrow character wide.
 fn sum(used: &mut usize, c: char) -> usize {
     *used += if c == '\u{fe0f}' { 1 } else { c.width().unwrap_or(0) };
     *used
 }
 
-/// Wraps text: the lines of a paragraph are joined and wrapped at `width`. An indented line with several columns, separated
-/// by two blanks, continues under its last column; an indented line with one column is an example and stays whole, so that
-/// it can be copied.
+/// Wraps text: the lines of a paragraph are joined and wrapped at `width`. An indented line with several columns,
+/// separated by two blanks, continues under its last column. An indented line with one column is an example and is
+/// not wrapped, so that it can be copied.
 pub fn wrap_text(text: &str, width: usize) -> String {
     let mut laid = String::with_capacity(text.len() + text.len() / 8);
     let mut paragraph = String::new();
@@ -145,7 +146,8 @@ pub fn wrap_text(text: &str, width: usize) -> String {
     laid
 }
 
-/// Appends words in lines of `width`. The first word continues the current line; every other line is indented.
+/// Appends words in lines of at most `width` columns. The first word continues the current line; every other line is
+/// indented.
 fn fill(text: &str, indent: usize, width: usize, into: &mut String) {
     if text.is_empty() {
         return;

@@ -11,21 +11,21 @@ use crate::error::{Error, Kind, Result};
 use crate::secret::Secret;
 use crate::settings::Settings;
 
-/// The service name of haul's entries in a keyring. The account is the profile.
+/// The service name of haul's keyring entries. The account is the profile name.
 const SERVICE: &str = "haul";
 
-/// A backend.
+/// A place where tokens are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Backend {
-    /// The desktop's keyring, over D-Bus: GNOME Keyring, `KWallet`, `KeePassXC`.
+    /// The desktop keyring, accessed over D-Bus: GNOME Keyring, `KWallet` or `KeePassXC`.
     SecretService,
-    /// The keyring of the Linux kernel, in memory only.
+    /// The Linux kernel keyring, which is kept in memory only.
     KernelKeyring,
-    /// The keychain of macOS.
+    /// The macOS keychain.
     Keychain,
-    /// The Credential Manager of Windows.
+    /// The Windows Credential Manager.
     CredentialManager,
-    /// A private file, used only on request.
+    /// A private file, used only if requested.
     File,
 }
 
@@ -33,7 +33,7 @@ impl Backend {
     const ALL: [Self; 5] =
         [Self::SecretService, Self::KernelKeyring, Self::Keychain, Self::CredentialManager, Self::File];
 
-    /// The keyrings of this system, best first.
+    /// The keyrings on this platform, in order of preference.
     const fn keyrings() -> &'static [Self] {
         if cfg!(target_os = "linux") {
             &[Self::SecretService, Self::KernelKeyring]
@@ -46,7 +46,7 @@ impl Backend {
         }
     }
 
-    /// The name in the config file.
+    /// The name used in the config file.
     pub const fn word(self) -> &'static str {
         match self {
             Self::SecretService => "secret-service",
@@ -57,7 +57,7 @@ impl Backend {
         }
     }
 
-    /// The name in messages.
+    /// The name used in messages.
     pub const fn title(self) -> &'static str {
         match self {
             Self::SecretService => "the desktop keyring (Secret Service)",
@@ -73,7 +73,8 @@ impl Backend {
         Self::ALL.into_iter().find(|backend| backend.word() == word)
     }
 
-    /// How long an unused token is kept; None means forever. Each use restarts this time; a reboot removes the token.
+    /// How long an unused token is kept; `None` means forever. Each use restarts this period; a reboot removes the
+    /// token.
     pub fn keeps_for(self) -> Option<Duration> {
         if self != Self::KernelKeyring {
             return None;
@@ -82,7 +83,7 @@ impl Backend {
         text.trim().parse().ok().map(Duration::from_secs)
     }
 
-    /// The tokens in this backend.
+    /// Opens the backend.
     pub(super) fn open(self, settings: &Settings) -> Box<dyn TokenStore> {
         match self {
             Self::File => Box::new(TokenFiles::new(settings)),
@@ -91,18 +92,18 @@ impl Backend {
     }
 }
 
-/// Where a token is stored.
+/// Where a token was stored.
 pub struct Kept {
     /// The backend.
     pub backend: Backend,
-    /// The error of each preferred backend that was skipped.
+    /// The errors from preferred backends that were skipped.
     pub skipped: Vec<Error>,
 }
 
-/// Stores the token of `account` in the first keyring that works, or in a file if `insecure` is set.
+/// Stores the token for `account` in the first keyring that works, or in a file if `insecure` is set.
 ///
-/// Reading cannot distinguish a locked or broken keyring from an empty one, so a probe is written, read back and
-/// deleted. If no keyring works, the error contains the reason for each.
+/// Reading cannot distinguish a locked or broken keyring from an empty one, so a test value is written, read back and
+/// deleted. If no keyring works, the error contains the reason for each one.
 pub fn keep(
     settings: &Settings,
     account: &str,
@@ -126,7 +127,7 @@ pub fn keep(
     Err(skipped.iter().fold(error, |error, why| error.detail(why.to_string())))
 }
 
-/// A keyring.
+/// A keyring backend.
 #[derive(Clone, Copy)]
 struct Keyring(Backend);
 
@@ -152,8 +153,8 @@ impl TokenStore for Keyring {
         let secret = secret.clone();
         let replace = self.0 == Backend::KernelKeyring;
         let write = move |entry: &Entry| {
-            // Each login session links to the key it last used and would keep using it. Deleting the key removes it
-            // from every session.
+            // Each login session links to the key that it last used and would keep using it. Deleting the key removes
+            // it from every session.
             if replace {
                 match entry.delete_credential() {
                     Ok(()) | Err(keyring::Error::NoEntry) => {}
@@ -174,7 +175,7 @@ impl TokenStore for Keyring {
 impl Keyring {
     /// Writes, reads and deletes an entry.
     fn probe(self, timeout: &Timeout) -> Result<()> {
-        // Two logins at the same time must not delete each other's probe.
+        // Two concurrent logins must not delete each other's test value.
         let account = format!("probe-{}", process::id());
         let worked = self.call(&account, timeout, |entry| {
             entry.set_password("probe")?;
@@ -188,7 +189,7 @@ impl Keyring {
         Err(Error::failed(format!("{} did not return a stored test value", self.0.title())))
     }
 
-    /// Calls the keyring with the entry of `account`. Returns None if the entry does not exist.
+    /// Calls the keyring with the entry for `account`. Returns `None` if the entry does not exist.
     fn call<T: Send + 'static>(
         self,
         account: &str,
@@ -205,12 +206,12 @@ impl Keyring {
             Some(None) => Err(self.unusable("not available on this system".to_owned())),
             Some(Some(Ok(answer))) => Ok(Some(answer)),
             Some(Some(Err(keyring::Error::NoEntry))) => Ok(None),
-            // Only a description: the error itself may contain the token.
+            // Keep only a description, because the error itself may contain the token.
             Some(Some(Err(error))) => Err(self.unusable(reason(&error))),
         }
     }
 
-    /// The entry of `account`; None if this system does not have the keyring.
+    /// The entry for `account`; `None` if this platform does not have the keyring.
     fn entry(self, account: &str) -> Option<keyring::Result<Entry>> {
         #[cfg(target_os = "linux")]
         {
@@ -233,7 +234,8 @@ impl Keyring {
     }
 }
 
-/// The token of `account` in the desktop keyring, unless the keyring is locked. The crate `keyring` always unlocks it.
+/// The token for `account` in the desktop keyring, if the keyring is not locked. The `keyring` crate would always
+/// unlock it.
 #[cfg(target_os = "linux")]
 fn unlocked(account: &str) -> Option<Secret> {
     use dbus_secret_service::{EncryptionType, SecretService};
@@ -255,24 +257,24 @@ fn kernel_credential(account: &str) -> keyring::Result<keyring::keyutils::Keyuti
     use keyring::keyutils::KeyutilsCredential;
     use linux_keyutils::{KeyRing, KeyRingIdentifier};
 
-    // Outside a login session (cron, a container) the session keyring is missing, and keys in the user keyring cannot
-    // be read back. A session keyring for this thread gives access to the persistent keyring.
+    // Outside a login session (cron, a container), the session keyring is missing, and keys in the user keyring
+    // cannot be read back. A session keyring for this thread gives access to the persistent keyring.
     let _ = KeyRing::from_special_id(KeyRingIdentifier::Session, true);
     let description = format!("{SERVICE}:{account}");
     let credential = KeyutilsCredential::new_with_target(Some(&description), SERVICE, account)?;
     if credential.persistent.is_some() {
         return Ok(credential);
     }
-    let why = "the token would be lost with this session: the kernel has no persistent keyrings";
+    let why = "the token would be lost when this session ends: the kernel has no persistent keyrings";
     Err(keyring::Error::NoStorageAccess(why.into()))
 }
 
-/// The message of a keyring's error, without its wrappers.
+/// The message of a keyring error, without its wrappers.
 fn reason(error: &keyring::Error) -> String {
     match error {
         keyring::Error::NoStorageAccess(inner) | keyring::Error::PlatformFailure(inner) => {
             let text = inner.to_string();
-            // Common messages of the libraries, reworded for users.
+            // Common library messages, reworded for users.
             if text.contains("DBUS_SESSION_BUS_ADDRESS") || text.contains("autolaunch") {
                 "no D-Bus session".to_owned()
             } else if text.contains("Did not receive a reply") {

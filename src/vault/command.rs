@@ -1,4 +1,4 @@
-//! Runs a `token_command` with limits on time and output.
+//! Runs a `token_command`, limiting its time and output.
 
 use std::io::{self, IsTerminal as _, Read};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -6,16 +6,16 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The interval between looks at the process.
+/// The interval for polling the process.
 const INTERVAL: Duration = Duration::from_millis(5);
 
-/// The limits of a command.
+/// The limits for a command.
 pub(super) struct Limits {
-    /// Time for the first line.
+    /// How long to wait for the first line.
     time: Duration,
-    /// Time between the first line and the end of the command. A failure within this time counts.
+    /// How long to wait for the command to exit after its first line. A failure within this time is an error.
     after: Duration,
-    /// Number of bytes to read. A command that prints more is left with a closed pipe.
+    /// The maximum number of bytes to read. A command that prints more gets a closed pipe.
     bytes: usize,
 }
 
@@ -25,14 +25,15 @@ impl Default for Limits {
     }
 }
 
-/// Runs the command and returns the first line of its output, or the reason of the failure. Does not wait for
-/// processes that it leaves in the background.
+/// Runs the command and returns the first line of its output, or the reason for the failure. Does not wait for
+/// background processes that it leaves running.
 pub(super) fn first_line(words: &[String], limits: &Limits) -> Result<String, String> {
     let Some((program, arguments)) = words.split_first() else {
         return Err("the command is empty".to_owned());
     };
     let failed = |why: String| format!("{program}: {why}");
-    // A password manager may prompt on the terminal. Piped input is for haul: `haul upload -` reads it.
+    // A password manager may prompt on the terminal. Piped input is reserved for haul, for example for `haul upload
+    // -`.
     let input = if io::stdin().is_terminal() { Stdio::inherit() } else { Stdio::null() };
     let mut child = Command::new(program)
         .args(arguments)
@@ -43,7 +44,7 @@ pub(super) fn first_line(words: &[String], limits: &Limits) -> Result<String, St
         .map_err(|error| failed(error.to_string()))?;
     let output = watch(&mut child, limits);
     if output.is_err() {
-        // It has ended or must end. Waiting for it removes its entry from the process table.
+        // The process has exited or must be killed. Waiting for it removes its entry from the process table.
         let _ = child.kill();
         let _ = child.wait();
     }
@@ -55,12 +56,12 @@ pub(super) fn first_line(words: &[String], limits: &Limits) -> Result<String, St
     }
 }
 
-/// Reads the first line, and waits for the end of the process for as long as it can fail.
+/// Reads the first line, and waits for the process to exit for as long as its failure matters.
 fn watch(child: &mut Child, limits: &Limits) -> Result<Vec<u8>, String> {
     let (sender, receiver) = mpsc::channel::<Vec<u8>>();
     if let Some(pipe) = child.stdout.take() {
         let bytes = limits.bytes;
-        // Never joined: a process in the background can keep the pipe open.
+        // The thread is never joined, because a background process can keep the pipe open.
         thread::spawn(move || {
             let (mut pipe, mut buffer) = (pipe.take(u64::try_from(bytes).unwrap_or(u64::MAX)), [0; 4096]);
             while let Ok(read @ 1..) = pipe.read(&mut buffer) {
@@ -76,11 +77,11 @@ fn watch(child: &mut Child, limits: &Limits) -> Result<Vec<u8>, String> {
         match receiver.recv_timeout(INTERVAL) {
             Ok(chunk) if line_at.is_none() => output.extend(chunk),
             Ok(_) | Err(RecvTimeoutError::Timeout) => {}
-            // The sender has gone, so this returns at once.
+            // The sender is gone, so this returns immediately.
             Err(RecvTimeoutError::Disconnected) if is_open => is_open = false,
             Err(RecvTimeoutError::Disconnected) => thread::sleep(INTERVAL),
         }
-        // The status first: when a closed pipe has ended the process, its output is complete.
+        // Check the status first: if a closed pipe ended the process, its output is complete.
         let status = match ended_at {
             None => child.try_wait().map_err(|error| error.to_string())?,
             Some(_) => None,
@@ -96,14 +97,14 @@ fn watch(child: &mut Child, limits: &Limits) -> Result<Vec<u8>, String> {
             return Err(format!("the first line of the output has more than {} bytes", limits.bytes));
         }
         if let Some(status) = status {
-            // A closed pipe ends a command that prints more than the limit.
+            // A closed pipe stops a command that prints more than the limit.
             let is_cut = line_at.is_some() && is_broken_pipe(status);
             if !status.success() && !is_cut {
                 return Err(status.to_string());
             }
             ended_at = Some(Instant::now());
         }
-        // The rest of the output of a process that has ended is in the pipe.
+        // The rest of an exited process's output is already in the pipe.
         let is_read = |at: Instant| !is_open || line_at.is_some() || at.elapsed() >= limits.after;
         if ended_at.is_some_and(is_read) || line_at.is_some_and(|at| at.elapsed() >= limits.after) {
             return Ok(output);
@@ -114,7 +115,7 @@ fn watch(child: &mut Child, limits: &Limits) -> Result<Vec<u8>, String> {
     }
 }
 
-/// Whether a process was ended by a closed pipe: by the signal, or as a shell reports it.
+/// Whether a process was stopped by a closed pipe, according to its signal or to the exit status of a shell.
 fn is_broken_pipe(status: ExitStatus) -> bool {
     #[cfg(unix)]
     if std::os::unix::process::ExitStatusExt::signal(&status) == Some(13) {
@@ -129,7 +130,7 @@ mod tests {
     use super::*;
 
     fn run(line: &str, time: Duration) -> Result<String, String> {
-        // A process that is left must not hold the output of the test.
+        // A process left running must not hold the test's output open.
         let words = ["sh", "-c", &format!("exec 2>&-; {line}")].map(str::to_owned);
         first_line(&words, &Limits { time, after: Duration::from_millis(100), ..Limits::default() })
     }

@@ -1,4 +1,4 @@
-//! The file backend: a private file for each profile, used only with `--insecure-storage`.
+//! The file backend: one private file per profile, used only with `--insecure-storage`.
 
 use std::fs;
 use std::io::{self, Read as _};
@@ -18,7 +18,7 @@ impl TokenFiles {
         Self(settings.folders.config.join("tokens"))
     }
 
-    /// The path of the token of `account`.
+    /// The path of the token file for `account`.
     pub(super) fn path(&self, account: &str) -> Result<PathBuf> {
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
         if account.is_empty() || !account.chars().all(plain) {
@@ -40,7 +40,7 @@ impl TokenStore for TokenFiles {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(failed(error)),
         };
-        // The mode of the open file: the path could lead to another file by now.
+        // Check the mode of the open file, because the path may lead to a different file by now.
         if let Some(mode) = shared(&file.metadata().map_err(failed)?) {
             let message =
                 format!("{}: other users can read this token file (mode {mode:04o})", path.display());
@@ -71,7 +71,7 @@ impl TokenStore for TokenFiles {
         write().map_err(|error| Error::io("write the token", &path, error))
     }
 
-    /// Removes the token file; if it is a symbolic link, the file it links to.
+    /// Removes the token file. If it is a symbolic link, the file that it points to is removed.
     fn remove(&self, account: &str, _timeout: &Timeout) -> Result<bool> {
         let path = self.path(account)?;
         let removed = files::place(&path).and_then(|place| match place {
@@ -86,7 +86,7 @@ impl TokenStore for TokenFiles {
     }
 }
 
-/// The mode of the file if users other than its owner can read or write it.
+/// The mode of the file, if users other than its owner can read or write it.
 fn shared(metadata: &fs::Metadata) -> Option<u32> {
     #[cfg(unix)]
     {

@@ -1,7 +1,7 @@
-//! The sources of a token: the environment, `token_command`, or the [`Backend`] that `auth login` recorded.
+//! Where tokens come from: the environment, `token_command`, or the [`Backend`] that `auth login` recorded.
 //!
-//! A command uses the first configured source by precedence and opens no other: with the token in a variable, it does
-//! not access a keyring.
+//! A command uses the first configured source in order of precedence and does not open any other. With the token in a
+//! variable, it does not access a keyring.
 
 mod backend;
 mod command;
@@ -20,10 +20,10 @@ use crate::settings::{Profile, Settings, env, profile_variable};
 
 /// The tokens in a backend, by account.
 trait TokenStore {
-    /// Reads a token. Returns None if it does not exist.
+    /// Reads a token. Returns `None` if it does not exist.
     fn read(&self, account: &str, timeout: &Timeout) -> Result<Option<Secret>>;
 
-    /// Reads a token if that requires no prompt.
+    /// Reads a token only if no prompt is required.
     fn peek(&self, account: &str, timeout: &Timeout) -> Option<Secret>;
 
     /// Writes a token.
@@ -33,7 +33,7 @@ trait TokenStore {
     fn remove(&self, account: &str, timeout: &Timeout) -> Result<bool>;
 }
 
-/// The source of a token, kept with it so that an error can name it.
+/// The source of a token, kept with the token so that errors can name it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
     /// The user's input, typed or piped.
@@ -62,12 +62,12 @@ impl std::fmt::Display for Source {
 pub struct Token {
     /// The token.
     pub secret: Secret,
-    /// Its source.
+    /// The source of the token.
     pub source: Source,
 }
 
-/// Finds the token of a profile. None if no source is configured; an error of kind [`Kind::Auth`] if its source
-/// contains no token.
+/// Finds the token for a profile. Returns `None` if no source is configured, and an error of kind [`Kind::Auth`] if
+/// the configured source contains no token.
 pub fn token(settings: &Settings, profile: &Profile, timeout: &Timeout) -> Result<Option<Token>> {
     let Some(source) = source(settings, profile)? else { return Ok(None) };
     let secret = match &source {
@@ -92,8 +92,8 @@ pub fn token(settings: &Settings, profile: &Profile, timeout: &Timeout) -> Resul
     }
 }
 
-/// The token of a profile if no prompt is required, for background work such as completions. Skips a `token_command`,
-/// which may prompt on the terminal, and a locked keyring.
+/// The token for a profile if it can be read without a prompt, for background work such as completions. Skips a
+/// `token_command`, which may prompt on the terminal, and a locked keyring.
 pub fn without_prompt(settings: &Settings, profile: &Profile, timeout: &Timeout) -> Option<Token> {
     let source = source(settings, profile).ok()??;
     let secret = match &source {
@@ -104,7 +104,7 @@ pub fn without_prompt(settings: &Settings, profile: &Profile, timeout: &Timeout)
     secret.filter(|secret| secret.problem().is_none()).map(|secret| Token { secret, source })
 }
 
-/// The source of a profile's token, without opening it. None if no source is configured.
+/// The source of a profile's token, without opening it. Returns `None` if no source is configured.
 pub fn source(settings: &Settings, profile: &Profile) -> Result<Option<Source>> {
     let is_set = |source: &Source| match source {
         Source::Variable(name) => settings.env.is_set(name),
@@ -113,11 +113,11 @@ pub fn source(settings: &Settings, profile: &Profile) -> Result<Option<Source>> 
     Ok(sources(settings, profile)?.into_iter().find(is_set))
 }
 
-/// The possible sources of a profile's token by precedence, including variables that are not set.
+/// The possible sources of a profile's token in order of precedence, including variables that are not set.
 ///
-/// The platform's official variables belong to the account of the built-in profile. Another profile may be another
-/// account, so they come last for it, and only if it uses the vendor's own host: a token must not be sent to another
-/// host.
+/// The platform's official variables belong to the built-in profile's account. Another profile may belong to a
+/// different account, so for it they come last, and only if it uses the vendor's own host: a token must not be sent
+/// to another host.
 fn sources(settings: &Settings, profile: &Profile) -> Result<Vec<Source>> {
     let official = || profile.spec.token_variables.iter().map(|name| Source::Variable((*name).to_owned()));
     let mut sources = Vec::new();
@@ -163,7 +163,7 @@ pub fn hints(profile: &Profile, found: Option<&Token>) -> Vec<String> {
     }
 }
 
-/// The variable to set for a profile: the platform's official one, or the profile's own.
+/// The variable to set for a profile: the platform's official variable, or the profile's own.
 pub fn variable(profile: &Profile) -> String {
     match profile.spec.token_variables.first().filter(|_| profile.is_built_in()) {
         Some(official) => (*official).to_owned(),
@@ -182,14 +182,14 @@ fn read(settings: &Settings, profile: &str, backend: Backend, timeout: &Timeout)
             Error::new(Kind::Auth, format!("{profile}: the token is no longer in {}", backend.title()));
         let error = error.hint(format!("run `haul auth login {profile}`"));
         if backend == Backend::KernelKeyring {
-            error.hint("the kernel removes a token that is unused for days, and all tokens at a reboot")
+            error.hint("the kernel removes tokens that are not used for days, and all tokens at a reboot")
         } else {
             error
         }
     })
 }
 
-/// The path of a profile's token if the backend is a file.
+/// The path of a profile's token file, if the backend is a file.
 pub fn token_file(settings: &Settings, profile: &str, backend: Backend) -> Option<PathBuf> {
     let is_file = backend == Backend::File;
     is_file.then(|| file::TokenFiles::new(settings).path(profile).ok()).flatten()
@@ -200,7 +200,7 @@ pub fn remove(settings: &Settings, profile: &str, backend: Backend, timeout: &Ti
     backend.open(settings).remove(profile, timeout)
 }
 
-/// Runs a `token_command`, unless other users could have written it.
+/// Runs a `token_command`, unless other users could have modified it.
 fn run_command(settings: &Settings, profile: &Profile, words: &[String]) -> Result<Secret> {
     let name = &profile.name;
     if settings.file.is_writable_by_others() {

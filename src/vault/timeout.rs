@@ -1,38 +1,39 @@
 //! Time limits for calls to keyrings.
 //!
-//! A keyring can wait for the user (its unlock prompt) or forever (a service that hangs), and a call cannot be
-//! cancelled. Each call therefore runs on its own thread, which is never joined: the program exits without it.
+//! A keyring can wait for the user (because of its unlock prompt) or forever (if its service hangs), and a call
+//! cannot be cancelled. Each call therefore runs on its own thread, which is never joined; the program exits without
+//! waiting for it.
 
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
-/// Time before the notice.
+/// How long to wait before printing the notice.
 const QUIET: Duration = Duration::from_secs(1);
 
-/// The time limit for a call to a keyring.
+/// The time limit for calls to a keyring.
 pub struct Timeout<'a> {
     pub(super) limit: Duration,
     notice: Option<&'a dyn Fn(&str)>,
 }
 
 impl<'a> Timeout<'a> {
-    /// Waits at most for `limit`, without a notice.
+    /// Waits for at most `limit`, without a notice.
     pub fn after(limit: Duration) -> Self {
         Self { limit, notice: None }
     }
 
-    /// Calls `notice` once if the wait is long.
+    /// Calls `notice` once if the call takes long.
     #[must_use]
     pub fn with_notice(self, notice: &'a dyn Fn(&str)) -> Self {
         Self { notice: Some(notice), ..self }
     }
 
-    /// Runs `work`. Returns None if it does not end in time.
+    /// Runs `work`. Returns `None` if it does not finish in time.
     pub(super) fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
         let (sender, receiver) = mpsc::channel();
         thread::spawn(move || {
-            // The receiver is dropped after the time limit.
+            // Fails if the receiver was dropped after the time limit.
             let _ = sender.send(work());
         });
         let quiet = if self.notice.is_some() { QUIET.min(self.limit) } else { self.limit };

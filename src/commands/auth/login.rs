@@ -26,13 +26,13 @@ pub(in crate::commands) const COLUMNS: Columns = Columns {
     pass show xai | haul auth login xai\n  \
     haul auth login work --insecure-storage")]
 pub struct LoginArgs {
-    /// The profile of the token
+    /// Profile that the token belongs to
     #[arg(id = "named", value_name = "PROFILE")]
     pub(super) profile: Option<String>,
     /// Store the token without checking it
     #[arg(long)]
     no_check: bool,
-    /// Store the token as plain text in a file that only you can read, not in a keyring
+    /// Store the token as plain text in a file that only you can read, instead of in a keyring
     #[arg(long)]
     insecure_storage: bool,
 }
@@ -43,15 +43,15 @@ pub struct LoginArgs {
 pub(in crate::commands) struct Row<'a> {
     /// The profile.
     profile: &'a str,
-    /// Its platform.
+    /// The profile's platform.
     provider: &'static str,
     /// The token, redacted.
     token: String,
-    /// Whether the platform has accepted it; false with `--no-check`.
+    /// Whether the platform has accepted the token; false with `--no-check`.
     checked: bool,
-    /// Where it is stored.
+    /// Where the token is stored.
     stored_in: &'static str,
-    /// When it expires unless it is used before.
+    /// When the token expires unless it is used before then.
     expires_at: Option<Timestamp>,
 }
 
@@ -110,7 +110,7 @@ async fn ask(ctx: &Context, profile: &Profile) -> Result<Secret> {
 fn refused(profile: &Profile, error: &Error) -> Error {
     let name = &profile.name;
     let message = if error.kind() == Kind::Auth {
-        format!("{name}: the platform refused the token; it was not stored")
+        format!("{name}: the platform rejected the token; it was not stored")
     } else {
         format!("{name}: the token could not be checked; it was not stored")
     };
@@ -119,7 +119,7 @@ fn refused(profile: &Profile, error: &Error) -> Error {
         .with_request_id(error.request_id().map(str::to_owned));
     let refused = error.hints().iter().fold(refused, |refused, hint| refused.hint(hint.clone()));
     if error.kind() != Kind::Auth {
-        return refused.hint(format!("to store it unchecked: `haul auth login {name} --no-check`"));
+        return refused.hint(format!("to store it without checking it: `haul auth login {name} --no-check`"));
     }
     match token_page(profile) {
         Some(page) => refused.hint(format!("to create a token: {page}")),
@@ -128,7 +128,7 @@ fn refused(profile: &Profile, error: &Error) -> Error {
     }
 }
 
-/// The page where tokens for this profile are created.
+/// The page for creating tokens for this profile.
 fn token_page(profile: &Profile) -> Option<&'static str> {
     Some(profile.spec.token_page).filter(|page| !page.is_empty() && profile.is_vendors())
 }
@@ -153,7 +153,7 @@ fn keep(ctx: &Context, profile: &Profile, secret: &Secret, insecure: bool) -> Re
         }
         let recorded = settings.edit(|file| file.set_token_store(name, Some(kept.backend.word())));
         if let Err(error) = recorded {
-            // No command would find the token there.
+            // No other command would find the token there.
             let _ = vault::remove(settings, name, kept.backend, timeout);
             return Err(error);
         }
@@ -222,6 +222,6 @@ mod tests {
         let elsewhere = hints(Some("https://files.example.com"), Kind::Auth);
         assert_eq!(elsewhere, ["the token was sent to https://files.example.com/v1"]);
         let unchecked = hints(None, Kind::Unreachable);
-        assert_eq!(unchecked, ["to store it unchecked: `haul auth login xai --no-check`"]);
+        assert_eq!(unchecked, ["to store it without checking it: `haul auth login xai --no-check`"]);
     }
 }

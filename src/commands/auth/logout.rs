@@ -17,7 +17,7 @@ pub(in crate::commands) const COLUMNS: Columns = Columns { all: FIELDS, shown: F
 #[derive(Args, Debug)]
 #[command(after_long_help = "Examples:\n  haul auth logout xai\n  haul -p work auth logout")]
 pub struct LogoutArgs {
-    /// The profile of the token
+    /// Profile that the token belongs to
     #[arg(id = "named", value_name = "PROFILE")]
     pub(super) profile: Option<String>,
 }
@@ -28,11 +28,11 @@ pub struct LogoutArgs {
 pub(in crate::commands) struct Row<'a> {
     /// The profile.
     profile: &'a str,
-    /// Its platform.
+    /// The profile's platform.
     provider: &'static str,
-    /// Where it was stored.
+    /// Where the token was stored.
     removed_from: &'static str,
-    /// False if the token was already gone.
+    /// False if the token had already been removed.
     removed: bool,
 }
 

@@ -14,19 +14,19 @@ use crate::providers::Query;
 use crate::settings::Profile;
 use crate::vault::{Backend, Token};
 
-/// The commands of `haul auth`.
+/// The subcommands of `haul auth`.
 #[derive(Debug, Subcommand)]
 pub enum AuthCommand {
     /// Check a token and store it in a keyring
     ///
-    /// The token is read from a prompt without echo, or from piped input. It is never an argument, because other
-    /// processes can read arguments. haul checks it with one small request and stores it in the first keyring that works.
+    /// The token is read from a no-echo prompt or from piped input. It is never an argument, because other processes
+    /// can read arguments. haul checks it with one small request and stores it in the first keyring that works.
     Login(login::LoginArgs),
-    /// Remove the stored token of a profile
+    /// Remove a profile's stored token
     Logout(logout::LogoutArgs),
     /// Show the source of each profile's token, and whether the platform accepts it
     Status(status::StatusArgs),
-    /// Print the token of a profile, for scripts
+    /// Print a profile's token, for scripts
     Token(token::TokenArgs),
 }
 
@@ -41,7 +41,7 @@ impl AuthCommand {
         }
     }
 
-    /// The profile in the arguments.
+    /// The profile named in the arguments.
     pub fn profile(&self) -> Option<&str> {
         match self {
             Self::Login(args) => args.profile.as_deref(),
@@ -52,12 +52,12 @@ impl AuthCommand {
     }
 }
 
-/// The profile of the command. It is an error if its platform needs no token.
+/// The command's profile. It is an error if its platform does not need a token.
 fn profile_with_token(ctx: &Context) -> Result<Profile> {
     let profile = ctx.profile(None)?;
     if needs_none(&profile) {
-        return Err(Error::usage(format!("{} needs no token", profile.name))
-            .hint("name a profile that needs one, such as `haul auth login xai`"));
+        return Err(Error::usage(format!("{} does not need a token", profile.name))
+            .hint("use a profile that needs one, such as `haul auth login xai`"));
     }
     Ok(profile)
 }
@@ -66,13 +66,13 @@ fn needs_none(profile: &Profile) -> bool {
     profile.spec.token_variables.is_empty()
 }
 
-/// The time at which the backend deletes a token last used now, in whole seconds; `None` if it keeps the token.
+/// When the backend deletes a token that was last used now, in whole seconds; `None` if it keeps the token.
 fn forgotten_at(ctx: &Context, backend: Backend) -> Option<Timestamp> {
     let end = ctx.clock.now().checked_add(backend.keeps_for()?).ok()?;
     Timestamp::from_second(end.as_second()).ok()
 }
 
-/// Checks whether the platform accepts the token, with one small request.
+/// Checks with one small request whether the platform accepts the token.
 async fn check(ctx: &Context, profile: &Profile, token: Token, retries: u32) -> Result<()> {
     let provider = ctx.open_with(profile, Some(token), retries)?;
     let query = Query { limit: Some(1), page_size: Some(1), ..Query::default() };

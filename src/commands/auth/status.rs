@@ -28,7 +28,7 @@ pub(in crate::commands) const COLUMNS: Columns = Columns {
     haul auth status xai --json\n  \
     haul auth status --offline")]
 pub struct StatusArgs {
-    /// Only this profile; fails if its token is missing or refused
+    /// Only this profile; fails if its token is missing or rejected
     #[arg(id = "named", value_name = "PROFILE")]
     pub(super) profile: Option<String>,
     /// Do not check the tokens with the platforms
@@ -42,7 +42,7 @@ pub struct StatusArgs {
 pub(in crate::commands) struct Row {
     /// The profile.
     profile: String,
-    /// Its platform.
+    /// The profile's platform.
     provider: &'static str,
     /// The base URL; null if no network is used.
     base_url: Option<String>,
@@ -52,9 +52,9 @@ pub(in crate::commands) struct Row {
     token: Option<String>,
     /// `ok`, `refused`, `no token`, `not needed`, `not checked`, `unavailable`, `unreachable` or `failed`.
     status: &'static str,
-    /// The reason of a status other than `ok`.
+    /// The reason for a status other than `ok`.
     message: Option<String>,
-    /// When the token expires unless it is used before.
+    /// When the token expires unless it is used before then.
     expires_at: Option<Timestamp>,
 }
 
@@ -92,7 +92,7 @@ impl StatusArgs {
             Err(error) => Err(error.clone()),
             Ok(None) => Err(super::token::missing(&found.profile)),
             Ok(Some(_)) if self.offline => Ok(()),
-            // A temporary failure is a status, too.
+            // A temporary failure is a status as well.
             Ok(Some(token)) => check(ctx, &found.profile, token.clone(), 0).await,
         }
     }
@@ -145,7 +145,7 @@ fn profiles(ctx: &Context) -> Vec<Profile> {
     ctx.settings.profile_names().into_iter().filter_map(resolve).collect()
 }
 
-/// Finds the tokens. A keyring that has failed is not tried again.
+/// Finds the tokens. A keyring that failed is not tried again.
 fn find_tokens(ctx: &Context, profiles: Vec<Profile>) -> Vec<Found> {
     let mut broken: HashMap<&'static str, Error> = HashMap::new();
     let mut find = |profile: Profile| {

@@ -20,7 +20,7 @@ pub(in crate::commands) const COLUMNS: Columns =
 pub(in crate::commands) struct Row<'a> {
     /// The profile.
     profile: &'a str,
-    /// Its platform.
+    /// The profile's platform.
     provider: &'static str,
     /// Where the token comes from.
     source: String,
@@ -34,7 +34,7 @@ pub(in crate::commands) struct Row<'a> {
     export XAI_API_KEY=\"$(haul auth token xai)\"\n  \
     curl -H \"Authorization: Bearer $(haul auth token xai)\" https://api.x.ai/v1/models")]
 pub struct TokenArgs {
-    /// The profile of the token
+    /// Profile that the token belongs to
     #[arg(id = "named", value_name = "PROFILE")]
     pub(super) profile: String,
 }
@@ -58,7 +58,7 @@ impl TokenArgs {
     }
 }
 
-/// The error for a profile that has no token.
+/// The error for a profile without a token.
 pub(super) fn missing(profile: &Profile) -> Error {
     let error = Error::new(Kind::Auth, format!("{}: no token", profile.name));
     vault::hints(profile, None).into_iter().fold(error, Error::hint)

@@ -1,7 +1,7 @@
 //! A short-lived cache of listings for repeated completions.
 //!
-//! Each profile has one file with names, ids, sizes and times of files. It contains no token, and only a hash of the
-//! base URL, to detect a changed profile.
+//! Each profile has one file with the names, ids, sizes and times of files. It contains no token and only a hash of
+//! the base URL, which detects a changed profile.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::{File, later};
 use crate::settings::{Profile, Settings};
 
-/// The lifetime of a cached listing.
+/// How long a cached listing is used.
 const FRESH: SignedDuration = SignedDuration::from_secs(60);
 /// The delay before the next request to a platform that did not respond.
 const PAUSE: SignedDuration = SignedDuration::from_secs(10);
@@ -24,7 +24,7 @@ const LARGEST: usize = 1 << 20;
 /// The first bytes of a serialized [`Page`].
 const BEGIN: &[u8; 9] = b"{\"place\":";
 
-/// The properties of a file that completions show.
+/// The properties of a file shown in completions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Known {
     pub(super) id: String,
@@ -57,7 +57,7 @@ struct Page {
 #[derive(Default)]
 pub(super) struct Kept {
     pub(super) files: Vec<Known>,
-    /// Whether the listing has not expired.
+    /// Whether the listing is recent enough to be used.
     pub(super) is_fresh: bool,
 }
 
@@ -65,7 +65,7 @@ fn folder(settings: &Settings) -> PathBuf {
     settings.folders.cache.join("completions")
 }
 
-/// Deletes all cached listings, after a command that has changed files. Errors are ignored.
+/// Deletes all cached listings after a command that changed files. Errors are ignored.
 pub fn forget(settings: &Settings) {
     for entry in fs::read_dir(folder(settings)).into_iter().flatten().flatten() {
         if is_listing(&entry.path()) {
@@ -86,7 +86,7 @@ fn is_listing(path: &Path) -> bool {
 
 impl Cache {
     pub(super) fn of(settings: &Settings, profile: &Profile) -> Self {
-        // The config file does not restrict profile names; `..` is possible.
+        // The config file does not restrict profile names; one could be `..`.
         let name = utf8_percent_encode(&profile.name, NON_ALPHANUMERIC).to_string();
         let mut place = blake3::Hasher::new();
         place.update(profile.base_url.value.as_str().as_bytes());
@@ -102,21 +102,22 @@ impl Cache {
         let mut text = Vec::new();
         fs::File::open(&self.path).ok()?.take(LARGEST as u64).read_to_end(&mut text).ok()?;
         let page: Page = serde_json::from_slice(&text).ok().filter(|page: &Page| page.place == self.place)?;
-        // The second condition limits the lifetime if the clock was set back.
+        // The second condition handles a clock that was set back.
         let is_fresh = now < page.until && page.until.duration_since(now) <= FRESH;
         Some(Kept { files: page.files, is_fresh })
     }
 
-    /// Writes a listing. If the platform has not responded, `files` is the previous listing, kept for a short time.
+    /// Writes a listing. If the platform did not respond, `files` is the previous listing, which is kept for a short
+    /// time.
     pub(super) fn write(&self, files: &[Known], answered: bool, now: Timestamp) {
-        // Without a cache file the next completion lists the files again.
+        // If this fails, the next completion lists the files again.
         let _ = self.try_write(files, later(now, if answered { FRESH } else { PAUSE }));
     }
 
     fn try_write(&self, files: &[Known], until: Timestamp) -> std::io::Result<()> {
         let mut room = LARGEST - 1024;
         let fitting = files.iter().take_while(|file| {
-            // An upper bound: the JSON around a file, and six bytes for an escaped character.
+            // An upper bound: the JSON around a file, plus six bytes per escaped character.
             let size = 100 + 6 * (file.id.len() + file.name.len());
             room.checked_sub(size).inspect(|left| room = *left).is_some()
         });
@@ -160,7 +161,7 @@ mod tests {
         assert!(elsewhere.read(Timestamp::UNIX_EPOCH).is_none());
         fs::write(&cache.path, vec![b'['; 3 * LARGEST]).expect("a file");
         assert!(cache.read(Timestamp::UNIX_EPOCH).is_none());
-        // A foreign file is not replaced.
+        // A file that haul did not write is not replaced.
         cache.write(&[file("a")], true, Timestamp::UNIX_EPOCH);
         assert_eq!(fs::metadata(&cache.path).expect("a file").len(), 3 * LARGEST as u64);
     }

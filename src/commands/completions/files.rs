@@ -25,10 +25,10 @@ use crate::vault::{self, Timeout};
 const OFFERED: usize = 2_000;
 /// The maximum number of files read from a platform's listing.
 const LISTED: u64 = 5_000;
-/// The time reserved to return the files received before the deadline.
+/// The time reserved for returning the files received before the deadline.
 const RESERVE: Duration = Duration::from_millis(80);
 
-/// The references that begin with `typed`.
+/// The references that start with `typed`.
 pub(super) fn complete(line: &Line, typed: &str) -> Option<Vec<CompletionCandidate>> {
     let settings = line.settings.as_ref()?;
     let is_profile = |name: &str| settings.is_profile(name);
@@ -43,7 +43,7 @@ pub(super) fn complete(line: &Line, typed: &str) -> Option<Vec<CompletionCandida
             candidate(format!("{lead}{}", written(&reference, &lead, is_profile)), help)
         })
         .collect();
-    // Profiles are offered only if the word has begun and neither the word nor a flag selects a profile.
+    // Profiles are offered only if the word is not empty and neither the word nor a flag selects a profile.
     if lead.is_empty() && !typed.is_empty() && line.flags.profile.is_none() {
         let profiles = line.profiles().into_iter().filter(|(name, _)| name.starts_with(typed));
         candidates.extend(profiles.map(|(name, title)| candidate(format!("{name}:"), title)));
@@ -70,9 +70,9 @@ fn known(line: &Line, settings: &Settings, profile: &Profile, asked: &Ref) -> Op
     Some(files)
 }
 
-/// The queries for the local store, which filters by prefix itself. A second query reads the last match, in case there
-/// are more than [`OFFERED`]: the shell inserts the common prefix of the candidates, which must be the common prefix of
-/// all matches.
+/// The queries for the local store, which filters by prefix itself. A second query reads the last match in case there
+/// are more than [`OFFERED`]: the shell inserts the candidates' common prefix, which must be the common prefix of all
+/// matches.
 fn local_queries(asked: &Ref) -> Vec<Query> {
     let of = |field: &'static str, start: &str| {
         [(false, OFFERED as u64), (true, 1)].map(|(descending, limit)| Query {
@@ -89,15 +89,15 @@ fn local_queries(asked: &Ref) -> Vec<Query> {
     }
 }
 
-/// Lists on a separate thread, which is abandoned at the deadline: waiting for a locked store, a keyring or a DNS lookup
-/// cannot be cancelled.
+/// Lists on a separate thread that is abandoned at the deadline, because waiting for a locked store, a keyring or a
+/// DNS lookup cannot be cancelled.
 fn list(line: &Line, profile: &Profile, queries: Vec<Query>) -> Option<Vec<Known>> {
     let (sender, receiver) = mpsc::channel();
     let (flags, env, clock) = (line.flags.clone(), line.env.clone(), line.clock);
     let (name, deadline) = (profile.name.clone(), line.deadline);
     thread::spawn(move || {
         let files = ask(flags, env, clock, &name, queries, deadline.checked_sub(RESERVE).unwrap_or(deadline));
-        // Fails if the deadline has passed and the receiver is dropped.
+        // Fails if the deadline has passed and the receiver has been dropped.
         let _ = sender.send(files);
     });
     receiver.recv_timeout(deadline.saturating_duration_since(Instant::now())).ok().flatten()
@@ -141,14 +141,14 @@ async fn gather(provider: &Arc<dyn Provider>, queries: Vec<Query>, files: &mut V
     Ok(())
 }
 
-/// A reference and its description.
+/// A candidate with its description.
 struct Offer {
     reference: Ref,
     help: String,
 }
 
-/// The candidates for a reference. Each name occurs once; if several files have a completely typed name, their ids
-/// follow. A file whose name cannot be shown on a terminal is offered by id.
+/// The candidates for a reference. Each name is offered once. If several files have the completely typed name, their
+/// ids follow. A file whose name cannot be printed on a terminal is offered by id.
 fn offers(known: &[Known], asked: &Ref, now: Timestamp) -> Vec<Offer> {
     let start = asked.text();
     let ids: HashSet<&str> = known.iter().map(|file| file.id.as_str()).collect();
@@ -161,7 +161,7 @@ fn offers(known: &[Known], asked: &Ref, now: Timestamp) -> Vec<Offer> {
         let can_be_named = !name.is_empty() && !name.contains(is_unsafe);
         if can_be_named && name.starts_with(start) && !matches!(asked, Ref::Id(_)) {
             by_name.push(Offer {
-                // A plain reference is resolved as an id first.
+                // A plain reference is first resolved as an id.
                 reference: match asked {
                     Ref::Any(_) if !ids.contains(name) => Ref::Any(name.to_owned()),
                     _ => Ref::Name(name.to_owned()),
@@ -189,7 +189,8 @@ fn offers(known: &[Known], asked: &Ref, now: Timestamp) -> Vec<Offer> {
     [ends_of(by_name), ends_of(by_id)].into_iter().flatten().collect()
 }
 
-/// Shortens a sorted list to [`OFFERED`] elements. Keeps the last one, so that the common prefix is that of the whole list.
+/// Shortens a sorted list to [`OFFERED`] elements. The last element is kept, so that the common prefix stays the
+/// same.
 fn ends_of<T>(mut sorted: Vec<T>) -> Vec<T> {
     if sorted.len() > OFFERED {
         let last = sorted.pop();
@@ -199,7 +200,7 @@ fn ends_of<T>(mut sorted: Vec<T>) -> Vec<T> {
     sorted
 }
 
-/// Describes a file, as in `1.2 MB, 3 hours ago`.
+/// Describes a file, for example `1.2 MB, 3 hours ago`.
 fn describe(file: &Known, now: Timestamp) -> String {
     let size = file.size.map(human::size);
     let made = file.created_at.map(|time| human::relative(time, now));

@@ -13,9 +13,9 @@ use crate::model::{Clock, File};
 use crate::providers::{self, REGISTRY, Spec};
 use crate::settings::{Env, Flags, Settings};
 
-/// The command line before the word that is completed.
+/// The command line before the word being completed.
 pub(super) struct Line {
-    /// The definition of the whole command line.
+    /// The definition of all commands.
     root: Command,
     /// The words, including the program's name.
     words: Vec<String>,
@@ -54,7 +54,7 @@ enum Meaning {
 pub(super) type References = fn(&Line, &str) -> Option<Vec<CompletionCandidate>>;
 
 impl Line {
-    /// Parses the words and ignores errors, because the line is usually incomplete.
+    /// Parses the words. Errors are ignored because the line is usually incomplete.
     pub(super) fn read(
         words: &[String],
         env: &Env,
@@ -82,7 +82,7 @@ impl Line {
         })
     }
 
-    /// Attaches a completer to each argument that clap cannot complete.
+    /// Attaches a completer to each argument that clap cannot complete itself.
     pub(super) fn attach(self: &Arc<Self>, command: Command, references: References) -> Command {
         let name = command.get_name().to_owned();
         let of = |arg: Arg| match meaning(&name, arg.get_id().as_str()) {
@@ -114,7 +114,7 @@ impl Line {
             Meaning::Filter => filter(typed, spec()),
             Meaning::Setting => {
                 let settings = spec().map_or(&[][..], |spec| spec.settings);
-                // Secret settings are not accepted as arguments.
+                // Secret settings cannot be given as arguments.
                 let open = settings.iter().filter(|setting| !setting.secret);
                 starting(open.map(|setting| (format!("{}=", setting.key), setting.help.to_owned())).collect())
             }
@@ -146,7 +146,7 @@ impl Line {
         settings.profile_names().into_iter().map(|name| (name.clone(), title(&name))).collect()
     }
 
-    /// The platform of the command.
+    /// The platform that the command uses.
     fn spec(&self) -> Option<&'static Spec> {
         if let Some(provider) = &self.provider {
             return providers::find(provider);
@@ -155,7 +155,7 @@ impl Line {
         settings.profile(&settings.profile_name().value).ok().map(|profile| profile.spec)
     }
 
-    /// The values of `--fields`; those of a file if there is no command yet.
+    /// The values for `--fields`; the fields of a file if no command has been typed yet.
     fn fields(&self) -> Vec<&'static str> {
         if self.commands.is_empty() { File::FIELDS.into() } else { schema::fields(&self.commands) }
     }
@@ -172,7 +172,7 @@ impl Line {
     }
 }
 
-/// The kind of the argument with id `arg` of `command`.
+/// The kind of values that `command` accepts for the argument `arg`.
 fn meaning(command: &str, arg: &str) -> Option<Meaning> {
     Some(match (command, arg) {
         (_, "refs" | "reference" | "to") | ("cp", "places") => Meaning::Reference,
@@ -203,7 +203,7 @@ fn without_help(words: impl IntoIterator<Item = &'static str>) -> Vec<(String, S
     words.into_iter().filter(|word| seen.insert(*word)).map(|word| (word.to_owned(), String::new())).collect()
 }
 
-/// The fields that can come next in a filter; none in the middle of a comparison.
+/// The fields that can come next in a filter; empty in the middle of a comparison.
 fn filter(typed: &str, spec: Option<&'static Spec>) -> Vec<CompletionCandidate> {
     let start = typed.rfind([' ', '(']).map_or(0, |at| at + 1);
     let (before, word) = typed.split_at(start);

@@ -1,7 +1,7 @@
 //! `haul completions`, and the completions that a shell requests.
 //!
-//! `clap_complete` completes commands and options; this module adds profiles, fields, settings and files. A completion
-//! never prompts, never prints an error, and ends after [`PATIENCE`].
+//! `clap_complete` completes commands and options; this module adds profiles, fields, settings and files. A
+//! completion never prompts or prints an error, and ends after [`PATIENCE`].
 
 mod cache;
 mod files;
@@ -23,7 +23,7 @@ use crate::ui::{Ui, is_unsafe};
 
 pub use cache::forget;
 
-/// The time limit of a completion.
+/// The time limit for a completion.
 const PATIENCE: Duration = Duration::from_millis(500);
 
 /// The arguments of `haul completions`.
@@ -33,8 +33,8 @@ const PATIENCE: Duration = Duration::from_millis(500);
     haul completions zsh > ~/.zfunc/_haul\n  \
     haul completions fish > ~/.config/fish/completions/haul.fish\n  \
     haul completions nushell > ~/.config/nushell/autoload/haul.nu\n\n\
-    Names and ids of files are completed, also after a profile (`xai:`), except in Nushell. Listings of a platform are cached for a \
-    minute. A completion takes at most half a second and never prompts: a token from a `token_command` or a locked \
+    File names and ids are completed, including after a profile (`xai:`), except in Nushell. Platform listings are cached for a \
+    minute. Completion takes at most half a second and never prompts: a token from a `token_command` or a locked \
     keyring is not used.")]
 pub struct CompletionsArgs {
     /// The shell: bash, elvish, fish, nushell, powershell or zsh
@@ -66,9 +66,9 @@ pub fn files(root: &Command) -> Result<Vec<(&'static str, String)>> {
     names.into_iter().map(|(name, shell)| Ok((name, script(shell, root)?))).collect()
 }
 
-/// The output for a shell whose script runs `haul -- WORDS…` with `COMPLETE` set. Without arguments the output is the
-/// script itself, for `source <(COMPLETE=bash haul)`. Returns `None` if the command line runs as usual: `COMPLETE` is a
-/// common name, and can be set for another purpose.
+/// The output for a shell whose script runs `haul -- WORDS…` with `COMPLETE` set. Without arguments, it is the script
+/// itself, for `source <(COMPLETE=bash haul)`. Returns `None` if the command line should run normally: `COMPLETE` is
+/// a common name and may be set for another purpose.
 pub fn answer(
     shell: &str,
     arguments: &[OsString],
@@ -111,7 +111,7 @@ fn offered(
     .ok()?;
     // Shells print candidates unescaped, and a file's name can contain control characters.
     candidates.retain(|candidate| !candidate.get_value().to_string_lossy().contains(is_unsafe));
-    // For an empty word options are offered only if there are no other candidates.
+    // For an empty word, options are offered only if there are no other candidates.
     let is_option =
         |candidate: &CompletionCandidate| candidate.get_value().to_string_lossy().starts_with('-');
     if last.is_empty() && !candidates.iter().all(is_option) {
@@ -120,7 +120,7 @@ fn offered(
     Some(candidates)
 }
 
-/// The command with hidden instead of visible aliases, so that only the names of the documents are offered.
+/// The command with its visible aliases hidden, so that only the documented names are offered.
 fn without_aliases(command: Command) -> Command {
     command.mut_subcommands(|below| {
         let aliases: Vec<String> = below.get_visible_aliases().map(str::to_owned).collect();

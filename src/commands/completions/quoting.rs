@@ -3,10 +3,10 @@
 /// A bash line up to the cursor.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Typed {
-    /// The words without quotes and backslashes; the last one is at the cursor and can be empty.
+    /// The words without quotes and backslashes. The last one is at the cursor and can be empty.
     pub(super) words: Vec<String>,
-    /// The length in bytes of the part of the last word that bash keeps. It replaces only the part after the last break
-    /// character, such as the `:` in `xai:report`.
+    /// How many bytes of the last word bash keeps. It replaces only the part after the last break character, such as
+    /// the `:` in `xai:report`.
     kept: usize,
     /// The open quote at the cursor.
     quote: Option<char>,
@@ -62,7 +62,7 @@ impl Typed {
             Some(_) => rest.chars().fold(String::new(), |mut text, c| {
                 match c {
                     '"' | '\\' | '$' | '`' => text.extend(['\\', c]),
-                    // History expansion applies inside double quotes too, and cannot be escaped there.
+                    // History expansion also applies inside double quotes and cannot be escaped there.
                     '!' => text.push_str(r#""\!""#),
                     c => text.push(c),
                 }
@@ -103,7 +103,7 @@ pub(super) fn fish(word: &str) -> String {
 mod tests {
     use super::*;
 
-    /// The default of bash.
+    /// The value that bash uses by default.
     const BREAKS: &str = " \t\n\"'@><=;|&(:";
 
     fn words(line: &str) -> Vec<String> {

@@ -1,4 +1,4 @@
-//! The supported shells: their scripts, their arguments, and their formats of candidates.
+//! The supported shells: their scripts, arguments and candidate formats.
 
 use clap::Command;
 use clap_complete::engine::CompletionCandidate;
@@ -23,7 +23,7 @@ pub(super) enum Shell {
 
 /// The words of a command line up to the cursor.
 pub(super) struct Question {
-    /// The words, including the program's name; the last one is at the cursor and can be empty.
+    /// The words, including the program's name. The last one is at the cursor and can be empty.
     pub(super) words: Vec<String>,
     typed: Typed,
 }
@@ -67,7 +67,7 @@ impl Shell {
         text(script)
     }
 
-    /// Parses the arguments passed by the script.
+    /// Parses the arguments that the script passes.
     pub(super) fn question(self, arguments: &[String]) -> Question {
         match (self, arguments) {
             (Self::Bash, [breaks, line]) => {
@@ -98,7 +98,8 @@ impl Shell {
                 Self::Fish | Self::Powershell if help.is_empty() => value.into_owned(),
                 Self::Fish | Self::Powershell => format!("{value}\t{help}"),
                 Self::Zsh => {
-                    // With the mark `-` the script appends no space, as after a prefix such as `key=`.
+                    // The mark `-` keeps the script from appending a space, for example after a prefix such as
+                    // `key=`.
                     let mark = if value.ends_with(['=', ':', '/']) { '-' } else { '+' };
                     let escaped = value.replace('\\', r"\\").replace(':', r"\:");
                     let help = help.replace('\\', r"\\");

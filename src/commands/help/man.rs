@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::settings::env;
 use crate::ui::wrap_text;
 
-/// The man pages by file name: one for haul, each command, each subcommand and each topic.
+/// The man pages by file name: one each for haul, every command, every subcommand and every topic.
 pub fn pages(root: Command) -> Result<Vec<(String, String)>> {
     let mut root = with_long_help(root.disable_help_subcommand(true));
     root.build();
@@ -19,7 +19,8 @@ pub fn pages(root: Command) -> Result<Vec<(String, String)>> {
     Ok(pages)
 }
 
-/// Copies the help of each argument to its long help: pages show only the long help of options hidden in `-h`.
+/// Copies each argument's help to its long help, because man pages show only the long help of options hidden from
+/// `-h`.
 fn with_long_help(command: Command) -> Command {
     let copy_help = |arg: Arg| match arg.get_help().cloned() {
         Some(help) if arg.get_long_help().is_none() => arg.long_help(help),
@@ -28,7 +29,7 @@ fn with_long_help(command: Command) -> Command {
     command.mut_args(copy_help).mut_subcommands(with_long_help)
 }
 
-/// The page of a topic: the text of `haul help`. The pager fills its paragraphs; indented lines stay as they are.
+/// The page for a topic: the text of `haul help`. The pager fills paragraphs; indented lines stay as they are.
 fn topic_page(topic: &Topic) -> String {
     let name = format!("haul-{}", topic.name);
     let mut roff = Roff::new();
@@ -79,7 +80,7 @@ fn page(command: &Command, name: &str, has_commands: bool) -> Result<String> {
     String::from_utf8(page).map_err(|error| Error::failed(error.to_string()))
 }
 
-/// The final sections of a page. The page of haul itself also has the environment.
+/// The final sections of a page. haul's own page also lists the environment variables.
 fn sections(all: bool) -> Roff {
     let mut roff = Roff::new();
     if all {

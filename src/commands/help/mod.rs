@@ -27,7 +27,7 @@ pub struct HelpArgs {
 }
 
 impl HelpArgs {
-    /// Prints the long help of a command below `root`, or a topic.
+    /// Prints the long help for a command below `root`, or a topic.
     pub fn run(&self, ui: &Ui, mut root: Command) -> Result<()> {
         if ui.is_json() && self.words == ["output"] {
             return ui.write_text(SCHEMA);

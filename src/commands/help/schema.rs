@@ -14,10 +14,11 @@ use crate::error::ErrorLine;
 use crate::model::File;
 use crate::ui::{Columns, Event, Message};
 
-/// The version of the output. It increases when a field is removed or renamed or changes its type, not when one is added.
+/// The version of the output format. It increases when a field is removed, is renamed or changes its type, but not
+/// when one is added.
 pub const VERSION: u32 = 1;
 
-/// The schema of a row or line.
+/// The schema of one kind of row or line.
 struct Shape {
     name: &'static str,
     printed_by: &'static str,
@@ -39,7 +40,7 @@ const fn line<T: JsonSchema>(name: &'static str, printed_by: &'static str) -> Sh
 }
 
 impl Shape {
-    /// The commands that print it, and its default columns.
+    /// Describes the commands that print the shape, and its default columns.
     fn comment(&self) -> String {
         let Some(columns) = self.columns.filter(|columns| columns.shown != columns.all) else {
             return self.printed_by.to_owned();
@@ -53,7 +54,7 @@ impl Shape {
     }
 }
 
-/// Rows on stdout: elements of the array of `--json`, or lines of `--jsonl`.
+/// Rows on stdout: elements of the `--json` array, or lines of `--jsonl`.
 static ROWS: [Shape; 18] = [
     row::<File>("file", "ls, info, meta; link --dry-run", &ls::FILE_COLUMNS),
     row::<ls::Count>("count", "ls --count", &ls::COUNT_COLUMNS),
@@ -78,13 +79,13 @@ static ROWS: [Shape; 18] = [
 /// Objects that are not rows: a single object on stdout, and lines on stderr and in files.
 static LINES: [Shape; 5] = [
     line::<serve::Served>("server", "serve, serve --print-env: one object on stdout"),
-    line::<report::Line>("report_line", "--report FILE: a line of the file"),
+    line::<report::Line>("report_line", "--report FILE: a line in the file"),
     line::<ErrorLine>("error_line", "any command that fails: a line on stderr"),
     line::<Message>("talk_line", "any command: a line on stderr"),
     line::<Event>("progress_event", "--progress json: a line on stderr"),
 ];
 
-/// The values of `--fields` for a command, such as `meta get`.
+/// The values for `--fields` of a command, such as `meta get`.
 pub fn fields(command: &[String]) -> Vec<&'static str> {
     let prints = |shape: &&Shape| {
         shape.printed_by.split([',', ';']).any(|by| {
@@ -97,7 +98,7 @@ pub fn fields(command: &[String]) -> Vec<&'static str> {
     columns.flat_map(|columns| columns.all).copied().filter(|field| seen.insert(*field)).collect()
 }
 
-/// The schema, as JSON with a line end.
+/// The schema as JSON, ending with a newline.
 pub fn document() -> String {
     let mut generator = SchemaSettings::draft2020_12().for_serialize().into_generator();
     let reference = |shape: &Shape| json!({ "$ref": format!("#/$defs/{}", shape.name) });

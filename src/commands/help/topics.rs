@@ -1,4 +1,4 @@
-//! The topics of `haul help`, and tables for the README.
+//! The topics of `haul help`, and the tables for the README.
 
 use super::output;
 use crate::error::Kind;
@@ -24,7 +24,7 @@ impl Topic {
 pub static TOPICS: &[Topic] = &[
     Topic {
         name: "filters",
-        about: "the language of `--filter`, and patterns",
+        about: "the `--filter` language, and name patterns",
         text: || include_str!("filters.txt").to_owned(),
     },
     Topic { name: "output", about: "formats, JSON fields, errors, color", text: output::text },
@@ -40,7 +40,7 @@ pub fn topic(name: &str) -> Option<&'static Topic> {
 /// Every exit code with its meaning.
 pub fn exit_code_rows() -> Vec<(u8, &'static str)> {
     let failures = Kind::ALL.into_iter().map(|kind| (kind.exit_code(), kind.meaning()));
-    std::iter::once((0, "success, also if the reader closes the pipe")).chain(failures).collect()
+    std::iter::once((0, "success, even if the reader closes the pipe")).chain(failures).collect()
 }
 
 fn exit_codes() -> String {
@@ -48,7 +48,7 @@ fn exit_codes() -> String {
     for (code, meaning) in exit_code_rows() {
         text.extend([&format!("  {code:>3}  "), meaning, "\n"]);
     }
-    text + "\nIf several items fail for the same reason, the exit code is that of the reason; otherwise it is 1.\n\n\
+    text + "\nIf several items fail for the same reason, the exit code is the one for that reason; otherwise it is 1.\n\n\
         Examples:\n  haul info report.pdf || echo \"status $?\"\n  \
         haul info no-such.pdf; test $? -eq 3 && echo \"no such file\"\n"
 }

@@ -1,4 +1,4 @@
-//! `/files`: upload, list, info, content, metadata, deletion.
+//! `/files`: uploading, listing, info, content, metadata and deletion.
 
 use std::sync::Arc;
 
@@ -24,16 +24,16 @@ use crate::filter::Filter;
 use crate::model::{File, FileId, Object};
 use crate::store::{Listing, SortKey};
 
-/// Largest request in bytes: the limit of the proxy of a self-hosted service.
+/// Maximum size of a request, in bytes: the limit of a self-hosted service's proxy.
 const LIMIT: u64 = 512 * 1024 * 1024;
-/// Files on a page: default and maximum.
+/// Number of files per page, both default and maximum.
 const MAX_PAGE: usize = 10_000;
-/// Seconds from upload to index.
+/// Seconds between upload and indexing.
 const INDEX_AFTER: i64 = 2;
-/// Key of the instructions for an AI: in requests, and in `extra` for the list of those that a file has received.
+/// The key for AI instructions: in requests, and in `extra` for the list of instructions that a file has received.
 const INSTRUCTIONS: &str = "instructions";
 
-/// OpenAI's purposes, since only `user_data` is documented.
+/// OpenAI's purposes, because only `user_data` is documented.
 const PURPOSES: [&str; 9] = [
     "assistants",
     "assistants_output",
@@ -46,7 +46,7 @@ const PURPOSES: [&str; 9] = [
     "evals",
 ];
 
-/// The proxy's refusal of a large request.
+/// The proxy's response to a request that is too large.
 pub(super) fn too_large() -> Refusal {
     let status = StatusCode::PAYLOAD_TOO_LARGE;
     Refusal::other(proxy_page(status, "413 Request Entity Too Large", "nginx"))
@@ -59,7 +59,7 @@ fn check_purpose(place: &str, word: &str) -> Result<(), Problem> {
     Err(Problem::one_of([place, "purpose"], "enum", &PURPOSES).input(word))
 }
 
-/// Stores instructions for an AI apart from the metadata. The quirk `instructions` also adds them to the metadata.
+/// Stores AI instructions separately from the metadata. The `instructions` quirk also adds them to the metadata.
 fn instruct(site: &Site, file: &mut File, instructions: &Value) {
     if let Some(key) = site.quirk_value(INSTRUCTIONS) {
         file.metadata.insert(key.to_owned(), instructions.clone());
@@ -74,7 +74,7 @@ fn workspace(file: &File) -> &str {
     file.extra.get(WORKSPACE).and_then(Value::as_str).unwrap_or(DEFAULT_WORKSPACE)
 }
 
-/// The file object. The status depends on the age: uploaded, then processing, then indexed.
+/// The file object. The status depends on the file's age: uploaded, then processing, then indexed.
 fn show(site: &Site, file: &File) -> Value {
     let age = file.created_at.map_or(0, |created| site.clock.now().as_second() - created.as_second());
     let total = site.quirk_number("index-after").unwrap_or(INDEX_AFTER);
@@ -89,7 +89,7 @@ fn show(site: &Site, file: &File) -> Value {
 
 fn object(file: &File, status: &str, details: Option<&str>) -> Value {
     let mut object = openai::object(file);
-    // This platform puts it after the status, and it is always null.
+    // This platform puts this key after the status, and the value is always null.
     object.shift_remove("expires_at");
     let metadata = if file.metadata.is_empty() { Value::Null } else { file.metadata.clone().into() };
     let more = [
@@ -105,7 +105,7 @@ fn object(file: &File, status: &str, details: Option<&str>) -> Value {
     object.into()
 }
 
-/// `POST /files`: one or several files, with fields in any order.
+/// `POST /files`: one or more files, with fields in any order.
 pub(super) async fn upload(
     State(site): State<Arc<Site>>,
     headers: HeaderMap,
@@ -170,7 +170,7 @@ pub(super) async fn upload(
     .into_response())
 }
 
-/// Parts with other names, such as `files`, are ignored.
+/// Decides how to receive a part. Parts with other names, such as `files`, are ignored.
 fn decide(_: &Form, head: &Head) -> Result<Take, Refusal> {
     match (head.name.as_str(), head.file_name.as_deref()) {
         ("file", None | Some("")) => {
@@ -183,7 +183,7 @@ fn decide(_: &Form, head: &Head) -> Result<Take, Refusal> {
     }
 }
 
-/// Parses metadata, which is JSON in a text field.
+/// Parses metadata, which is sent as JSON in a text field.
 fn metadata(text: Option<&str>) -> Result<Object, Refusal> {
     match text.map(str::trim) {
         None | Some("") => Ok(Object::new()),
@@ -195,7 +195,7 @@ fn metadata(text: Option<&str>) -> Result<Object, Refusal> {
     }
 }
 
-/// `GET /files`: the files of a workspace, by creation time.
+/// `GET /files`: the files in a workspace, by creation time.
 pub(super) async fn list(State(site): State<Arc<Site>>, params: Params) -> Result<Response, Refusal> {
     let limit = limit(&params)?;
     let descending = match params.get("order") {
@@ -255,7 +255,7 @@ fn limit(params: &Params) -> Result<usize, Problem> {
     }
 }
 
-/// Finds a file in the workspace of the query.
+/// Finds a file in the workspace given in the query.
 async fn find(site: &Site, id: &str, params: &Params) -> Result<File, Refusal> {
     let (space, id) = (site.platform, FileId(id.to_owned()));
     let file = site.blocking(move |store| store.stat(space, &id)).await?;
@@ -304,7 +304,7 @@ pub(super) async fn content(
     Ok(content.send(&headers, how))
 }
 
-/// `/files/{id}/metadata`: merges keys into the metadata of a file.
+/// `/files/{id}/metadata`: merges keys into a file's metadata.
 pub(super) async fn update_metadata(
     State(site): State<Arc<Site>>,
     Path(id): Path<String>,

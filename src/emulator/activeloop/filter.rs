@@ -38,7 +38,7 @@ enum Step {
     Index(usize),
 }
 
-/// A test of a value.
+/// A test applied to a value.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Test {
     Is(Op, Value),
@@ -59,12 +59,12 @@ pub(super) enum Op {
 }
 
 impl Condition {
-    /// Parses a filter. An error contains the reason and the column.
+    /// Parses a filter. The error contains the reason and the column.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         parse(text)
     }
 
-    /// Whether the condition holds for the metadata of a file.
+    /// Whether a file's metadata satisfies the condition.
     pub(super) fn holds(&self, metadata: &Object) -> bool {
         match self {
             Self::All(parts) => parts.iter().all(|part| part.holds(metadata)),
@@ -75,7 +75,7 @@ impl Condition {
 }
 
 impl Column {
-    /// The value; None if it is missing or null.
+    /// The value of the column; `None` if it is missing or null.
     fn value<'a>(&self, metadata: &'a Object) -> Option<&'a Value> {
         let (Step::Key(first), rest) = self.0.split_first()? else { return None };
         let value = rest.iter().try_fold(metadata.get(first)?, |value, step| match step {
@@ -115,7 +115,7 @@ fn equal(a: &Value, b: &Value) -> bool {
     }
 }
 
-/// Compares two numbers or two texts; other values have no order.
+/// Compares two numbers or two strings. Other values have no order.
 fn compare(a: &Value, b: &Value) -> Option<Ordering> {
     match (a, b) {
         (Value::Number(x), Value::Number(y)) => match (x.as_i64(), y.as_i64()) {
@@ -140,11 +140,11 @@ fn like(text: &str, pattern: &str) -> bool {
     text.ends_with(end)
 }
 
-/// Longest filter in bytes, and deepest nesting of parentheses and lists.
+/// Maximum length of a filter in bytes, and maximum nesting depth of parentheses and lists.
 const LONGEST: usize = 64 * 1024;
 const DEEPEST: usize = 50;
 
-/// The operators. Each one precedes its own prefixes.
+/// The operators. An operator precedes its own prefixes.
 const OPERATORS: [(&str, Op); 8] = [
     ("==", Op::Eq),
     ("!=", Op::Ne),
@@ -173,7 +173,7 @@ fn parse(text: &str) -> Parsed<Condition> {
 
 struct Parser<'a> {
     text: &'a str,
-    /// The unread text, without leading blanks.
+    /// The text not read yet, without leading blanks.
     rest: &'a str,
     depth: usize,
 }
@@ -245,7 +245,7 @@ impl<'a> Parser<'a> {
                 break;
             }
         }
-        // `metadata.author` and `author` are the same.
+        // `metadata.author` and `author` are equivalent.
         if steps.len() > 1 && steps[0] == Step::Key("metadata".to_owned()) && matches!(steps[1], Step::Key(_))
         {
             steps.remove(0);
@@ -281,7 +281,7 @@ impl<'a> Parser<'a> {
                 self.rest = self.rest[at + 1..].trim_start();
                 return Ok(text);
             }
-            // A doubled quote or an escaped character stands for itself.
+            // A doubled quote or an escaped character is literal.
             let is_escape = c == quote || (c == '\\' && next.is_some_and(|c| c == quote || c == '\\'));
             text.push(if is_escape { characters.next().map_or(c, |(_, c)| c) } else { c });
         }
@@ -320,21 +320,21 @@ impl<'a> Parser<'a> {
         if self.depth > DEEPEST { Err(format!("nested more than {DEEPEST} levels deep")) } else { Ok(()) }
     }
 
-    /// Takes the text up to the first character that `end` matches, and the blanks after it.
+    /// Consumes the text before the first character that `end` matches, and the blanks after it.
     fn split(&mut self, end: impl Fn(char) -> bool) -> &'a str {
         let (taken, rest) = self.rest.split_at(self.rest.find(end).unwrap_or(self.rest.len()));
         self.rest = rest.trim_start();
         taken
     }
 
-    /// Takes a symbol if it is next.
+    /// Consumes a symbol if it comes next.
     fn take(&mut self, symbol: &str) -> bool {
         let rest = self.rest.strip_prefix(symbol);
         self.rest = rest.map_or(self.rest, str::trim_start);
         rest.is_some()
     }
 
-    /// Takes a keyword, in any case, if it is next and not part of a longer word.
+    /// Consumes a keyword (in any case) if it comes next and is not part of a longer word.
     fn take_word(&mut self, word: &str) -> bool {
         let Some((start, rest)) = self.rest.split_at_checked(word.len()) else { return false };
         let is_next = start.eq_ignore_ascii_case(word) && !rest.starts_with(is_in_word);

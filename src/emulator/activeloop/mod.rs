@@ -1,4 +1,4 @@
-//! Activeloop: files with metadata, in workspaces. Errors and validation follow `FastAPI`.
+//! Activeloop: files with metadata, organized in workspaces. Errors and validation follow `FastAPI`.
 
 mod files;
 mod filter;
@@ -16,7 +16,7 @@ use axum::routing::{MethodRouter, any, get, post};
 use super::fastapi::Refusal;
 use super::{Denied, Gate, Platform, Quirk, Site};
 
-/// Activeloop.
+/// The Activeloop platform.
 pub static ACTIVELOOP: Platform = Platform {
     name: "activeloop",
     base_path: "",
@@ -51,7 +51,11 @@ pub static ACTIVELOOP: Platform = Platform {
             help: "delay between upload and indexing [default: 2]",
         },
         Quirk { name: "index-error", value: "DETAILS", help: "fails indexing with these details" },
-        Quirk { name: "upload-limit", value: "BYTES", help: "refuses larger requests [default: 536870912]" },
+        Quirk {
+            name: "upload-limit",
+            value: "BYTES",
+            help: "rejects requests above this size [default: 536870912]",
+        },
     ],
     variables: |root, token| {
         vec![
@@ -79,12 +83,12 @@ fn routes(site: Arc<Site>) -> Router {
     let paths = protected.each_ref().map(|(path, _)| format!("{path}/"));
     let router = protected.into_iter().fold(Router::new(), |router, (path, route)| router.route(path, route));
     let router = Gate::BEARER.protect(router, &site, denied);
-    // Like FastAPI, which redirects a path with a trailing slash before it checks the token.
+    // Like FastAPI, redirect a path with a trailing slash before checking the token.
     let router = paths.iter().fold(router, |router, path| router.route(path, any(without_slash)));
     router.with_state(site)
 }
 
-/// The method that updates metadata is not documented: all three work unless a quirk selects one.
+/// The method that updates metadata is not documented, so all three work unless a quirk selects one.
 fn metadata_methods(site: &Site) -> MethodRouter<Arc<Site>> {
     match site.quirk_value("metadata-method") {
         Some("PUT") => axum::routing::put(files::update_metadata),
@@ -96,7 +100,7 @@ fn metadata_methods(site: &Site) -> MethodRouter<Arc<Site>> {
     }
 }
 
-/// A refusal by the web server, the proxy or the service.
+/// An error response of the web server, the proxy or the service.
 fn refusal(status: StatusCode, message: &str) -> Refusal {
     match status {
         StatusCode::PAYLOAD_TOO_LARGE => files::too_large(),

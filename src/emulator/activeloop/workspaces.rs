@@ -1,4 +1,4 @@
-//! Workspaces and their users. The workspace `default` always exists.
+//! Workspaces and their users. The `default` workspace always exists.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -18,27 +18,27 @@ use crate::filter::Filter;
 use crate::model::Object;
 use crate::store::{Listing, Store, Transaction};
 
-/// The workspace of requests that do not specify one.
+/// The workspace for requests that do not specify one.
 pub(super) const DEFAULT_WORKSPACE: &str = "default";
-/// The key of a file's workspace in `extra`.
+/// The key in `extra` for a file's workspace.
 pub(super) const WORKSPACE: &str = "workspace_id";
 /// The owner of all objects.
 pub(super) const ORG: &str = "emulated-org";
 pub(super) const USER: &str = "emulated-user";
-/// Largest JSON body in bytes.
+/// Maximum size of a JSON body, in bytes.
 pub(super) const MAX_JSON: usize = 4 * 1024 * 1024;
 
-/// Kinds of notes: workspaces, keyed by id, and users, keyed by `WORKSPACE/USER`.
+/// The kinds of notes: workspaces, keyed by id, and users, keyed by `WORKSPACE/USER`.
 const NOTE: &str = "workspace";
 const USER_NOTE: &str = "workspace-user";
-/// Longest id in characters.
+/// Maximum length of an id, in characters.
 const LONGEST_ID: usize = 34;
 const PATTERN: &str = "^[a-z0-9]+(?:[-_][a-z0-9]+)*$";
 const ACCESSES: [&str; 2] = ["writer", "viewer"];
-/// Maximum number of files listed and deleted at a time.
+/// Number of files listed and deleted at a time.
 const BATCH: usize = 256;
 
-/// Refuses a workspace that does not exist.
+/// Rejects a workspace that does not exist.
 pub(super) async fn check(site: &Site, id: &str) -> Result<(), Refusal> {
     if id == DEFAULT_WORKSPACE {
         return Ok(());
@@ -55,12 +55,12 @@ async fn noted(site: &Site, id: String) -> Result<Object, Refusal> {
     note.await?.ok_or_else(|| Refusal::missing("Workspace"))
 }
 
-/// Whether a workspace exists, as part of a transaction.
+/// Whether a workspace exists, within a transaction.
 pub(super) fn exists(change: &Transaction, id: &str) -> StoreResult<bool> {
     Ok(id == DEFAULT_WORKSPACE || change.noted(NOTE, id)?.is_some())
 }
 
-/// Selects the files of a workspace.
+/// Selects the files in a workspace.
 pub(super) fn files_of(workspace: &str) -> Filter {
     Filter::equals(&format!("extra.{WORKSPACE}"), workspace)
 }
@@ -100,7 +100,7 @@ fn check_id(id: &str) -> Result<(), Problem> {
     Ok(())
 }
 
-/// A response with an undocumented body.
+/// A response whose body is not documented.
 fn nothing() -> Response {
     Json(Value::Null).into_response()
 }
@@ -139,7 +139,7 @@ pub(super) async fn info(State(site): State<Arc<Site>>, Path(id): Path<String>) 
     Ok(Json(noted(&site, id).await?).into_response())
 }
 
-/// Deletes a workspace with its files and users.
+/// Deletes a workspace together with its files and users.
 pub(super) async fn delete(
     State(site): State<Arc<Site>>,
     Path(id): Path<String>,
@@ -170,7 +170,7 @@ pub(super) async fn delete(
     if deleted.await? { Ok(nothing()) } else { Err(Refusal::missing("Workspace")) }
 }
 
-/// Filters the notes of users by workspace.
+/// Selects the notes about a workspace's users.
 fn of_workspace(mut users: Vec<(String, Object)>, workspace: &str) -> Vec<(String, Object)> {
     users.retain(|(key, _)| key.split_once('/').is_some_and(|(of, _)| of == workspace));
     users

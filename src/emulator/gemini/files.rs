@@ -1,4 +1,4 @@
-//! Listing, metadata, deletion and download of files.
+//! Lists, describes, deletes and downloads files.
 
 use axum::Json;
 use axum::http::StatusCode;
@@ -16,18 +16,18 @@ use crate::store::{Listing, SortKey};
 
 /// The lifetime of a file.
 pub(super) const LIFETIME: SignedDuration = SignedDuration::from_hours(48);
-/// The longest id in a deletion.
+/// Maximum length of an id in a deletion.
 pub(super) const MAX_ID: usize = 40;
 /// Default and maximum page size.
 const PAGE: usize = 10;
 const MAX_PAGE: usize = 100;
-/// The action after an id in the path.
+/// The action that follows an id in the path.
 const DOWNLOAD: &str = ":download";
-/// The key in `extra` for the source of a file.
+/// The key in `extra` for a file's source.
 const SOURCE: &str = "source";
 const GENERATED: &str = "GENERATED";
 
-/// The file object.
+/// A file's object.
 pub(super) fn object(service: &Service, root: &str, file: &File) -> Value {
     let site = &service.site;
     let uri = format!("{root}/v1beta/files/{}", file.id);
@@ -41,7 +41,7 @@ pub(super) fn object(service: &Service, root: &str, file: &File) -> Value {
     object["createTime"] = json!(time(file.created_at));
     object["updateTime"] = json!(time(file.updated_at.or(file.created_at)));
     object["expirationTime"] = json!(time(file.expires_at));
-    // The hexadecimal text in base64, not the bytes.
+    // The value is the base64 encoding of the hexadecimal text, not of the bytes.
     object["sha256Hash"] = json!(STANDARD.encode(file.checksums.sha256.as_deref().unwrap_or_default()));
     object["uri"] = json!(uri);
     let is_generated = is_generated(service, file);
@@ -104,7 +104,7 @@ pub(super) async fn list(call: Call) -> Result<Response, Problem> {
     let more = files.len() > count;
     files.truncate(count);
     let root = site.root(&call.headers);
-    // Both members are missing if there are no files.
+    // Both members are omitted if there are no files.
     let mut page = json!({});
     if let Some(last) = files.last() {
         let objects: Vec<_> = files.iter().map(|file| object(&call.service, &root, file)).collect();

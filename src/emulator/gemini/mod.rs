@@ -1,4 +1,4 @@
-//! Gemini's Files API: `/v1/files` and `/v1beta/files`, and Google's resumable protocol for uploads at `/upload/…/files`.
+//! Gemini's Files API: `/v1/files` and `/v1beta/files`, and Google's resumable upload protocol at `/upload/…/files`.
 //!
 //! Undocumented behavior of the protocol follows Google's own clients and its test server for other APIs.
 
@@ -20,7 +20,7 @@ use super::{Denied, Gate, Params, Platform, Quirk, RateLimiter, Refused, Site};
 use crate::error::{Error, Kind};
 use upload::Sessions;
 
-/// Gemini.
+/// The Gemini platform.
 pub static GEMINI: Platform = Platform {
     name: "gemini",
     base_path: "",
@@ -30,25 +30,25 @@ pub static GEMINI: Platform = Platform {
         Quirk {
             name: "granularity",
             value: "BYTES",
-            help: "unit of the parts of an upload, except the last [default: 8388608]",
+            help: "parts of an upload, except the last, must be a multiple of this [default: 8388608]",
         },
         Quirk {
             name: "session-life",
             value: "SECONDS",
-            help: "time after which the session of an upload is gone [default: 604800]",
+            help: "lifetime of an upload session [default: 604800]",
         },
-        Quirk { name: "silent-final", value: "", help: "a query about a finished upload returns no file" },
-        Quirk { name: "processing", value: "SECONDS", help: "new files are PROCESSING for this time" },
+        Quirk { name: "silent-final", value: "", help: "querying a finished upload returns no file" },
+        Quirk { name: "processing", value: "SECONDS", help: "new files are PROCESSING for this long" },
         Quirk { name: "processing-fails", value: "", help: "files are FAILED after processing" },
         Quirk {
             name: "generated",
             value: "",
-            help: "uploaded files count as generated, so that they can be downloaded",
+            help: "treats uploaded files as generated, so that they can be downloaded",
         },
         Quirk {
             name: "no-download-status",
             value: "400|403",
-            help: "status of the download of an uploaded file [default: 400]",
+            help: "status returned for downloading an uploaded file [default: 400]",
         },
         Quirk { name: "ranges", value: "", help: "honors Range in downloads" },
         Quirk { name: "no-header-name", value: "", help: "ignores the name in X-Goog-Upload-File-Name" },
@@ -57,7 +57,7 @@ pub static GEMINI: Platform = Platform {
             value: "id|created",
             help: "order of listings: by id, or newest first [default: created]",
         },
-        Quirk { name: "rate-limit", value: "N", help: "refuses more than N requests per minute" },
+        Quirk { name: "rate-limit", value: "N", help: "rejects more than N requests per minute" },
     ],
     variables: |root, token| {
         vec![("GOOGLE_GEMINI_BASE_URL", root.to_owned()), ("GEMINI_API_KEY", token.to_owned())]
@@ -66,7 +66,7 @@ pub static GEMINI: Platform = Platform {
     error: |_, status, message| Problem::of(status, message).into_response(),
 };
 
-/// The served platform and its running uploads.
+/// The served platform and its uploads in progress.
 struct Service {
     site: Arc<Site>,
     sessions: Sessions,
@@ -103,7 +103,7 @@ struct Call {
     service: Arc<Service>,
     headers: HeaderMap,
     params: Params,
-    /// The id in the path; None if it is not UTF-8.
+    /// The id in the path; `None` if it is not UTF-8.
     id: Option<String>,
 }
 
@@ -118,7 +118,7 @@ impl FromRequestParts<Arc<Service>> for Call {
     }
 }
 
-/// Checks the key, in the header or in the query.
+/// Checks the key, which is sent in a header or in the query.
 fn check_key(site: &Site, parts: &Parts) -> Result<(), Problem> {
     let gate = Gate { schemes: &[], headers: &["x-goog-api-key"], params: &["key"], exact: false };
     match gate.check(site, &parts.headers, &parts.uri) {
@@ -132,7 +132,7 @@ fn check_key(site: &Site, parts: &Parts) -> Result<(), Problem> {
     }
 }
 
-/// A refusal with its response.
+/// An error response.
 #[derive(Debug)]
 struct Problem(Box<Response>);
 
@@ -145,7 +145,7 @@ impl Problem {
         Self(Box::new((status, Json(json!({ "error": error }))).into_response()))
     }
 
-    /// The refusal for a status. An empty message stands for the service's own text.
+    /// The error response for a status. An empty message is replaced with the service's own.
     fn of(status: StatusCode, message: &str) -> Self {
         let (word, usual) = match status.as_u16() {
             401 => ("UNAUTHENTICATED", "Request had invalid authentication credentials."),
@@ -176,7 +176,7 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, "INVALID_ARGUMENT", message, Some(details))
     }
 
-    /// The refusal for a missing, expired or foreign file.
+    /// The error response for a file that is missing, expired or belongs to someone else.
     fn no_file(id: &str) -> Self {
         let message = format!("You do not have permission to access the File {id} or it may not exist.");
         Self::of(StatusCode::FORBIDDEN, &message)

@@ -1,7 +1,7 @@
 //! `POST /upload/{version}/files`: Google's resumable protocol.
 //!
-//! Without `upload_id`, a request begins a session. With it, the command in a header applies to that session; its URL is the
-//! credential. Content of an interrupted request is kept as far as it arrived.
+//! Without `upload_id`, a request starts a session. With it, the command in a header applies to that session, whose
+//! URL is the credential. Whatever arrives before a request is interrupted is kept.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,47 +23,47 @@ use crate::error::Kind;
 use crate::model::{File, FileId, later};
 use crate::store::Incoming;
 
-/// Largest file in bytes.
+/// Maximum size of a file, in bytes.
 const MAX_SIZE: u64 = 2 * 1024 * 1024 * 1024;
-/// Longest display name in characters.
+/// Maximum length of a display name, in characters.
 const MAX_NAME: usize = 512;
-/// Unit of the parts in bytes.
+/// The number of bytes that the sizes of parts must be a multiple of.
 const GRANULARITY: u64 = 8 * 1024 * 1024;
-/// Seconds after which a session is gone.
+/// Lifetime of a session, in seconds.
 const SESSION_LIFE: i64 = 7 * 24 * 3600;
-/// Largest body that begins a session.
+/// Maximum size of the body of a request that starts a session.
 const MAX_START: usize = 1024 * 1024;
 
 const STATUS: HeaderName = HeaderName::from_static("x-goog-upload-status");
 const RECEIVED: HeaderName = HeaderName::from_static("x-goog-upload-size-received");
 
-/// The sessions by id.
+/// The sessions, by id.
 #[derive(Default)]
 pub(super) struct Sessions(Mutex<HashMap<String, Arc<Session>>>);
 
 struct Session {
-    /// The record of the file.
+    /// The file's record.
     file: File,
-    /// The announced size.
+    /// The size that the client declared.
     size: Option<u64>,
     ends: Timestamp,
-    /// One request at a time.
+    /// Locked during a request, so that requests are handled one at a time.
     state: tokio::sync::Mutex<Phase>,
 }
 
-/// The state of a session.
+/// The phase of a session.
 enum Phase {
-    /// It receives content; None before the first byte.
+    /// The session receives content; `None` before the first byte.
     Active(Option<Box<Incoming>>),
-    /// The file is stored.
+    /// The file has been stored.
     Final(Box<File>),
     Cancelled,
-    /// Its content is lost.
+    /// The content has been lost.
     Gone,
 }
 
 impl Sessions {
-    /// Adds a session and removes the expired ones.
+    /// Adds a session and removes expired ones.
     fn add(&self, id: String, session: Session, now: Timestamp) {
         let mut sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         sessions.retain(|_, session| now < session.ends);
@@ -87,7 +87,7 @@ pub(super) async fn upload(
         let Some(session) = service.sessions.find(id, service.site.clock.now()) else {
             return Ok(plain(StatusCode::NOT_FOUND, None, "unknown upload session"));
         };
-        // Not cancelled if the client disconnects: the session keeps what has arrived.
+        // A separate task is not cancelled if the client disconnects, so the session keeps what has arrived.
         let work = tokio::spawn(async move { session.answer(&service, &parts.headers, body).await });
         return work.await.unwrap_or_else(|_| Err(Problem::of(StatusCode::INTERNAL_SERVER_ERROR, "")));
     }
@@ -95,7 +95,7 @@ pub(super) async fn upload(
     start(&service, &parts.headers, version, body).await
 }
 
-/// Begins a session.
+/// Starts a session.
 async fn start(
     service: &Service,
     headers: &HeaderMap,
@@ -169,7 +169,7 @@ async fn start(
     Ok((StatusCode::OK, headers.map(|(name, value)| (name, value.to_owned()))).into_response())
 }
 
-/// An id that a client may choose.
+/// The id chosen by a client.
 fn chosen_id(name: &str) -> Result<String, Problem> {
     let id = name.strip_prefix("files/").unwrap_or(name);
     let place = "* CreateFileRequest.file.name: File ID (name excluding 'files/')";
@@ -190,12 +190,12 @@ fn granularity(service: &Service) -> u64 {
 }
 
 fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    // A name may be UTF-8.
+    // A name may contain UTF-8.
     std::str::from_utf8(headers.get(name)?.as_bytes()).ok()
 }
 
 impl Session {
-    /// Answers a command.
+    /// Executes a command and returns the response.
     async fn answer(&self, service: &Service, headers: &HeaderMap, body: Body) -> Result<Response, Problem> {
         let commands = header(headers, "x-goog-upload-command").unwrap_or_default().to_ascii_lowercase();
         let commands: Vec<&str> =
@@ -219,7 +219,7 @@ impl Session {
                     return Ok(refusal);
                 }
                 let mut content = content.take();
-                // Until the content has arrived or is stored.
+                // Applies until the content has arrived or is stored.
                 *state = Phase::Gone;
                 let mut is_whole = true;
                 if has_content {
@@ -247,7 +247,7 @@ impl Session {
         }
     }
 
-    /// Checks the headers of content.
+    /// Checks the headers of a request with content.
     fn check(
         &self,
         service: &Service,
@@ -272,16 +272,16 @@ impl Session {
         }
         let length = match number(CONTENT_LENGTH.as_str()) {
             Some(Ok(length)) => length,
-            // Without a body.
+            // The request has no body.
             None if !headers.contains_key(TRANSFER_ENCODING) => 0,
             _ => return refuse(StatusCode::LENGTH_REQUIRED, "Content-Length is required"),
         };
         let end = have.saturating_add(length);
         if self.size.is_some_and(|size| end > size || (is_last && end < size)) || end > MAX_SIZE {
-            return refuse(StatusCode::BAD_REQUEST, "the content does not have the announced size");
+            return refuse(StatusCode::BAD_REQUEST, "the content does not have the declared size");
         }
         let unit = granularity(service);
-        // A part may also end at a multiple, after an interruption in between.
+        // After an interruption between multiples, a part may also end at a multiple.
         if !is_last && !length.is_multiple_of(unit) && !end.is_multiple_of(unit) {
             return refuse(
                 StatusCode::BAD_REQUEST,
@@ -312,7 +312,7 @@ impl Session {
     }
 }
 
-/// The answer to a query.
+/// The response to a query.
 fn report(service: &Service, headers: &HeaderMap, state: &Phase) -> Response {
     match state {
         Phase::Active(content) => {
@@ -328,7 +328,7 @@ fn report(service: &Service, headers: &HeaderMap, state: &Phase) -> Response {
     }
 }
 
-/// The answer with the stored file.
+/// The response with the stored file.
 fn report_file(service: &Service, headers: &HeaderMap, file: &File) -> Response {
     let object = object(service, &service.site.root(headers), file);
     ([(STATUS, HeaderValue::from_static("final"))], Json(json!({ "file": object }))).into_response()
@@ -344,7 +344,7 @@ impl Phase {
     }
 }
 
-/// An answer of the protocol, in plain text.
+/// A plain-text response of the protocol.
 fn plain(code: StatusCode, status: Option<&'static str>, text: &str) -> Response {
     let mut answer = (code, [(CONTENT_TYPE, "text/plain; charset=utf-8")], text.to_owned()).into_response();
     if let Some(status) = status {

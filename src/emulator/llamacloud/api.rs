@@ -27,9 +27,9 @@ const PAGE: usize = 50;
 const MAX_PAGE: usize = 1000;
 /// Number of files that the unpaged listing reads at a time.
 const BATCH: usize = 200;
-/// Default lifetime of a presigned URL in seconds. Inferred.
+/// Default lifetime of a presigned URL, in seconds. Inferred.
 const DEFAULT_LIFETIME: i64 = 3600;
-/// Largest JSON body in bytes.
+/// Maximum size of a JSON body, in bytes.
 const MAX_JSON: usize = 1024 * 1024;
 const PURPOSES: [&str; 7] = ["user_data", "parse", "extract", "split", "classify", "sheet", "agent_app"];
 
@@ -54,7 +54,7 @@ pub(super) async fn beta_upload(call: Call, body: Body) -> Answer {
     Ok(Json(beta_object(&call, &file, false)))
 }
 
-/// Creates a file from a `FileCreate`, as the first version of the beta API did. Inferred: its content is empty.
+/// Creates a file from a `FileCreate`, as the first version of the beta API did. Inferred: the file is empty.
 async fn beta_create(call: &Call, body: Body) -> Answer {
     let file = described_file(call, &read_object(body).await?)?;
     let site = &call.service.site;
@@ -73,19 +73,19 @@ pub(super) async fn legacy_upload(call: Call, body: Body) -> Answer {
     Ok(Json(files::long_object(&file)))
 }
 
-/// The record of an uploaded file.
+/// The record for an uploaded file.
 fn uploaded(call: &Call, upload: &Upload, external_id: Option<&str>) -> File {
     let file = files::new_file(call, upload.head.file_name.as_deref().unwrap_or_default(), external_id);
     File { content_type: upload.head.content_type.clone(), ..file }
 }
 
-/// The last text with this name; an empty text counts as missing.
+/// The last text with this name. An empty text counts as missing.
 fn last_text<'a>(form: &'a Form, name: &str) -> Option<&'a str> {
     form.texts().filter(|(key, value)| *key == name && !value.is_empty()).last().map(|(_, value)| value)
 }
 
-/// Receives a form with a named, non-empty file in the part `part`. Parts may be in any order; of
-/// parts with the same name, the last one counts.
+/// Receives a form with a named, non-empty file in the part `part`. Parts may be in any order; if several parts have
+/// the same name, the last one is used.
 async fn receive_form(
     call: &Call,
     body: Body,
@@ -130,7 +130,7 @@ async fn receive_form(
         return Err(Refusal::bad_request("File must have a filename"));
     }
     files::check_name(&["body", part], name)?;
-    // The rule is documented; the status is inferred.
+    // The rule is documented, but the status is inferred.
     if upload.blob.size == 0 {
         return Err(Refusal::bad_request("File must not be empty"));
     }
@@ -169,7 +169,7 @@ fn filter(call: &Call, ids: &[String], name: Option<String>, external_id: Option
     filter
 }
 
-/// Checks a page size: 1 to 1000.
+/// Checks that a page size is between 1 and 1000.
 fn check_page_size(size: i64) -> Result<usize, Problem> {
     let out_of_range = |kind, what, bound| {
         let message = format!("Input should be {what} than or equal to {bound}");
@@ -182,8 +182,8 @@ fn check_page_size(size: i64) -> Result<usize, Problem> {
     }
 }
 
-/// The deprecated listing with a JSON body: more conditions, the older order syntax, and clamped page sizes. All fields
-/// are optional and nullable.
+/// The deprecated listing with a JSON body, which has more conditions, the older order syntax, and clamped page
+/// sizes. All fields are optional and nullable.
 pub(super) async fn query(call: Call, body: Body) -> Answer {
     let query = read_object(body).await?;
     let empty = Object::new();
@@ -221,7 +221,7 @@ pub(super) async fn query(call: Call, body: Body) -> Answer {
     let size = match non_null(&query, "page_size").map(Value::as_i64) {
         None => PAGE,
         Some(None) => return Err(Problem::not_an_integer(["body", "page_size"]).into()),
-        // The schema has no minimum.
+        // The schema defines no minimum.
         Some(Some(size)) => match usize::try_from(size) {
             Ok(0) | Err(_) => PAGE,
             Ok(size) => size.min(MAX_PAGE),
@@ -234,14 +234,14 @@ pub(super) async fn query(call: Call, body: Body) -> Answer {
     Ok(page_object(&call, page, false))
 }
 
-/// All files as one array, streamed in batches.
+/// Lists all files as one array, streamed in batches.
 pub(super) async fn legacy_list(call: Call) -> Result<Response, Refusal> {
     let call = Arc::new(call);
     let batch = |call: Arc<Call>, token: Option<String>| async move {
         let filter = files::in_project(&call.project);
         files::page(&call.service, filter, Order::default(), BATCH, token.as_deref()).await
     };
-    // A failure of the first batch can still be answered with a refusal.
+    // If the first batch fails, an error response is still possible.
     let first = batch(Arc::clone(&call), None).await?;
     let text = stream::try_unfold(Some((first, "[")), move |state| {
         let call = Arc::clone(&call);
@@ -261,8 +261,8 @@ pub(super) async fn legacy_list(call: Call) -> Result<Response, Refusal> {
     Ok(([(CONTENT_TYPE, "application/json")], Body::from_stream(text)).into_response())
 }
 
-/// On the service, this detects presigned uploads. The emulator detects them as they arrive, so here it deletes expired
-/// announcements and lists the files.
+/// On the service, this detects presigned uploads. The emulator detects them as they arrive, so this deletes expired
+/// ones and lists the files.
 pub(super) async fn sync(call: Call) -> Result<Response, Refusal> {
     bucket::forget_expired(&call.service).await?;
     legacy_list(call).await
@@ -277,7 +277,7 @@ pub(super) async fn legacy_get(call: Call) -> Answer {
     Ok(Json(files::long_object(&files::find(&call, legacy_id(&call)?).await?)))
 }
 
-/// The pictures of a document's pages, which only a parser makes.
+/// The images of a document's pages, which only a parser creates.
 pub(super) async fn no_pages(call: Call) -> Answer {
     files::find(&call, legacy_id(&call)?).await?;
     Ok(Json(json!([])))
@@ -309,19 +309,19 @@ async fn content(call: &Call, id: FileId) -> Answer {
     Ok(Json(presign(call, "GET", &file.id, lifetime)))
 }
 
-/// The id in the path, which the beta API declares as plain text.
+/// The id in the path, which is plain text in the beta API.
 fn beta_id(call: &Call) -> Result<FileId, Refusal> {
     call.id.clone().map(FileId).ok_or_else(|| Refusal::missing("File"))
 }
 
-/// The id in the path, which must be a UUID in the legacy API, optionally after `dfl-`.
+/// The id in the path, which must be a UUID in the legacy API, optionally preceded by `dfl-`.
 fn legacy_id(call: &Call) -> Result<FileId, Refusal> {
     let text = call.id.as_deref().ok_or_else(|| Refusal::missing("File"))?;
     let (prefix, id) = text.strip_prefix("dfl-").map_or(("", text), |id| ("dfl-", id));
     Ok(FileId(format!("{prefix}{}", parse_uuid(&["path", "id"], id)?)))
 }
 
-/// The requested lifetime of a presigned URL in seconds. The schema defines no limits, so the value is clamped.
+/// The requested lifetime of a presigned URL, in seconds. The schema defines no limits, so the value is clamped.
 fn lifetime(params: &Params) -> Result<i64, Problem> {
     let Some(text) = params.get("expires_at_seconds") else { return Ok(DEFAULT_LIFETIME) };
     let seconds = text.trim().parse::<i64>();
@@ -343,7 +343,7 @@ fn page_object(call: &Call, (files, next): (Vec<File>, Option<String>), with_url
     Json(json!({ "items": items, "next_page_token": next, "total_size": null }))
 }
 
-/// Begins a presigned upload. The file exists once its content has arrived.
+/// Starts a presigned upload. The file exists once its content has arrived.
 pub(super) async fn begin_upload(call: Call, body: Body) -> Answer {
     let lifetime = lifetime(&call.params)?;
     let file = described_file(&call, &read_object(body).await?)?;
@@ -355,7 +355,7 @@ pub(super) async fn begin_upload(call: Call, body: Body) -> Answer {
     Ok(Json(answer))
 }
 
-/// The record that a `FileCreate` describes.
+/// The record described by a `FileCreate`.
 fn described_file(call: &Call, new: &Object) -> Result<File, Refusal> {
     let text = |name| text(new, &["body", name]);
     let name = text("name")?.ok_or_else(|| Problem::missing(["body", "name"]))?;
@@ -391,13 +391,13 @@ fn described_file(call: &Call, new: &Object) -> Result<File, Refusal> {
     Ok(file)
 }
 
-/// A time with an optional UTC offset; defaults to UTC.
+/// Parses a time with an optional UTC offset, which defaults to UTC.
 fn parse_time(text: &str) -> Option<Timestamp> {
     let civil = || text.parse::<jiff::civil::DateTime>().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok();
     text.parse().ok().or_else(|| Some(civil()?.timestamp()))
 }
 
-/// Validates the request and then refuses it: fetching a URL would require the network and be unsafe.
+/// Validates the request and then rejects it, because fetching a URL would require the network and be unsafe.
 pub(super) async fn upload_from_url(_call: Call, body: Body) -> Answer {
     let new = read_object(body).await?;
     let url = text(&new, &["body", "url"])?.ok_or_else(|| Problem::missing(["body", "url"]))?;
@@ -434,7 +434,7 @@ fn non_null<'a>(object: &'a Object, key: &str) -> Option<&'a Value> {
     object.get(key).filter(|value| !value.is_null())
 }
 
-/// The optional text at the end of `loc`.
+/// The optional string at the end of `loc`.
 fn text(object: &Object, loc: &[&str]) -> Result<Option<String>, Problem> {
     match non_null(object, loc.last().copied().unwrap_or_default()) {
         None => Ok(None),

@@ -27,12 +27,12 @@ use crate::store::Blob;
 
 /// Maximum lifetime of a presigned URL in seconds, as on S3.
 pub(super) const MAX_LIFETIME: i64 = 604_800;
-/// Kind of the notes about files whose content has not arrived, keyed by file id.
+/// The kind of notes about files whose content has not arrived yet, keyed by file id.
 const EXPECTED: &str = "expected";
 /// The format of times in presigned URLs.
 const DATE: &str = "%Y%m%dT%H%M%SZ";
 
-/// A presigned URL for one method on one file or, for `POST`, a presigned form, whose fields must precede its `file`:
+/// A presigned URL for one method on one file or, for `POST`, a presigned form whose fields must precede its `file`:
 /// `{"expires_at", "url", "form_fields"}`.
 pub(super) fn presign(call: &Call, method: &str, id: &FileId, seconds: i64) -> Value {
     let site = &call.service.site;
@@ -65,7 +65,7 @@ fn signed_text(method: &str, key: &str, date: &str, expires: &str) -> String {
     format!("{method}\n{key}\n{date}\n{expires}")
 }
 
-/// Checks the signature of a request. `value` looks up the date, lifetime and signature by name.
+/// Checks the signature of a request. `value` returns the date, lifetime and signature by name.
 fn check_signature<'a>(
     service: &Service,
     method: &str,
@@ -101,7 +101,7 @@ fn check_signature<'a>(
     })
 }
 
-/// Announces a file whose content will arrive through a presigned upload.
+/// Registers a file whose content will arrive in a presigned upload.
 pub(super) async fn announce(service: &Service, file: File) -> Result<(), Refusal> {
     let ends = later(service.site.clock.now(), SignedDuration::from_secs(MAX_LIFETIME));
     add(service, file, move |change, file| {
@@ -111,7 +111,7 @@ pub(super) async fn announce(service: &Service, file: File) -> Result<(), Refusa
     .await
 }
 
-/// Deletes the announcements of files whose content can no longer arrive.
+/// Deletes the notes about files whose content can no longer arrive.
 pub(super) async fn forget_expired(service: &Service) -> Result<(), Refusal> {
     let (space, now) = (service.site.platform, service.site.clock.now());
     let forget = move |store: &crate::store::Store| {
@@ -120,7 +120,7 @@ pub(super) async fn forget_expired(service: &Service) -> Result<(), Refusal> {
     Ok(service.site.blocking(forget).await?)
 }
 
-/// Stores the content of an announced file, or replaces its content, since a URL can be used repeatedly.
+/// Stores the content of a registered file, or replaces it, because a URL can be used repeatedly.
 async fn accept(
     service: &Service,
     id: FileId,
@@ -156,7 +156,7 @@ pub(super) async fn object(
 ) -> Result<Response, S3Error> {
     refuse_authorization(&headers)?;
     let Ok(Path(key)) = key else { return Err(NO_SUCH_KEY) };
-    // Only GET and PUT are ever signed, so other methods never pass.
+    // Only GET and PUT are ever signed, so other methods never pass this check.
     check_signature(&service, method.as_str(), Some(&key), |name| params.get(name))?;
     let id = FileId(key);
     if method != Method::PUT {
@@ -175,7 +175,7 @@ pub(super) async fn object(
     Ok((StatusCode::OK, [(ETAG, etag(&file))]).into_response())
 }
 
-/// `/_store`: a form with signed fields and then the `file`. Fields after the file are ignored.
+/// `/_store`: a form with signed fields followed by the `file`. Fields after the file are ignored.
 pub(super) async fn form(
     State(service): State<Arc<Service>>,
     headers: HeaderMap,
@@ -208,7 +208,7 @@ pub(super) async fn form(
     Ok((StatusCode::NO_CONTENT, [(ETAG, etag(&file))]).into_response())
 }
 
-/// Refuses a request with the API key, which must not reach a third party.
+/// Rejects a request with the API key, which must not reach a third party.
 fn refuse_authorization(headers: &HeaderMap) -> Result<(), S3Error> {
     if !headers.contains_key(AUTHORIZATION) {
         return Ok(());
@@ -255,7 +255,7 @@ fn etag(file: &File) -> String {
     format!("\"{}\"", file.checksums.sha256.as_deref().unwrap_or_default())
 }
 
-/// An error in S3's XML.
+/// An error response in S3's XML format.
 pub(super) struct S3Error {
     status: StatusCode,
     code: &'static str,

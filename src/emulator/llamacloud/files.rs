@@ -1,4 +1,4 @@
-//! Files of both generations of the API: records, objects, lists.
+//! Files in both generations of the API: records, objects and lists.
 
 use axum::http::StatusCode;
 use base64::Engine;
@@ -14,15 +14,15 @@ use crate::filter::Filter;
 use crate::model::{File, FileId};
 use crate::store::{Listing, SortKey, Transaction};
 
-/// Largest file in bytes: 512 MB, the limit of the platform.
+/// Maximum size of a file in bytes: the platform's limit of 512 MB.
 pub(super) const MAX_SIZE: u64 = 512_000_000;
-/// Longest name in characters.
+/// Maximum length of a name, in characters.
 const MAX_NAME: usize = 3000;
-/// Default of the quirk `retention`: hours until a file expires, by purpose or storage type. Inferred: the service
-/// keeps the source files of parse jobs for 48 hours and documents no other lifetimes.
+/// Default of the `retention` quirk: the number of hours until a file expires, by purpose or storage type. Inferred:
+/// the service keeps the source files of parse jobs for 48 hours and documents no other lifetimes.
 const RETENTION: &str = "parse:48,ephemeral:48";
 
-/// Keys of [`File::extra`]. All but the first are optional.
+/// Keys in [`File::extra`]. All but the first are optional.
 pub(super) const PROJECT: &str = "project_id";
 pub(super) const EXTERNAL_ID: &str = "external_file_id";
 pub(super) const MODIFIED: &str = "last_modified_at";
@@ -30,7 +30,7 @@ pub(super) const DATA_SOURCE: &str = "data_source_id";
 pub(super) const RESOURCE: &str = "resource_info";
 pub(super) const PERMISSION: &str = "permission_info";
 
-/// The record of a new file in the project of a request.
+/// The record for a new file in the request's project.
 pub(super) fn new_file(call: &Call, name: &str, external_id: Option<&str>) -> File {
     let (now, id) = (call.service.site.clock.now(), ids::uuid());
     let mut file = File {
@@ -48,7 +48,7 @@ pub(super) fn new_file(call: &Call, name: &str, external_id: Option<&str>) -> Fi
     file
 }
 
-/// The expiry of a new file with this purpose or storage type.
+/// The expiry for a new file with this purpose or storage type.
 pub(super) fn expiry(service: &Service, word: &str) -> Option<Timestamp> {
     let rules = service.site.quirk_value("retention").unwrap_or(RETENTION);
     let hours = rules.split(',').find_map(|rule| {
@@ -70,8 +70,8 @@ pub(super) fn check_name(loc: &[&str], name: &str) -> Result<(), Problem> {
     }
 }
 
-/// Adds a file with `put`. With the quirk `unique-external-id`, an `external_file_id` that already exists in the project
-/// is refused.
+/// Adds a file with `put`. With the `unique-external-id` quirk, an `external_file_id` that already exists in the
+/// project is rejected.
 pub(super) async fn add<T: Send + 'static>(
     service: &Service,
     file: File,
@@ -99,12 +99,12 @@ pub(super) async fn add<T: Send + 'static>(
     })
 }
 
-/// The files of a project.
+/// Selects the files in a project.
 pub(super) fn in_project(project: &str) -> Filter {
     Filter::equals("extra.project_id", project)
 }
 
-/// A file of the request's project.
+/// A file in the request's project.
 pub(super) async fn find(call: &Call, id: FileId) -> Result<File, Refusal> {
     let space = call.service.site.platform;
     let file = call.service.site.blocking(move |store| store.stat(space, &id)).await?;
@@ -112,14 +112,14 @@ pub(super) async fn find(call: &Call, id: FileId) -> Result<File, Refusal> {
     if is_own { Ok(file) } else { Err(Refusal::missing("File")) }
 }
 
-/// Deletes a file of the request's project.
+/// Deletes a file in the request's project.
 pub(super) async fn delete(call: &Call, id: FileId) -> Result<StatusCode, Refusal> {
     let (file, space) = (find(call, id).await?, call.service.site.platform);
     call.service.site.blocking(move |store| store.delete(space, &file.id)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// The short object of the beta API, with every key. `full` adds the other keys of the legacy object.
+/// The short object of the beta API, including all keys. `full` adds the other keys of the legacy object.
 pub(super) fn short_object(file: &File, download_url: Option<&Value>, full: bool) -> Value {
     let mut object = json!({
         "id": file.id,
@@ -143,9 +143,9 @@ pub(super) fn short_object(file: &File, download_url: Option<&Value>, full: bool
     object
 }
 
-/// The long object of the legacy API, with every key.
+/// The long object of the legacy API, including all keys.
 pub(super) fn long_object(file: &File) -> Value {
-    // The vendor's `openapi.json` requires this text; inferred: it defaults to the name.
+    // The vendor's `openapi.json` requires this string. Inferred: it defaults to the name.
     let external_id = file.extra.get(EXTERNAL_ID).cloned().unwrap_or_else(|| json!(file.name));
     json!({
         "id": file.id,
@@ -165,7 +165,7 @@ pub(super) fn long_object(file: &File) -> Value {
     })
 }
 
-/// A time in the service's form: six fractional digits, or none for whole seconds.
+/// Formats a time as the service does: with six fractional digits, or without any for whole seconds.
 pub(super) fn format_time(time: Timestamp) -> String {
     if time.as_microsecond() % 1_000_000 == 0 { format!("{time:.0}") } else { format!("{time:.6}") }
 }
@@ -177,7 +177,7 @@ fn file_type(name: &str) -> Option<String> {
     is_type.then(|| extension.to_lowercase())
 }
 
-/// The order of a list. The default is newest first; inferred, since the service does not document it.
+/// The order of a list. The default is newest first, which is inferred because the service does not document it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Order {
     key: SortKey,
@@ -205,8 +205,8 @@ impl Order {
         }
     }
 
-    /// The older grammar: fields with an optional direction, ascending by default. The emulator sorts by the first field and
-    /// refuses further fields except `id` in the same direction.
+    /// Parses the older syntax: fields with an optional direction, ascending by default. The emulator sorts by the
+    /// first field and rejects additional fields, except `id` in the same direction.
     pub(super) fn parse_old(loc: &[&str], text: Option<&str>) -> Result<Self, Problem> {
         let Some(text) = text.filter(|text| !text.trim().is_empty()) else { return Ok(Self::default()) };
         let invalid =
@@ -238,7 +238,7 @@ impl Order {
     }
 }
 
-/// Reads a page of a list, and the token of the next page. A token is bound to its filter and order.
+/// Reads a page of a list, and returns the token for the next page. A token is bound to its filter and order.
 pub(super) async fn page(
     service: &Service,
     filter: Filter,
@@ -267,7 +267,7 @@ pub(super) async fn page(
     let space = service.site.platform;
     let listed = service.site.blocking(move |store| store.list(space, &listing)).await;
     let mut files = listed.map_err(|error| match error.kind() {
-        // The file of the token was deleted long ago.
+        // The file that the token refers to was deleted long ago.
         Kind::NotFound => invalid(),
         _ => Refusal::from(error),
     })?;

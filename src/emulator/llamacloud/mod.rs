@@ -1,8 +1,8 @@
-//! LlamaCloud: the beta API (`/api/v1/beta/files`), the legacy API (`/api/v1/files`), and the object store behind their
-//! presigned URLs (`/_store`). Both generations show the same files.
+//! LlamaCloud: the beta API (`/api/v1/beta/files`), the legacy API (`/api/v1/files`), and the object store behind
+//! their presigned URLs (`/_store`). Both generations of the API access the same files.
 //!
-//! Sources are the vendor's `openapi.json` and official clients. The service is closed source; behavior that is not
-//! documented (messages, default order, lifetimes) is marked "inferred".
+//! The sources are the vendor's `openapi.json` and official clients. The service is closed source; undocumented
+//! behavior (messages, default order, lifetimes) is marked "inferred".
 
 mod api;
 mod bucket;
@@ -20,7 +20,7 @@ use super::fastapi::Refusal;
 use super::{Platform, Quirk, Site};
 use service::Service;
 
-/// LlamaCloud.
+/// The LlamaCloud platform.
 pub static LLAMACLOUD: Platform = Platform {
     name: "llamacloud",
     base_path: "",
@@ -31,7 +31,7 @@ pub static LLAMACLOUD: Platform = Platform {
         Quirk {
             name: "dfl-ids",
             value: "",
-            help: "ids have the form `dfl-UUID`, which clients of the legacy API refuse",
+            help: "ids have the form `dfl-UUID`, which clients of the legacy API reject",
         },
         Quirk { name: "old-order-by", value: "", help: "listings accept an order such as `name desc`" },
         Quirk {
@@ -92,7 +92,7 @@ fn routes(site: Arc<Site>) -> Router {
         .with_state(Arc::new(Service::new(site)))
 }
 
-/// Refuses unknown routes and methods as the service's framework does, and formats scripted faults.
+/// Rejects unknown routes and methods as the service's framework does, and formats scripted faults.
 fn error(_site: &Site, status: StatusCode, message: &str) -> Response {
     let message = match status {
         StatusCode::UNAUTHORIZED if message.is_empty() => "Invalid authentication token",

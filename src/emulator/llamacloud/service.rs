@@ -1,4 +1,4 @@
-//! The running service, and a request to its API: key, scope, rate of uploads.
+//! The running service, and a request to its API with its key, scope and upload rate.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,23 +16,23 @@ use uuid::Uuid;
 use crate::emulator::fastapi::{Problem, Refusal};
 use crate::emulator::{Denied, Gate, Params, RateLimiter, Site};
 
-/// The project of every key without the quirk `projects`.
+/// The project of every key if the `projects` quirk is off.
 const PROJECT: &str = "00000000-0000-4000-8000-000000000001";
-/// The organization of the projects without the quirk `organizations`.
+/// The organization of the projects if the `organizations` quirk is off.
 const ORGANIZATION: &str = "00000000-0000-4000-8000-000000000002";
-/// The service's rate limit for a project: a number of uploads, and a time in seconds.
+/// The service's rate limit per project: a number of uploads, and a time in seconds.
 const UPLOAD_RATE: (u32, u64) = (50, 5);
 
 /// The served platform and its state.
 pub(super) struct Service {
     pub(super) site: Arc<Site>,
-    /// The projects, starting with the default.
+    /// The projects, starting with the default project.
     projects: Vec<String>,
-    /// The organizations that exist; None accepts any.
+    /// The existing organizations; `None` accepts any organization.
     organizations: Option<Vec<String>>,
-    /// The limiters by project; empty without a limit.
+    /// The rate limiters, by project; empty if there is no limit.
     limiters: HashMap<String, RateLimiter>,
-    /// Number of presigned URLs still to be issued as already expired.
+    /// Number of presigned URLs still to be issued that have already expired.
     stale: AtomicU64,
 }
 
@@ -53,13 +53,13 @@ impl Service {
         Self { site, projects, organizations, limiters, stale: AtomicU64::new(stale) }
     }
 
-    /// Counts the next presigned URL and returns whether it is already expired.
+    /// Counts the next presigned URL and returns whether it has already expired.
     pub(super) fn next_link_is_stale(&self) -> bool {
         let next = |left: u64| left.checked_sub(1);
         self.stale.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).is_ok()
     }
 
-    /// The projects as the API shows them.
+    /// The projects as API objects.
     pub(super) fn project_objects(&self) -> Vec<Value> {
         let organization = self.organizations.as_ref().and_then(|known| known.first());
         let organization = organization.map_or(ORGANIZATION, String::as_str);
@@ -70,7 +70,7 @@ impl Service {
         self.projects.iter().enumerate().map(object).collect()
     }
 
-    /// The requested project, or the default one. Other organizations and projects are forbidden.
+    /// The requested project, or the default project. Access to other organizations and projects is forbidden.
     fn project(&self, params: &Params) -> Result<String, Refusal> {
         let given = |name| params.get(name).map(|id| parse_uuid(&["query", name], id)).transpose();
         let forbidden = |what: &str| {
@@ -90,7 +90,7 @@ impl Service {
     }
 }
 
-/// Parses `50/5`.
+/// Parses a rate such as `50/5`.
 fn parse_rate(text: &str) -> Option<(u32, u64)> {
     let (count, seconds) = text.split_once('/')?;
     Some((count.trim().parse().ok()?, seconds.trim().parse().ok()?))
@@ -102,12 +102,12 @@ pub(super) struct Call {
     pub(super) project: String,
     pub(super) params: Params,
     pub(super) headers: HeaderMap,
-    /// The id in the path; None if it is not UTF-8.
+    /// The id in the path; `None` if it is not UTF-8.
     pub(super) id: Option<String>,
 }
 
 impl Call {
-    /// Counts an upload to the project.
+    /// Counts an upload toward the project's rate limit.
     pub(super) fn count_upload(&self) -> Result<(), Refusal> {
         let Some(limiter) = self.service.limiters.get(&self.project) else { return Ok(()) };
         let rate = limiter.take();
@@ -139,7 +139,7 @@ impl FromRequestParts<Arc<Service>> for Call {
     }
 }
 
-/// Parses a UUID in any format and returns it in the canonical one.
+/// Parses a UUID in any format and returns it in the canonical format.
 pub(super) fn parse_uuid(loc: &[&str], text: &str) -> Result<String, Problem> {
     let id = Uuid::parse_str(text).map_err(|error| {
         Problem::new(loc, "uuid_parsing", format!("Input should be a valid UUID, {error}"))

@@ -1,7 +1,8 @@
-//! Files: list, get, title, deletion; pages of lists.
+//! Files: listing, info, titles, deletion, and pages of lists.
 //!
-//! Deleting a file removes it from the store, content included, and keeps its record as a note, because the API still
-//! shows it by id. A file whose presigned upload is not complete is in the store with the status `pending` and is hidden.
+//! Deleting a file removes it and its content from the store but keeps its record as a note, because the API still
+//! returns it by id. A file whose presigned upload is not complete is in the store with the status `pending` and is
+//! hidden.
 
 use axum::Json;
 use axum::body::Body;
@@ -17,20 +18,20 @@ use crate::store::{Listing, Store};
 pub(super) const SPACE: &str = "metorial";
 pub(super) const ACTIVE: &str = "active";
 pub(super) const PENDING: &str = "pending";
-/// Kind of the notes about links, keyed by link id. The field `file` is the id of the file.
+/// The kind of notes about links, keyed by link id. The field `file` contains the id of the file.
 pub(super) const LINK: &str = "link";
-/// Kind of the notes about deleted files, keyed by file id.
+/// The kind of notes about deleted files, keyed by file id.
 pub(super) const DELETED_FILE: &str = "deleted-file";
-/// Key of a file's title in [`File::extra`].
+/// The key in [`File::extra`] for a file's title.
 pub(super) const TITLE: &str = "title";
 
 /// Page sizes: default and maximum.
 const PAGE: usize = 20;
 const MAX_PAGE: usize = 100;
-/// Digits of cursors.
+/// The digits used in cursors.
 const BASE62: &str = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
 
-/// The file object. The response to an upload has the same form in pulsar and magnetar.
+/// A file's object. The response to an upload has the same format in pulsar and magnetar.
 pub(super) fn file_object(dialect: Dialect, file: &File, is_new: bool) -> Value {
     let created_at = file.created_at.map(|time| format!("{time:.3}"));
     if dialect == Dialect::Seed {
@@ -62,7 +63,7 @@ pub(super) fn file_object(dialect: Dialect, file: &File, is_new: bool) -> Value 
     object
 }
 
-/// A purpose with its display name. The service's names are unknown; here `user_image` is "User image".
+/// A purpose with its display name. The service's names are unknown; here, `user_image` becomes "User image".
 pub(super) fn purpose_object(file: &File) -> Value {
     let mut name = file.purpose.as_deref().unwrap_or_default().replace('_', " ");
     if let Some(first) = name.get_mut(..1) {
@@ -104,7 +105,8 @@ pub(super) async fn list(call: Call) -> Answer {
     Ok(list_object(call.dialect, items, has_more))
 }
 
-/// The filter of a query. Pulsar validates the purpose and ignores it; each dialect ignores the parameters of the others.
+/// The filter for a query. Pulsar validates the purpose but ignores it; each dialect ignores the parameters of the
+/// others.
 fn filter(dialect: Dialect, params: &Params) -> Result<Filter, Problem> {
     let purposes = params.all("purpose");
     let known = dialect.purposes();
@@ -119,7 +121,7 @@ fn filter(dialect: Dialect, params: &Params) -> Result<Filter, Problem> {
     let mut times = vec!["created_at"];
     if dialect == Dialect::Magnetar {
         lists.push(("extra.store_id", params.all("store_id")));
-        // Documents belong to another API, so no file here has one.
+        // Documents belong to a different API, so no file here has one.
         lists.push(("extra.document_id", params.all("document_id")));
         times.push("updated_at");
     }
@@ -188,7 +190,7 @@ pub(super) async fn delete(call: Call) -> Answer {
     Ok(Json(file_object(call.dialect, &file, false)))
 }
 
-/// Maps the store's `NotFound` to None.
+/// Converts the store's `NotFound` error to `None`.
 pub(super) fn found<T>(result: StoreResult<T>) -> StoreResult<Option<T>> {
     match result {
         Err(error) if error.kind() == Kind::NotFound => Ok(None),
@@ -196,7 +198,7 @@ pub(super) fn found<T>(result: StoreResult<T>) -> StoreResult<Option<T>> {
     }
 }
 
-/// A file that the API shows: a stored file unless it is pending, otherwise a deleted one.
+/// A file that the API returns: a stored file unless it is pending, otherwise a deleted one.
 pub(super) fn visible(
     stored: StoreResult<File>,
     deleted: impl FnOnce() -> StoreResult<Option<Object>>,
@@ -207,7 +209,7 @@ pub(super) fn visible(
     }
 }
 
-/// The file with an id. The seed dialect, which has no status, does not find deleted files.
+/// The file with this id. The seed dialect, which has no status, does not return deleted files.
 pub(super) async fn find(call: &Call, id: &str) -> Result<File, Problem> {
     let wanted = FileId::from(id);
     let find = move |store: &Store| {
@@ -218,7 +220,7 @@ pub(super) async fn find(call: &Call, id: &str) -> Result<File, Problem> {
     file.filter(is_shown).ok_or_else(|| Problem::not_found("file", id))
 }
 
-/// The file with an id, unless it is deleted.
+/// The file with this id, unless it has been deleted.
 pub(super) async fn find_active(call: &Call, id: &str) -> Result<File, Problem> {
     let file = find(call, id).await?;
     if file.status.as_deref() == Some(ACTIVE) { Ok(file) } else { Err(Problem::deleted()) }
@@ -248,7 +250,7 @@ pub(super) struct Page {
     anchor: Option<Anchor>,
 }
 
-/// The item that a page follows or, when paging backwards, precedes.
+/// The item that a page follows or, when paging backward, precedes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Anchor {
     id: String,
@@ -277,8 +279,9 @@ impl Page {
         }
     }
 
-    /// Reads the items of the page and whether there are more before and after it. `read` receives the id to start after,
-    /// the order and a limit; it returns None if the list does not contain the id, in which case the page is empty.
+    /// Reads the items of the page, and whether more items precede and follow it. `read` receives the id to start
+    /// after, the order and a limit. It returns `None` if the list does not contain the id, in which case the page is
+    /// empty.
     pub(super) fn read<T>(
         &self,
         read: impl FnOnce(Option<&str>, bool, usize) -> StoreResult<Option<Vec<T>>>,
@@ -299,7 +302,7 @@ impl Page {
 }
 
 impl Anchor {
-    /// `after` takes precedence over `before`, and both over `cursor`.
+    /// Parses the anchor. `after` takes precedence over `before`, and both take precedence over `cursor`.
     fn parse(params: &Params) -> Result<Option<Self>, ()> {
         let anchor = |name, backwards| Some(Self { id: params.get(name)?.to_owned(), backwards });
         match anchor("after", false).or_else(|| anchor("before", true)) {
@@ -308,7 +311,7 @@ impl Anchor {
         }
     }
 
-    /// `cur_` and the base62 of `["after", ID]` or `["before", ID]`.
+    /// Decodes a cursor: `cur_` followed by the base62 encoding of `["after", ID]` or `["before", ID]`.
     fn decode(cursor: &str) -> Option<Self> {
         let json = decode_base62(cursor.strip_prefix("cur_")?)?;
         let (direction, id) = serde_json::from_slice::<(String, String)>(&json).ok()?;
@@ -317,7 +320,7 @@ impl Anchor {
     }
 }
 
-/// A number without a fraction.
+/// Parses a number without a fraction.
 fn whole_number(text: &str) -> Option<usize> {
     let number = text.trim().parse::<f64>().ok().filter(|number| number.fract() == 0.0)?;
     format!("{number:.0}").parse().ok()
@@ -341,7 +344,7 @@ fn parse_limit(text: &str) -> Result<usize, Problem> {
     whole_number(text).ok_or_else(Problem::internal)
 }
 
-/// The bytes of a number in base 62, most significant digit first; each leading zero is a byte.
+/// Decodes a base62 number to bytes, most significant digit first. Each leading zero is a byte.
 fn decode_base62(text: &str) -> Option<Vec<u8>> {
     if text.len() > 500 {
         return None;
@@ -376,7 +379,7 @@ mod tests {
         Anchor { id: id.to_owned(), backwards }
     }
 
-    /// The number in base 62, computed by long division.
+    /// Encodes bytes as a base62 number by long division.
     fn base62(bytes: &[u8]) -> String {
         let mut digits = Vec::new();
         let mut number = bytes.to_vec();

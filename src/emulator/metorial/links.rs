@@ -1,4 +1,4 @@
-//! Links, stored as notes about a file, and the content behind them.
+//! Links, which are stored as notes about a file, and the content that they lead to.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,13 +20,13 @@ use crate::error::{Error, Result as StoreResult};
 use crate::model::{FileId, Object};
 use crate::store::{Store, Transaction};
 
-/// A link. Its note in the store is keyed by id.
+/// A link. Its note in the store is keyed by the link's id.
 #[derive(Clone, Serialize, Deserialize)]
 struct Link {
     #[serde(skip)]
     id: String,
     file: FileId,
-    /// The last part of the URL, a secret.
+    /// The last segment of the URL, which is secret.
     key: String,
     created_at: Timestamp,
     expires_at: Option<Timestamp>,
@@ -44,7 +44,7 @@ impl Link {
         store.noted(SPACE, LINK, id)?.map(|note| Self::from_note(id, note)).transpose()
     }
 
-    /// The links of a file, or all links.
+    /// The links to a file, or all links.
     fn list(store: &Store, file: Option<&FileId>) -> StoreResult<Vec<Self>> {
         let notes = store.notes(SPACE, LINK, file)?;
         notes.into_iter().map(|(id, note)| Self::from_note(&id, note)).collect()
@@ -75,8 +75,8 @@ impl Link {
     }
 }
 
-/// Refuses the paths of another dialect: pulsar has `/files/{file}/links`, magnetar has `/file-links`, and the seed has
-/// both.
+/// Rejects the paths of other dialects: pulsar has `/files/{file}/links`, magnetar has `/file-links`, and the seed
+/// has both.
 fn check_path(call: &Call) -> Result<(), Problem> {
     let other = if call.id("file").is_some() { Dialect::Magnetar } else { Dialect::Pulsar };
     if call.dialect == other { Err(Problem::endpoint()) } else { call.need_instance() }
@@ -118,7 +118,7 @@ pub(super) async fn list(call: Call) -> Answer {
     check_path(&call)?;
     let (files, page) = match call.id("file") {
         Some(file) if call.site.quirk("links-get-creates") => return create_link(&call, file, None).await,
-        // This list does not validate its query.
+        // The query of this list is not validated.
         Some(file) => (vec![files::find(&call, file).await?.id], Page::parse_unchecked(&call.params)),
         None => {
             let files = call.params.all("file_id").into_iter().map(FileId::from).collect();
@@ -177,7 +177,7 @@ pub(super) async fn delete(call: Call) -> Answer {
     Err(Problem::not_found("fileLink", &link.id))
 }
 
-/// The link of a path. If the path names a file, the link must belong to it.
+/// The link named in a path. If the path also names a file, the link must belong to it.
 async fn find(call: &Call) -> Result<Link, Problem> {
     check_path(call)?;
     let id = call.id("link").unwrap_or_default();
@@ -187,8 +187,8 @@ async fn find(call: &Call) -> Result<Link, Problem> {
     link.ok_or_else(|| Problem::not_found("fileLink", id))
 }
 
-/// The content of a link: `/files/{file}/{key}` as in magnetar, `/files/retrieve/{link}/{key}` as in pulsar. It needs no
-/// API key, because the URL is the secret. Ranges are not supported.
+/// The content of a link: `/files/{file}/{key}` as in magnetar, or `/files/retrieve/{link}/{key}` as in pulsar. No
+/// API key is needed because the URL is the secret. Ranges are not supported.
 pub(super) async fn content(
     State(site): State<Arc<Site>>,
     Path(ids): Path<HashMap<String, String>>,

@@ -1,8 +1,8 @@
-//! Metorial's Files API in three dialects: that of the seed page, `2025-01-01-pulsar` and `2026-01-01-magnetar`. A request
-//! selects one with its version; otherwise the served dialect applies.
+//! Metorial's Files API in three dialects: the one on the seed page, `2025-01-01-pulsar` and `2026-01-01-magnetar`.
+//! The version in a request selects the dialect; without one, the served dialect applies.
 //!
-//! Paging, most link endpoints, title, deletion and presigned uploads follow the later dialects, since the seed page does
-//! not describe them.
+//! Paging, most link endpoints, titles, deletion and presigned uploads follow the later dialects, because the seed
+//! page does not describe them.
 
 mod files;
 mod links;
@@ -28,7 +28,7 @@ use request::{Dialect, Problem};
 const RATE: u32 = 5000;
 const WINDOW: Duration = Duration::from_mins(10);
 
-/// The platform.
+/// The Metorial platform.
 pub static METORIAL: Platform = Platform {
     name: "metorial",
     base_path: "",
@@ -38,10 +38,10 @@ pub static METORIAL: Platform = Platform {
         Quirk {
             name: "links-get-creates",
             value: "",
-            help: "GET on a file's links creates a link, as in the documented command line",
+            help: "GET on a file's links creates a link, as the documented command does",
         },
         Quirk { name: "files-url", value: "URL", help: "URL prefix of links" },
-        Quirk { name: "rate-limit", value: "N", help: "refuses more than N requests per 10 minutes" },
+        Quirk { name: "rate-limit", value: "N", help: "rejects more than N requests per 10 minutes" },
     ],
     variables: |root, token| {
         vec![("METORIAL_API_HOST", root.to_owned()), ("METORIAL_API_KEY", token.to_owned())]
@@ -75,8 +75,8 @@ fn routes(site: Arc<Site>) -> Router {
         .with_state(site)
 }
 
-/// The rate without the quirk: each request is the first of its window, so that programs under test see the headers but
-/// never reach the limit.
+/// The rate if the quirk is off: each request is the first one in its window, so that programs under test receive the
+/// headers but never reach the limit.
 const UNLIMITED: Rate = Rate { allowed: true, limit: RATE, remaining: RATE - 1, reset: WINDOW };
 
 /// Applies the rate limit and completes every response.
@@ -98,10 +98,10 @@ async fn every_request(
     }
 }
 
-/// Renders a refusal for the dialect and adds the headers common to all responses.
+/// Converts the result to a response in the dialect and adds the headers common to all responses.
 fn finish(dialect: Dialect, rate: Rate, answer: Result<Response, Problem>) -> Response {
     let mut response = answer.unwrap_or_else(|problem| problem.render(dialect.kind_key()));
-    // The real time, even with a fixed clock, because clients compare it with their own.
+    // The real time even if the clock is fixed, because clients compare it with their own clock.
     let reset = Timestamp::now().checked_add(rate.reset).unwrap_or(Timestamp::MAX).as_second();
     let headers = [
         ("ratelimit-limit", rate.limit.to_string()),

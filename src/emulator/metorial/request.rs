@@ -1,4 +1,4 @@
-//! Requests (dialect, API key, ids in the path, JSON bodies) and refusals.
+//! Requests (dialect, API key, ids in the path and JSON bodies) and error responses.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -21,12 +21,12 @@ use crate::store::Store;
 /// The result of a handler.
 pub(super) type Answer<T = Json<Value>> = Result<T, Problem>;
 
-/// Largest JSON body in bytes.
+/// Maximum size of a JSON body, in bytes.
 const MAX_BODY: usize = 4 * 1024 * 1024;
-/// Longest text in characters.
+/// Maximum length of a text, in characters.
 const MAX_TEXT: usize = 100_000;
 
-/// A wire dialect, oldest first.
+/// The wire dialects, oldest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Dialect {
     /// The dialect of the seed page.
@@ -37,8 +37,8 @@ pub(super) enum Dialect {
     Magnetar,
 }
 
-/// Purposes of the seed and of magnetar, which lacks the first. The seed page shows only `attachment` and describes the
-/// list as open.
+/// The purposes of the seed dialect and of magnetar, which lacks the first one. The seed page mentions only
+/// `attachment` and describes the list as open.
 const PURPOSES: [&str; 8] = [
     "attachment",
     "user_image",
@@ -60,8 +60,8 @@ impl Dialect {
         }
     }
 
-    /// The dialect of a request, selected by its `Metorial-Version` header or `api-version` parameter. An unknown version is
-    /// ignored; the dashboard's version does not accept API keys.
+    /// The dialect of a request, selected by its `Metorial-Version` header or `api-version` parameter. An unknown
+    /// version is ignored; the dashboard's version does not accept API keys.
     pub(super) fn of_request(site: &Site, headers: &HeaderMap, params: &Params) -> Result<Self, Problem> {
         let header = headers.get("metorial-version").and_then(|value| value.to_str().ok());
         match header.or_else(|| params.get("api-version")) {
@@ -72,7 +72,7 @@ impl Dialect {
         }
     }
 
-    /// The version in response headers; the seed has none.
+    /// The version in response headers; the seed dialect has none.
     pub(super) fn version(self) -> Option<&'static str> {
         match self {
             Self::Seed => None,
@@ -89,13 +89,13 @@ impl Dialect {
         }
     }
 
-    /// The key for the kind of an object, in lists and errors.
+    /// The key that contains the kind of an object, in lists and errors.
     pub(super) fn kind_key(self) -> &'static str {
         if self == Self::Pulsar { "__typename" } else { "object" }
     }
 }
 
-/// The holder of a key or owner of a file.
+/// The holder of a key or the owner of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Owner {
     Instance,
@@ -121,7 +121,7 @@ impl Call {
         self.ids.get(name).map(String::as_str)
     }
 
-    /// Refuses a key that covers several instances unless the request selects one.
+    /// Rejects a key that covers several instances, unless the request selects one.
     pub(super) fn need_instance(&self) -> Result<(), Problem> {
         if self.key == Owner::Instance || self.has_instance {
             return Ok(());
@@ -137,7 +137,7 @@ impl Call {
         Ok(self.site.blocking(work).await?)
     }
 
-    /// Reads a body of JSON or of a URL-encoded form. A missing body is an empty object.
+    /// Reads a body with JSON or a URL-encoded form. A missing body counts as an empty object.
     pub(super) async fn read(&self, body: Body) -> Result<Object, Problem> {
         let text =
             receive_text(body, MAX_BODY).await.map_err(|error: Refused<Problem>| Problem::from(error))?;
@@ -180,8 +180,8 @@ impl FromRequestParts<Arc<Site>> for Call {
     }
 }
 
-/// Checks the key in `Authorization` (exactly `Bearer KEY`), or else in the parameter `token` or `key`. Its prefix
-/// determines the owner; a key without a known prefix counts as an instance's secret key.
+/// Checks the key in `Authorization` (exactly `Bearer KEY`) or, without that header, in the parameter `token` or
+/// `key`. The key's prefix determines the owner; a key without a known prefix counts as an instance's secret key.
 fn check_key(site: &Site, headers: &HeaderMap, uri: &Uri) -> Result<Owner, Problem> {
     let gate = Gate { params: &["token", "key"], exact: true, ..Gate::BEARER };
     let key = gate.check(site, headers, uri).map_err(|denied| {
@@ -199,7 +199,7 @@ fn check_key(site: &Site, headers: &HeaderMap, uri: &Uri) -> Result<Owner, Probl
     }
 }
 
-/// An optional text of a body.
+/// An optional string in a body.
 pub(super) fn text(body: &Object, field: &str) -> Result<Option<String>, Problem> {
     match body.get(field) {
         None => Ok(None),
@@ -208,7 +208,7 @@ pub(super) fn text(body: &Object, field: &str) -> Result<Option<String>, Problem
     }
 }
 
-/// Refuses a text that is too long.
+/// Rejects a text that is too long.
 pub(super) fn check_length(field: &str, text: &str) -> Result<(), Problem> {
     if text.chars().count() <= MAX_TEXT {
         return Ok(());
@@ -218,14 +218,14 @@ pub(super) fn check_length(field: &str, text: &str) -> Result<(), Problem> {
     Err(Problem::invalid("body", error))
 }
 
-/// The optional `expires_at` of a body; null is refused.
+/// The optional `expires_at` in a body. Null is rejected.
 pub(super) fn expires_at(body: &Object) -> Result<Option<Timestamp>, Problem> {
     let Some(text) = text(body, "expires_at")? else { return Ok(None) };
     let invalid = || Problem::invalid_type("body", "expires_at", "date", "string");
     parse_date(&text).map(Some).ok_or_else(invalid)
 }
 
-/// Parses the JavaScript date formats that clients send: with a time zone, without one (UTC), a day, and RFC 2822.
+/// Parses the JavaScript date formats that clients send: with a time zone, without one (UTC), a date, and RFC 2822.
 pub(super) fn parse_date(text: &str) -> Option<Timestamp> {
     let text = text.trim();
     let civil = || Some(text.parse::<civil::DateTime>().ok()?.to_zoned(TimeZone::UTC).ok()?.timestamp());
@@ -245,14 +245,14 @@ fn json_type(value: &Value) -> &'static str {
     }
 }
 
-/// A refusal. Status, code, entity and errors follow the contract; the messages are the emulator's own. As a response it
-/// has no body until the middleware renders it for the dialect.
+/// An error response. Status, code, entity and errors follow the contract; the messages are the emulator's own. As a
+/// response, it has no body until the middleware renders it for the dialect.
 #[derive(Clone, Debug)]
 pub(super) struct Problem {
     status: StatusCode,
     code: &'static str,
     message: String,
-    /// Optional fields: hint, reason, entity, id, errors.
+    /// Optional fields: hint, reason, entity, id and errors.
     more: Object,
 }
 
@@ -266,7 +266,7 @@ impl Problem {
         self
     }
 
-    /// The refusal for unknown routes and scripted faults.
+    /// The error response for unknown routes and scripted faults.
     pub(super) fn of(status: StatusCode, message: &str) -> Self {
         let text = if message.is_empty() { "the request cannot be processed" } else { message };
         let code = match status {
@@ -295,12 +295,12 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, "bad_request", message)
     }
 
-    /// A body that cannot be read.
+    /// The error response for a body that cannot be read.
     pub(super) fn body(reason: &str, message: &str) -> Self {
         Self::bad_request(message).with("reason", reason)
     }
 
-    /// Invalid data. `error` contains the code, message, path and expected value.
+    /// The error response for invalid data. `error` contains the code, message, path and expected value.
     pub(super) fn invalid(entity: &str, error: Value) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "invalid_data", "invalid data")
             .with("hint", "see `errors`")
@@ -308,7 +308,7 @@ impl Problem {
             .with("errors", vec![error])
     }
 
-    /// A field of the wrong type.
+    /// The error response for a field with the wrong type.
     pub(super) fn invalid_type(entity: &str, field: &str, expected: &str, received: &str) -> Self {
         let error = json!({
             "code": "invalid_type", "message": format!("{field} must be a {expected}"), "path": [field],
@@ -317,7 +317,7 @@ impl Problem {
         Self::invalid(entity, error)
     }
 
-    /// A query parameter whose value is not in its enumeration.
+    /// The error response for a query parameter whose value is not one of the allowed ones.
     pub(super) fn invalid_enum(field: &str, expected: &[&str], received: &str) -> Self {
         let error = json!({
             "code": "invalid_enum", "message": format!("{field} must be one of: {}", expected.join(", ")),
@@ -335,24 +335,24 @@ impl Problem {
         Self::new(StatusCode::FORBIDDEN, "forbidden", message)
     }
 
-    /// A deleted file.
+    /// The error response for a deleted file.
     pub(super) fn deleted() -> Self {
         Self::forbidden("the file has been deleted")
     }
 
-    /// `entity` is `file`, `fileLink`, `fileUpload` or `fileDownload`.
+    /// The error response for an unknown object; `entity` is `file`, `fileLink`, `fileUpload` or `fileDownload`.
     pub(super) fn not_found(entity: &str, id: &str) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", format!("{entity} not found"))
             .with("entity", entity)
             .with("id", id)
     }
 
-    /// An unknown route.
+    /// The error response for an unknown route.
     pub(super) fn endpoint() -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", "endpoint not found").with("entity", "endpoint")
     }
 
-    /// A version that API keys may not use.
+    /// The error response for a version that cannot be used with API keys.
     pub(super) fn version() -> Self {
         Self::new(StatusCode::NOT_ACCEPTABLE, "bad_request", "this version does not accept API keys")
     }
@@ -389,7 +389,7 @@ impl IntoResponse for Problem {
 }
 
 impl From<Error> for Problem {
-    /// A failure of the store. Handlers report missing files and links themselves.
+    /// Converts a failure of the store. Handlers report missing files and links themselves.
     fn from(error: Error) -> Self {
         Self { message: error.message().to_owned(), ..Self::internal() }
     }
@@ -399,7 +399,7 @@ impl From<Refused<Problem>> for Problem {
     fn from(refused: Refused<Problem>) -> Self {
         match refused {
             Refused::Malformed(why) => Self::bad_request(why),
-            // The server does not use 413.
+            // The server does not use status 413.
             Refused::TooLarge(limit) => Self::bad_request(format!("the body is larger than {limit} bytes")),
             Refused::Rule(problem) => problem,
             Refused::Store(error) => error.into(),

@@ -1,5 +1,5 @@
-//! `POST /files`: a form with the file, or the JSON bodies of a presigned upload (request a URL, put the content there,
-//! complete).
+//! `POST /files`: a form with the file, or the JSON bodies of a presigned upload (requesting a URL, sending the
+//! content to it, completing the upload).
 
 use std::sync::Arc;
 
@@ -21,16 +21,16 @@ use crate::model::{File, FileId, Object, later};
 use crate::store::{Store, Transaction};
 
 const MIB: u64 = 1024 * 1024;
-/// Limits of a form and its file: magnetar's, used for all dialects.
+/// The limits for a form and its file. Magnetar's limits are used for all dialects.
 const LIMITS: Limits = Limits { file: Some(MAX_FORM_FILE), body: Some(101 * MIB) };
 const MAX_FORM_FILE: u64 = 100 * MIB;
-/// Largest file of a presigned upload in bytes.
+/// Maximum size of a file in a presigned upload, in bytes.
 const MAX_PRESIGNED_FILE: u64 = 2048 * MIB;
-/// Kind of the notes about presigned uploads, keyed by upload id.
+/// The kind of notes about presigned uploads, keyed by upload id.
 const UPLOAD: &str = "upload";
 /// Lifetime of a presigned URL.
 const URL_LIFETIME: SignedDuration = SignedDuration::from_mins(15);
-/// Time to complete an upload.
+/// Time allowed for completing an upload.
 const UPLOAD_LIFETIME: SignedDuration = SignedDuration::from_hours(24);
 
 pub(super) async fn upload(call: Call, body: Body) -> Answer {
@@ -66,7 +66,7 @@ async fn form(call: &Call, body: Body) -> Answer {
     }
     let mut file = new_file(call, &field, upload.blob.size, MAX_FORM_FILE)?;
     let file_name = upload.head.file_name.as_deref();
-    // In magnetar, path and title replace a missing file name.
+    // In magnetar, the path or the title replaces a missing file name.
     let name = if is_magnetar {
         let path = field("path").and_then(|path| path.rsplit('/').next());
         [file_name, path, field("title")].into_iter().flatten().map(str::trim).find(|name| !name.is_empty())
@@ -83,7 +83,7 @@ async fn form(call: &Call, body: Body) -> Answer {
     Ok(Json(files::file_object(call.dialect, &file, true)))
 }
 
-/// Checks the purpose, the size, and the fields for a Metorial store. Returns a record without name and status.
+/// Checks the purpose, the size and the fields for a Metorial store. Returns a record without a name and status.
 fn new_file<'a>(
     call: &Call,
     field: &dyn Fn(&str) -> Option<&'a str>,
@@ -102,7 +102,7 @@ fn new_file<'a>(
         Dialect::Seed => format!("file_{}", ids::time_sorted(now, 11)),
         Dialect::Pulsar | Dialect::Magnetar => format!("fil_{}", ids::time_sorted(now, 13)),
     };
-    // Times are stored in milliseconds, as they are shown, because clients filter by the times that they see.
+    // Times are stored in milliseconds, as they are returned, because clients filter by the times that they receive.
     let now = Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now);
     let mut file = File {
         id: FileId(id),
@@ -135,7 +135,7 @@ fn new_file<'a>(
     }
 }
 
-/// Checks that a purpose is allowed for the owner, which the fields specify or the key implies.
+/// Checks that a purpose is allowed for the owner, which is specified by the fields or implied by the key.
 fn check_owner<'a>(
     call: &Call,
     field: &dyn Fn(&str) -> Option<&'a str>,
@@ -239,7 +239,7 @@ fn signed_text(id: &str, expires: i64) -> String {
     format!("PUT {id} {expires}")
 }
 
-/// Completes an upload. Repeating it returns the same file.
+/// Completes an upload. Completing it again returns the same file.
 async fn complete(call: &Call, body: &Object) -> Answer {
     let id = request::text(body, "file_upload_id")?
         .ok_or_else(|| Problem::bad_request("missing file_upload_id"))?;
@@ -269,12 +269,12 @@ async fn complete(call: &Call, body: &Object) -> Answer {
     Ok(Json(files::file_object(call.dialect, &file, true)))
 }
 
-/// The file of a completed upload, even if it has since been deleted.
+/// The file of a completed upload, even if it has been deleted since.
 fn completed(change: &Transaction, id: &FileId) -> StoreResult<Option<File>> {
     files::visible(change.stat(id), || change.noted(DELETED_FILE, id.as_str()))
 }
 
-/// The upload with an id, if it still accepts content.
+/// The upload with this id, if it still accepts content.
 fn open_upload(change: &Transaction, id: &str, now: Timestamp) -> StoreResult<Result<Announced, Problem>> {
     Ok(match Announced::find(change, UPLOAD, id, now)? {
         None => Err(Problem::not_found("fileUpload", id)),
@@ -285,8 +285,8 @@ fn open_upload(change: &Transaction, id: &str, now: Timestamp) -> StoreResult<Re
     })
 }
 
-/// Receives content at a presigned URL. The signature is the only credential, and the content type must match the
-/// announcement. The content is hidden until the upload is complete; repeating the request replaces it.
+/// Receives content at a presigned URL. The signature is the only credential, and the content type must match the one
+/// that was declared. The content stays hidden until the upload is completed; repeating the request replaces it.
 pub(super) async fn receive_content(
     State(site): State<Arc<Site>>,
     id: Result<Path<String>, PathRejection>,
@@ -317,7 +317,7 @@ pub(super) async fn receive_content(
     let received = receive_raw(&site, &headers, body, Some(MAX_PRESIGNED_FILE)).await;
     let blob = received.map_err(|refused: Refused<Problem>| Problem::from(refused))?;
     let put = move |change: &mut Transaction| {
-        // The upload may have been completed while the content arrived.
+        // The upload may have been completed while the content was arriving.
         let Announced { file, ends } = match open_upload(change, &id, now)? {
             Ok(upload) => upload,
             Err(problem) => return Ok(Err(problem)),

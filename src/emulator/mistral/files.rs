@@ -1,4 +1,4 @@
-//! `/v1/files`: upload, list, info, content, signed URL, deletion.
+//! `/v1/files`: uploading, listing, info, content, signed URLs and deletion.
 
 use std::cell::Cell;
 use std::path::Path;
@@ -25,9 +25,9 @@ use crate::filter::Filter;
 use crate::model::{File, FileId, later};
 use crate::store::{Listing, SortKey};
 
-/// Largest file in bytes: "512 MB".
+/// Maximum size of a file in bytes: "512 MB".
 const MAX_SIZE: u64 = 512 * 1024 * 1024;
-/// Files on a page.
+/// Number of files per page.
 const PAGE: usize = 100;
 
 const PURPOSES: [&str; 5] = ["fine-tune", "batch", "ocr", "agentic_safety", "audio"];
@@ -35,7 +35,7 @@ const SAMPLE_TYPES: [&str; 5] = ["pretrain", "instruct", "batch_request", "batch
 const SOURCES: [&str; 3] = ["upload", "repository", "mistral"];
 const VISIBILITIES: [&str; 2] = ["workspace", "user"];
 
-/// Types of files for OCR, as the service lists them. A star stands for any text.
+/// The file types for OCR, as listed by the service. A star matches any text.
 const OCR_TYPES: [&str; 5] = [
     "application/pdf",
     "image/.*",
@@ -43,15 +43,15 @@ const OCR_TYPES: [&str; 5] = [
     "application/vnd.openxmlformats-officedocument.presentationml.presentation",
     "application/epub+zip",
 ];
-/// Types of files with one JSON object per line.
+/// The types of files that contain one JSON object per line.
 const LINE_TYPES: [&str; 3] = ["application/jsonl", "application/x-ndjson", "application/json-lines"];
 
-/// Keys of a record's own fields.
+/// Keys in `extra` for the platform's own fields.
 const VISIBILITY: &str = "visibility";
 const SAMPLE_TYPE: &str = "sample_type";
 const SOURCE: &str = "source";
 
-/// The same text for a file that is unknown, deleted, foreign or too new.
+/// The same error response for a file that is unknown, deleted, too new or belongs to someone else.
 fn no_such_file() -> Refusal {
     Refusal::new(StatusCode::NOT_FOUND, "No file matches the given query.")
 }
@@ -60,12 +60,12 @@ fn missing(error: Error) -> Refusal {
     if error.kind() == Kind::NotFound { no_such_file() } else { error.into() }
 }
 
-/// A field of a record's own, or a default.
+/// A value in `extra`, or a default.
 fn own<'a>(file: &'a File, key: &str, default: &'a str) -> &'a str {
     file.extra.get(key).and_then(Value::as_str).unwrap_or(default)
 }
 
-/// The kind of samples in a file. Inferred from its purpose.
+/// The kind of samples in a file, which is inferred from its purpose.
 fn sample_type(file: &File) -> &str {
     let by_purpose = if file.purpose.as_deref() == Some("batch") { "batch_request" } else { "instruct" };
     own(file, SAMPLE_TYPE, by_purpose)
@@ -91,7 +91,7 @@ fn object(site: &Site, file: &File) -> Value {
     })
 }
 
-/// Parts in any order. Others are ignored.
+/// Decides how to receive a part. Parts may be in any order; unknown ones are ignored.
 fn decide(_: &Form, head: &Head) -> Result<Take, Refusal> {
     match (head.name.as_str(), &head.file_name) {
         ("file", Some(_)) => Ok(Take::File),
@@ -104,7 +104,7 @@ fn decide(_: &Form, head: &Head) -> Result<Take, Refusal> {
     }
 }
 
-/// One of several words.
+/// Checks that a value is one of several words.
 fn word<'a>(
     place: &'static str,
     name: &'static str,
@@ -117,7 +117,7 @@ fn word<'a>(
     Err(Problem::one_of([place, name], "enum", words).input(text))
 }
 
-/// An integer from `min` to `max`.
+/// Parses an integer between `min` and `max`.
 fn integer(place: &'static str, name: &'static str, text: &str, min: i64, max: i64) -> Result<i64, Problem> {
     let number: i64 = text.trim().parse().map_err(|_| Problem::not_an_integer([place, name]).input(text))?;
     let wrong = |kind, than: &str, limit: i64| {
@@ -142,13 +142,13 @@ fn flag(name: &'static str, text: &str) -> Result<bool, Problem> {
     }
 }
 
-/// The media type of a part, or that of its name.
+/// The media type of a part, or the type guessed from its name.
 fn type_of(head: &Head, name: &str) -> String {
     let stated = head.content_type.as_deref().map(str::trim).filter(|stated| !stated.is_empty());
     stated.map_or_else(|| mime_guess::from_path(name).first_or_octet_stream().to_string(), str::to_owned)
 }
 
-/// Refuses a file of a type that its purpose does not permit.
+/// Rejects a file whose type is not permitted for its purpose.
 fn check_type(purpose: &str, name: &str, content_type: &str) -> Result<(), Refusal> {
     let essence = content_type.split(';').next().unwrap_or_default().trim();
     let is = |allowed: &&str| match allowed.strip_suffix(".*") {
@@ -172,7 +172,7 @@ fn check_type(purpose: &str, name: &str, content_type: &str) -> Result<(), Refus
     Err(Refusal::other((StatusCode::UNPROCESSABLE_ENTITY, Json(body))))
 }
 
-/// The seconds of an `expiry`.
+/// Converts an `expiry` to a duration.
 fn lifetime(site: &Site, text: &str) -> Result<SignedDuration, Problem> {
     let number = integer("body", "expiry", text, 1, i64::MAX)?;
     let unit = match site.quirk_value("expiry-unit") {
@@ -212,7 +212,7 @@ pub(super) async fn upload(
         id: FileId(ids::uuid()),
         name,
         content_type: Some(content_type),
-        // The purpose of an upload without one is unknown.
+        // It is unknown which purpose the service assigns to an upload without one.
         purpose: Some(purpose.unwrap_or(PURPOSES[0]).to_owned()),
         created_at: Some(now),
         expires_at: lifetime.map(|lifetime| later(now, lifetime)),

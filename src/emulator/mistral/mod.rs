@@ -1,4 +1,4 @@
-//! Mistral: files in numbered pages, with signed URLs. Refusals follow `FastAPI`.
+//! Mistral: files in numbered pages, with signed URLs. Error responses follow `FastAPI`.
 
 mod files;
 mod storage;
@@ -14,7 +14,7 @@ use serde_json::json;
 use super::fastapi::Refusal;
 use super::{Gate, Platform, Quirk, Site};
 
-/// Mistral.
+/// The Mistral platform.
 pub static MISTRAL: Platform = Platform {
     name: "mistral",
     base_path: "/v1",
@@ -29,12 +29,16 @@ pub static MISTRAL: Platform = Platform {
         Quirk {
             name: "fresh-404",
             value: "SECONDS",
-            help: "lists a new file at once, but returns 404 for it for this time [default: 0]",
+            help: "lists a new file immediately, but returns 404 for it for this long [default: 0]",
         },
         Quirk { name: "oldest-first", value: "", help: "lists the oldest files first" },
         Quirk { name: "null-bytes", value: "", help: "returns null as the size of a file" },
         Quirk { name: "ranges", value: "", help: "honors Range in downloads" },
-        Quirk { name: "upload-limit", value: "BYTES", help: "refuses larger files [default: 536870912]" },
+        Quirk {
+            name: "upload-limit",
+            value: "BYTES",
+            help: "rejects files above this size [default: 536870912]",
+        },
     ],
     variables: |root, token| {
         vec![("MISTRAL_SERVER_URL", root.to_owned()), ("MISTRAL_API_KEY", token.to_owned())]
@@ -43,7 +47,8 @@ pub static MISTRAL: Platform = Platform {
     error: |_, status, message| refusal(status, message).into_response(),
 };
 
-/// The arguments that direct the vendor's clients, which read no variable, to the emulator at this root URL.
+/// The arguments that make the vendor's clients, which do not read the URL from a variable, use the emulator at this
+/// root URL.
 pub fn client_arguments(root: &str) -> String {
     format!("Python: `Mistral(server_url=\"{root}\")`; JavaScript: `new Mistral({{serverURL: \"{root}\"}})`")
 }
@@ -58,7 +63,7 @@ fn routes(site: Arc<Site>) -> Router {
     Gate::BEARER.protect(files, &site, denied).route("/_storage/{id}", get(storage::fetch)).with_state(site)
 }
 
-/// A refusal with the platform's text for its status.
+/// An error response with the platform's message for its status.
 fn refusal(status: StatusCode, message: &str) -> Refusal {
     match status {
         StatusCode::TOO_MANY_REQUESTS => {

@@ -13,10 +13,10 @@ use crate::emulator::{Content, Params, Sending, Site, content_disposition, ids};
 use crate::error::Kind;
 use crate::model::{FileId, later};
 
-/// The version of the storage's interface.
+/// The version of the storage API.
 const VERSION: &str = "2024-11-04";
 
-/// A URL that opens a file for some hours.
+/// A URL that gives access to a file for some hours.
 pub(super) fn sign(site: &Site, headers: &HeaderMap, id: &FileId, hours: i64) -> String {
     let end = later(site.clock.now(), SignedDuration::from_hours(hours));
     let end = end.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
@@ -34,7 +34,7 @@ fn signed_text(id: &str, end: &str) -> String {
     format!("r\n{id}\n{end}")
 }
 
-/// `GET /_storage/{id}`. A request with a token is refused, since the token must not reach this host.
+/// `GET /_storage/{id}`. A request with a token is rejected, because the token must not reach this host.
 pub(super) async fn fetch(
     State(site): State<Arc<Site>>,
     Path(id): Path<String>,
@@ -77,7 +77,7 @@ pub(super) async fn fetch(
     content.send(&headers, how)
 }
 
-/// An error in Azure's XML.
+/// An error response in Azure's XML format.
 fn refuse(status: StatusCode, code: &'static str, message: &str) -> Response {
     let body = format!(
         "\u{feff}<?xml version=\"1.0\" encoding=\"utf-8\"?><Error><Code>{code}</Code><Message>{message}\n\

@@ -1,4 +1,4 @@
-//! Batches: `POST /batches` runs one at once, and stores its results and errors as files.
+//! Batches: `POST /batches` runs a batch immediately, and stores its results and errors as files.
 
 use std::io::{self, BufRead as _, BufReader, Write as _};
 
@@ -14,11 +14,11 @@ use crate::error::{Error, Result as StoreResult};
 use crate::model::{File, FileId, Object, later};
 use crate::store::{Incoming, Store};
 
-/// The kind of the notes that contain batches.
+/// The kind of notes that describe batches.
 const NOTE: &str = "batch";
-/// Largest request in bytes.
+/// Maximum size of a request, in bytes.
 const LARGEST: usize = 1024 * 1024;
-/// Lifetime of a file of a batch in seconds.
+/// Lifetime of a batch's files, in seconds.
 const LIFETIME: i64 = 2_592_000;
 
 /// `POST /batches`.
@@ -64,7 +64,7 @@ pub(super) async fn info(
     Ok(Json(batch.into()))
 }
 
-/// Runs the requests of a file: one with a model succeeds, one without fails. Blocking.
+/// Runs the requests in a file: a request with a model succeeds, and one without fails. Blocking.
 fn run(store: &Store, space: &str, batch: &str, input: &FileId, now: Timestamp) -> StoreResult<Object> {
     let (_, content) = store.get(space, input)?;
     let mut lines = BufReader::new(content);
@@ -126,7 +126,7 @@ fn outcome(
     ])
 }
 
-/// The lines of a file that is written.
+/// The lines of a file being written.
 #[derive(Default)]
 struct Lines {
     content: Option<Incoming>,

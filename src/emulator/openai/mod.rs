@@ -1,5 +1,5 @@
-//! OpenAI's Files API: objects, lists, pages, uploads and refusals. [`Vendor`] describes a service with this API by its
-//! differences from OpenAI, and [`routes`] serves it.
+//! OpenAI's Files API: objects, lists, pages, uploads and error responses. A [`Vendor`] describes how a service with this
+//! API differs from OpenAI, and [`routes`] serves it.
 //!
 //! ```ignore
 //! const GROQ_API: Vendor = Vendor { prefix: "/openai/v1", purposes: &["batch"], page: None, ..Vendor::OPENAI };
@@ -37,7 +37,7 @@ use crate::store::{Listing, SortKey, Store};
 /// Number of files read from the store at once: minimum and maximum.
 const BATCH: (usize, usize) = (256, 10_001);
 
-/// A file as an object, without a status.
+/// A file's object, without a status.
 pub fn object(file: &File) -> Object {
     let object = json!({
         "id": file.id,
@@ -56,7 +56,7 @@ pub fn deleted(id: &str) -> Value {
     json!({ "id": id, "object": "file", "deleted": true })
 }
 
-/// The envelope of a list.
+/// The envelope for a list.
 pub fn list(data: &[Value], has_more: bool) -> Value {
     let id = |object: Option<&Value>| object.map_or(Value::Null, |object| object["id"].clone());
     let (first, last) = (id(data.first()), id(data.last()));
@@ -67,12 +67,12 @@ pub fn list(data: &[Value], has_more: bool) -> Value {
 pub struct Page {
     /// The files.
     pub files: Vec<File>,
-    /// Whether files follow.
+    /// Whether more files follow.
     pub has_more: bool,
 }
 
 impl Page {
-    /// Reads up to `limit` files that pass `accept`, and looks for one more. Blocking.
+    /// Reads up to `limit` files that pass `accept`, and checks whether another one follows. Blocking.
     pub fn read(
         store: &Store,
         space: &str,
@@ -98,7 +98,7 @@ impl Page {
     }
 }
 
-/// The lifetime in seconds that `expires_after[anchor]` and `expires_after[seconds]` specify.
+/// The lifetime in seconds given by `expires_after[anchor]` and `expires_after[seconds]`.
 pub fn expires_after(form: &Form) -> Result<Option<i64>, String> {
     match (form.text("expires_after[anchor]"), form.text("expires_after[seconds]")) {
         (None, None) => Ok(None),
@@ -112,21 +112,21 @@ pub fn expires_after(form: &Form) -> Result<Option<i64>, String> {
     }
 }
 
-/// A refusal. As a response, it has no body until the vendor formats it.
+/// An error response. As a response, it has no body until the vendor formats it.
 #[derive(Clone, Debug)]
 pub struct Refusal {
     /// The status.
     pub status: StatusCode,
-    /// The text.
+    /// The message.
     pub message: String,
-    /// The code.
+    /// The error code.
     pub code: Option<&'static str>,
     /// The invalid parameter.
     pub param: Option<&'static str>,
 }
 
 impl Refusal {
-    /// A status with a text; an empty text is replaced by the reason phrase.
+    /// An error response with a status and a message. An empty message is replaced with the reason phrase.
     pub fn new(status: StatusCode, message: &str) -> Self {
         let words = status.canonical_reason().unwrap_or("Error");
         let message = if message.is_empty() { words } else { message }.to_owned();
@@ -134,7 +134,7 @@ impl Refusal {
         Self { status, message, code, param: None }
     }
 
-    /// 400 for a parameter.
+    /// A 400 response about a parameter.
     pub fn invalid(param: &'static str, message: impl Into<String>) -> Self {
         Self { message: message.into(), param: Some(param), ..Self::new(StatusCode::BAD_REQUEST, "") }
     }
@@ -153,13 +153,13 @@ impl Refusal {
         Self { param: Some("id"), ..Self::new(StatusCode::NOT_FOUND, &message) }
     }
 
-    /// A failure of the store with the file `id`.
+    /// Converts a failure of the store that concerns the file `id`.
     fn about(id: &str) -> impl FnOnce(Error) -> Self + use<> {
         let id = id.to_owned();
         move |error| if error.kind() == Kind::NotFound { Self::no_such_file(&id) } else { error.into() }
     }
 
-    /// OpenAI's body.
+    /// The body in OpenAI's format.
     pub fn to_json(&self) -> Value {
         let kind = match self.status.as_u16() {
             429 => "requests",
@@ -196,65 +196,65 @@ impl IntoResponse for Refusal {
     }
 }
 
-/// Lifetimes of files.
+/// How long files are kept.
 #[derive(Clone, Copy, Debug)]
 pub enum Expiry {
-    /// An upload can specify a lifetime between a minimum and a maximum in seconds.
+    /// An upload can specify a lifetime between a minimum and a maximum, in seconds.
     Chosen(i64, i64),
-    /// All files have the same lifetime in seconds, and an upload that specifies one is refused.
+    /// All files have the same lifetime in seconds, and an upload that specifies one is rejected.
     Fixed(i64),
-    /// A form field with a time in seconds since 1970, between a minimum and a maximum in seconds from now, and the lifetime
-    /// without it.
+    /// A form field contains a time in seconds since 1970, between a minimum and a maximum in seconds from now. The
+    /// last value is the default lifetime.
     Field(&'static str, i64, i64, i64),
-    /// Files do not expire, and a specified lifetime is ignored.
+    /// Files do not expire, and a lifetime that is specified is ignored.
     Never,
 }
 
 /// A service with OpenAI's Files API.
 pub struct Vendor {
-    /// The path before `/files`.
+    /// The path that precedes `/files`.
     pub prefix: &'static str,
-    /// Another path with the same routes.
+    /// An additional path with the same routes.
     pub alias: Option<&'static str>,
-    /// The places in which the token is sent.
+    /// The places where the token is sent.
     pub gate: Gate,
-    /// A new id for a file with a purpose.
+    /// Creates an id for a file with this purpose.
     pub id: fn(purpose: &str, now: Timestamp) -> String,
-    /// The purposes of uploads; empty accepts any.
+    /// The purposes that uploads can have; empty accepts any purpose.
     pub purposes: &'static [&'static str],
     /// The purposes of files that can be uploaded in parts; empty without the Uploads API.
     pub uploads: &'static [&'static str],
-    /// The default purpose of an upload; None makes the purpose required.
+    /// The default purpose for uploads; `None` makes the purpose required.
     pub default_purpose: Option<&'static str>,
     /// Whether the purpose must precede the file.
     pub purpose_first: bool,
-    /// Largest file in bytes.
+    /// Maximum size of a file, in bytes.
     pub max_size: u64,
     /// Whether empty files are accepted.
     pub empty: bool,
-    /// Lifetimes.
+    /// How long files are kept.
     pub expiry: Expiry,
-    /// Default and maximum of files on a page; None lists all files at once.
+    /// The default and maximum number of files per page; `None` lists all files at once.
     pub page: Option<(usize, usize)>,
-    /// Whether the newest file comes first without the parameter `order`.
+    /// Whether the newest files come first if there is no `order` parameter.
     pub newest_first: bool,
     /// Whether a listing requires a purpose.
     pub lists_by_purpose: bool,
-    /// Whether a page ends with the token of the next one, for the parameter `cursor`.
+    /// Whether a page contains the token for the next page, to be sent in the `cursor` parameter.
     pub cursors: bool,
     /// Whether a single file can be retrieved.
     pub retrieve: bool,
-    /// Whether files with a purpose can be downloaded.
+    /// Whether files with this purpose can be downloaded.
     pub downloads: fn(purpose: &str) -> bool,
-    /// Whether a download returns the extracted text of files with a purpose.
+    /// Whether downloading a file with this purpose returns its extracted text.
     pub extracts: fn(purpose: &str) -> bool,
-    /// A file as an object.
+    /// Creates a file's object.
     pub object: fn(&Site, &File) -> Object,
-    /// The envelope of a single object.
+    /// Wraps a single object in an envelope.
     pub single: fn(Value) -> Value,
-    /// The envelope of a list.
+    /// Wraps a list in an envelope.
     pub list: fn(data: &[Value], has_more: bool) -> Value,
-    /// The body of a refusal.
+    /// Creates the body of an error response.
     pub error: fn(&Refusal) -> Value,
 }
 
@@ -289,7 +289,7 @@ impl Vendor {
         error: Refusal::to_json,
     };
 
-    /// A refusal as a response.
+    /// Formats an error response.
     pub fn refuse(&self, refusal: &Refusal) -> Response {
         identified((refusal.status, Json((self.error)(refusal))).into_response())
     }
@@ -298,7 +298,7 @@ impl Vendor {
         Json((self.single)((self.object)(site, file).into()))
     }
 
-    /// The text of `purpose` or the default, if it is allowed.
+    /// The value of `purpose` or the default, if it is allowed.
     fn purpose(&self, form: &Form) -> Result<String, Refusal> {
         let purpose = form.text("purpose").filter(|text| !text.is_empty()).or(self.default_purpose);
         let purpose = purpose.ok_or_else(|| Refusal::missing("purpose"))?;
@@ -306,7 +306,7 @@ impl Vendor {
         Ok(purpose.to_owned())
     }
 
-    /// The lifetime in seconds.
+    /// The lifetime, in seconds.
     fn lifetime(&self, form: &Form, now: Timestamp) -> Result<Option<i64>, Refusal> {
         let param = "expires_after";
         let stated = expires_after(form).map_err(|message| Refusal::invalid(param, message))?;
@@ -350,7 +350,7 @@ struct Service {
     vendor: &'static Vendor,
 }
 
-/// The routes of a vendor. Further routes can be merged with them.
+/// The routes of a vendor. Other routes can be merged with them.
 pub fn routes(site: Arc<Site>, vendor: &'static Vendor) -> Router {
     let mut router = Router::new();
     for prefix in [Some(vendor.prefix), vendor.alias].into_iter().flatten() {

@@ -1,4 +1,5 @@
-//! The emulated vendors with OpenAI's Files API: each one a [`Vendor`] and a [`Platform`]. They follow `docs/platforms`.
+//! The emulated vendors with OpenAI's Files API, each with a [`Vendor`] and a [`Platform`]. They follow
+//! `docs/platforms`.
 
 use axum::response::Response;
 use jiff::Timestamp;
@@ -8,8 +9,8 @@ use super::{Expiry, Refusal, Vendor, ids, object, routes};
 use crate::emulator::{Gate, Platform, Quirk};
 use crate::model::{File, Object};
 
-/// The platform of a vendor: its name, its constant, and its variable for a token if it has one besides those of OpenAI's
-/// clients.
+/// The platform of a vendor: its name, its constant, and its own token variable, if it has one in addition to those
+/// of OpenAI's clients.
 macro_rules! platform {
     ($name:literal, $vendor:ident $(, $key:literal)?) => {
         Platform {
@@ -30,11 +31,11 @@ macro_rules! platform {
 
 const QUIRKS: &[Quirk] = &[
     Quirk { name: "ranges", value: "", help: "honors Range in downloads" },
-    Quirk { name: "downloads", value: "", help: "returns files of every purpose, as a gateway does" },
+    Quirk { name: "downloads", value: "", help: "returns files with any purpose, as a gateway does" },
     Quirk {
         name: "ignore-after",
         value: "",
-        help: "ignores `after` and always announces another page, as some gateways do",
+        help: "ignores `after` and always reports another page, as some gateways do",
     },
 ];
 
@@ -53,12 +54,12 @@ const MIB: u64 = 1024 * 1024;
 const MB: u64 = 1_000_000;
 const DAY: i64 = 86_400;
 
-/// The variables of OpenAI's clients, which are the documented clients of most vendors.
+/// The variables of OpenAI's clients, which are the documented clients for most vendors.
 fn openai_variables(base: String, token: &str) -> Vec<(&'static str, String)> {
     vec![("OPENAI_BASE_URL", base), ("OPENAI_API_KEY", token.to_owned())]
 }
 
-/// A file as an object without these fields.
+/// A file's object without these fields.
 fn without(fields: &[&str], file: &File) -> Object {
     let mut object = object(file);
     object.retain(|key, _| !fields.contains(&key.as_str()));
@@ -72,7 +73,7 @@ fn with_status(mut object: Object, status: &str) -> Object {
 
 const OPENAI_API: Vendor = Vendor { uploads: Vendor::OPENAI.purposes, ..Vendor::OPENAI };
 
-/// OpenAI.
+/// The OpenAI platform.
 pub static OPENAI: Platform = Platform { quirks: QUIRKS_WITH_UPLOADS, ..platform!("openai", OPENAI_API) };
 
 const AZURE_API: Vendor = Vendor {
@@ -83,7 +84,7 @@ const AZURE_API: Vendor = Vendor {
     ..Vendor::OPENAI
 };
 
-/// Azure OpenAI: the path of API version 1, and the classic one with `api-version`.
+/// The Azure OpenAI platform, at the path of API version 1 and at the classic path with `api-version`.
 pub static AZURE: Platform = Platform {
     variables: |root, token| {
         vec![("AZURE_OPENAI_ENDPOINT", root.to_owned()), ("AZURE_OPENAI_API_KEY", token.to_owned())]
@@ -105,7 +106,7 @@ const DEEPSEEK_API: Vendor = Vendor {
     ..Vendor::OPENAI
 };
 
-/// DeepSeek.
+/// The DeepSeek platform.
 pub static DEEPSEEK: Platform = platform!("deepseek", DEEPSEEK_API, "DEEPSEEK_API_KEY");
 
 const GROQ_API: Vendor = Vendor {
@@ -120,7 +121,7 @@ const GROQ_API: Vendor = Vendor {
     ..Vendor::OPENAI
 };
 
-/// Groq.
+/// The Groq platform.
 pub static GROQ: Platform = Platform {
     variables: |root, token| vec![("GROQ_BASE_URL", root.to_owned()), ("GROQ_API_KEY", token.to_owned())],
     ..platform!("groq", GROQ_API)
@@ -144,7 +145,7 @@ const DASHSCOPE_API: Vendor = Vendor {
     ..Vendor::OPENAI
 };
 
-/// DashScope (Qwen).
+/// The DashScope (Qwen) platform.
 pub static DASHSCOPE: Platform = Platform {
     variables: |root, token| {
         let base = format!("{root}/compatible-mode/v1");
@@ -189,7 +190,7 @@ const OPENROUTER_API: Vendor = Vendor {
     ..Vendor::OPENAI
 };
 
-/// OpenRouter, in its own shape.
+/// The OpenRouter platform, with its own file objects.
 pub static OPENROUTER: Platform = Platform {
     variables: |root, token| {
         vec![("OPENROUTER_BASE_URL", format!("{root}/api/v1")), ("OPENROUTER_API_KEY", token.to_owned())]
@@ -206,7 +207,7 @@ const PERPLEXITY_API: Vendor = Vendor {
     ..Vendor::OPENAI
 };
 
-/// Perplexity.
+/// The Perplexity platform.
 pub static PERPLEXITY: Platform = Platform {
     variables: |root, token| {
         let own = vec![("PERPLEXITY_BASE_URL", root.to_owned()), ("PERPLEXITY_API_KEY", token.to_owned())];
@@ -232,7 +233,7 @@ const MOONSHOT_API: Vendor = Vendor {
     ..Vendor::OPENAI
 };
 
-/// Moonshot AI (Kimi).
+/// The Moonshot AI (Kimi) platform.
 pub static MOONSHOT: Platform = platform!("moonshot", MOONSHOT_API, "MOONSHOT_API_KEY");
 
 const ZHIPU_API: Vendor = Vendor {
@@ -258,7 +259,7 @@ const ZHIPU_API: Vendor = Vendor {
     ..Vendor::OPENAI
 };
 
-/// Zhipu (Z.ai).
+/// The Zhipu (Z.ai) platform.
 pub static ZHIPU: Platform = Platform {
     variables: |root, token| {
         vec![("ZAI_BASE_URL", format!("{root}/api/paas/v4")), ("ZAI_API_KEY", token.to_owned())]
@@ -275,7 +276,7 @@ const UPSTAGE_API: Vendor = Vendor {
     ..Vendor::OPENAI
 };
 
-/// Upstage.
+/// The Upstage platform.
 pub static UPSTAGE: Platform = platform!("upstage", UPSTAGE_API, "UPSTAGE_API_KEY");
 
 const DEEPINFRA_API: Vendor = Vendor {
@@ -286,7 +287,7 @@ const DEEPINFRA_API: Vendor = Vendor {
     ..Vendor::OPENAI
 };
 
-/// DeepInfra.
+/// The DeepInfra platform.
 pub static DEEPINFRA: Platform = platform!("deepinfra", DEEPINFRA_API, "DEEPINFRA_API_KEY");
 
 const NOVITA_API: Vendor = Vendor {
@@ -301,7 +302,7 @@ const NOVITA_API: Vendor = Vendor {
     ..Vendor::OPENAI
 };
 
-/// Novita.
+/// The Novita platform.
 pub static NOVITA: Platform = platform!("novita", NOVITA_API, "NOVITA_API_KEY");
 
 const SILICONFLOW_API: Vendor = Vendor {
@@ -325,7 +326,7 @@ const SILICONFLOW_API: Vendor = Vendor {
     ..Vendor::OPENAI
 };
 
-/// SiliconFlow.
+/// The SiliconFlow platform.
 pub static SILICONFLOW: Platform = platform!("siliconflow", SILICONFLOW_API, "SILICONFLOW_API_KEY");
 
 const ARK_API: Vendor = Vendor {
@@ -345,5 +346,5 @@ const ARK_API: Vendor = Vendor {
     ..Vendor::OPENAI
 };
 
-/// Volcengine Ark (BytePlus).
+/// The Volcengine Ark (BytePlus) platform.
 pub static ARK: Platform = platform!("ark", ARK_API, "ARK_API_KEY");

@@ -1,4 +1,4 @@
-//! `/v1/files`: upload, list with filters, info, content, deletion.
+//! `/v1/files`: uploading, listing with filters, info, content and deletion.
 
 use std::sync::Arc;
 
@@ -18,25 +18,25 @@ use crate::filter::{Comparison, Equality, Filter, Op, Precision, Value as Compar
 use crate::model::{File, FileId};
 use crate::store::{Listing, SortKey};
 
-/// Largest file in bytes.
+/// Maximum size of a file, in bytes.
 const LIMIT: u64 = 52_428_800;
-/// Maximum size of a form without the bytes of its file.
+/// Maximum size of a form without its file, in bytes.
 const FORM_OVERHEAD: u64 = 2 * 1024 * 1024;
-/// Files on a page: default and maximum.
+/// Number of files per page, both default and maximum.
 const MAX_PAGE: usize = 100;
 
-/// Largest file in bytes.
+/// Maximum size of a file, in bytes.
 pub(super) fn max_size(site: &Site) -> u64 {
     site.quirk_number("upload-limit").unwrap_or(LIMIT)
 }
 
-/// Limits of a form and its file.
+/// The limits for a form and its file.
 pub(super) fn limits(site: &Site) -> Limits {
     let limit = max_size(site);
     Limits { file: Some(limit), body: Some(limit.saturating_add(FORM_OVERHEAD)) }
 }
 
-/// `POST /v1/files`: a form whose file must come last, since the service forwards it as a stream.
+/// `POST /v1/files`: a form whose file must come last, because the service forwards it as a stream.
 pub(super) async fn upload(
     State(site): State<Arc<Site>>,
     params: Params,
@@ -58,7 +58,7 @@ pub(super) async fn upload(
     Ok(Json(Dialect::of(&site, &params).show(&site, &headers, &file)).into_response())
 }
 
-/// Checks the fields before the file when the file begins.
+/// Checks the fields that precede the file when the file starts.
 fn decide(site: &Site, before: &Form, head: &Head) -> Result<Take, Refusal> {
     match (head.name.as_str(), &head.file_name) {
         ("file", _) if before.has_file() => Err(Refusal::invalid("Only one file can be uploaded at a time")),
@@ -82,7 +82,7 @@ fn decide(site: &Site, before: &Form, head: &Head) -> Result<Take, Refusal> {
     }
 }
 
-/// The lifetime in seconds: `expires_after`, or OpenAI's pair of fields.
+/// The lifetime in seconds, from `expires_after` or from OpenAI's pair of fields.
 fn lifetime(form: &Form) -> Result<Option<i64>, Refusal> {
     let seconds = match form.text("expires_after") {
         Some(text) => {
@@ -136,7 +136,8 @@ impl Format {
         }
     }
 
-    /// Refuses an incomplete file, and the text of a file without plain text. In the emulator, a text has one page.
+    /// Rejects incomplete files, and rejects the `text` format for a file that is not plain text. In the emulator, a
+    /// text has a single page.
     pub(super) fn check(self, file: &File, page: Option<&str>) -> Result<(), Refusal> {
         if file.status.as_deref() != Some(COMPLETE) {
             return Err(Refusal::state(format!("File {} has not been uploaded", file.id)));
@@ -165,7 +166,7 @@ pub(super) async fn download(
     let format = Format::parse(params.get("format"))?;
     let content = Content::open(&site, &FileId(id.clone())).await.map_err(Refusal::about(&id))?;
     format.check(&content.file, params.get("page_number"))?;
-    // The service sends neither length nor tag. Resuming a download with ranges requires both.
+    // The service sends neither a length nor an ETag. Resuming a download with ranges requires both.
     let ranges = site.quirk("ranges");
     let etag = content.file.checksums.blake3.clone().filter(|_| ranges);
     Ok(content.send(&headers, Sending { ranges, length: ranges, etag, ..Sending::default() }))
@@ -209,7 +210,7 @@ pub(super) async fn list(
         Dialect::OpenAi => json!({ "data": files, "pagination_token": token }),
         Dialect::Gateway => json!({ "files": files, "next_token": token }),
     };
-    // An unset token is absent over gRPC and from the gateway.
+    // An unset token is absent over gRPC and in responses from the gateway.
     if token.is_none()
         && (ends || dialect == Dialect::Gateway)
         && let Some(page) = page.as_object_mut()
@@ -219,7 +220,7 @@ pub(super) async fn list(
     Ok(Json(page).into_response())
 }
 
-/// The page size. A number out of range is clamped; other texts are refused by the web framework.
+/// The page size. A number that is out of range is clamped; other text is rejected by the web framework.
 fn limit(params: &Params) -> Result<usize, Refusal> {
     let Some(text) = params.get("limit") else { return Ok(MAX_PAGE) };
     let limit: i32 = text.parse().map_err(|error| {
@@ -229,7 +230,7 @@ fn limit(params: &Params) -> Result<usize, Refusal> {
     Ok(usize::try_from(limit).ok().filter(|limit| *limit > 0).unwrap_or(MAX_PAGE).min(MAX_PAGE))
 }
 
-/// The last file of the previous page.
+/// The id of the last file on the previous page.
 fn cursor(params: &Params) -> Option<&str> {
     let names = ["pagination_token", "next_token", "after"];
     names.iter().find_map(|name| params.get(name).filter(|token| !token.is_empty()))
@@ -254,7 +255,7 @@ fn sort(params: &Params) -> Result<SortKey, Refusal> {
     }
 }
 
-/// The files that a list selects.
+/// The files selected for a list.
 struct Selection {
     filter: Filter,
     prefix: String,
@@ -284,12 +285,12 @@ impl Selection {
     }
 }
 
-/// Fields that the shared grammar defines only for this platform.
+/// Fields that the shared grammar supports only for this platform.
 const OWN_FIELDS: [&str; 3] = ["user_defined_id", UPLOAD_STATUS, "public_url_expires_at"];
-/// The field of the shared grammar for the status in the store.
+/// The field in the shared grammar for the status in the store.
 const UPLOAD_STATUS: &str = "upload_status";
 
-/// The values of a field.
+/// The kind of values that a field takes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Takes {
     Text,
@@ -312,8 +313,8 @@ const FIELDS: [(&str, Takes); 11] = [
     ("public_url_expires_at", Takes::Time),
 ];
 
-/// Parses a filter. Grammar and meaning are those of `crate::filter`, but only the documented fields and values are
-/// accepted: haul's additions (`~`, `10MB`, `-7d`) are refused.
+/// Parses a filter. The grammar and meaning are those of `crate::filter`, but only the documented fields and values
+/// are accepted: haul's additions (`~`, `10MB`, `-7d`) are rejected.
 fn parse_filter(text: &str, now: Timestamp) -> Result<Filter, Refusal> {
     let invalid = |what: &str| Refusal::invalid(format!("Invalid filter: {what}"));
     let filter = Filter::parse_aip160(text, now, &OWN_FIELDS).map_err(|error| invalid(error.message()))?;
@@ -338,11 +339,11 @@ fn parse_filter(text: &str, now: Timestamp) -> Result<Filter, Refusal> {
     Ok(filter)
 }
 
-/// The part of a filter that the store can decide. It accepts every file that the filter accepts.
+/// The part of a filter that the store can evaluate. It accepts every file that the filter accepts.
 fn native_part(filter: &Filter) -> Option<Filter> {
     filter.native(|Comparison { field, op, value }| {
         let decides = match (field.as_str(), op, value) {
-            // A `*` in a name is a wildcard here.
+            // Here, a `*` in a name is a wildcard.
             ("name", Op::Eq, Compared::Text(name)) => !name.contains('*'),
             ("id", Op::Eq, _) | ("created_at", Op::Lt | Op::Le | Op::Gt | Op::Ge, _) => true,
             _ => false,
@@ -351,7 +352,7 @@ fn native_part(filter: &Filter) -> Option<Filter> {
     })
 }
 
-/// A comparison as written, with the value unquoted.
+/// A comparison as written, with its value unquoted.
 #[derive(Debug, PartialEq, Eq)]
 struct Restriction<'a> {
     field: &'a str,
@@ -359,7 +360,7 @@ struct Restriction<'a> {
     value: &'a str,
 }
 
-/// The comparisons of a valid filter.
+/// The comparisons in a valid filter.
 fn restrictions(text: &str) -> Vec<Restriction<'_>> {
     let is_operator = |c: char| "=!<>:~".contains(c);
     let is_end = |c: char| c.is_whitespace() || "(),\"'".contains(c);
@@ -374,7 +375,7 @@ fn restrictions(text: &str) -> Vec<Restriction<'_>> {
         let (operator, after) = split(after.trim_start(), |c| !is_operator(c));
         if operator.is_empty() {
             if field.is_empty() {
-                // A quoted part of a field name; no field has one.
+                // Part of the field name is quoted, and no field has such a name.
                 found.push(Restriction { field: rest, operator, value: "" });
                 return found;
             }
@@ -391,12 +392,12 @@ fn restrictions(text: &str) -> Vec<Restriction<'_>> {
     }
 }
 
-/// Splits a text at the first character that matches.
+/// Splits a text at the first character for which `end` is true.
 fn split(text: &str, end: impl Fn(char) -> bool) -> (&str, &str) {
     text.split_at(text.find(end).unwrap_or(text.len()))
 }
 
-/// The quoted text at the start, and the rest.
+/// The quoted text at the start, and the rest of the text.
 fn quoted(text: &str, quote: char) -> (&str, &str) {
     let inside = &text[1..];
     let mut escaped = false;

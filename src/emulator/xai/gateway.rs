@@ -1,4 +1,4 @@
-//! The calls that only the gateway dialect has: uploads in chunks, updates, presigned downloads.
+//! The operations that only the gateway dialect supports: uploads in chunks, updates and presigned downloads.
 
 use std::borrow::Cow;
 use std::io::{Read as _, Write as _};
@@ -24,23 +24,23 @@ use crate::error::{Error, Kind, Result as StoreResult};
 use crate::model::{File, FileId, Object};
 use crate::store::{Blob, BlobReader, Incoming, Store};
 
-/// Largest message in bytes: content of 50 MiB in base64, and other fields.
+/// Maximum size of a message in bytes: 50 MiB of content as base64, plus other fields.
 const MAX_MESSAGE: usize = 72 * 1024 * 1024;
 
 const LENIENT: GeneralPurposeConfig =
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
 const BASE64: GeneralPurpose = GeneralPurpose::new(&STANDARD, LENIENT);
 const BASE64_URL: GeneralPurpose = GeneralPurpose::new(&URL_SAFE, LENIENT);
-/// Upload statuses before the content is complete, and after a failure.
+/// The upload statuses before the content is complete, and after a failure.
 const INITIALIZING: &str = "Initializing";
 const UPLOADING: &str = "Uploading";
 const FAILED: &str = "Failed";
-/// Lifetime of a presigned URL in seconds.
+/// Lifetime of a presigned URL, in seconds.
 const PRESIGNED_LIFETIME: i64 = 3600;
-/// Largest text in an answer, in bytes.
+/// Maximum size of a text included in a response, in bytes.
 const MAX_INLINE: u64 = 4 * 1024 * 1024;
 
-/// Receives a message in the JSON form of protobuf. An empty body is an empty message.
+/// Receives a message in protobuf's JSON format. An empty body counts as an empty message.
 async fn receive_message(body: Body) -> Result<Object, Refusal> {
     match receive_json(body, MAX_MESSAGE).await? {
         None => Ok(Object::new()),
@@ -49,7 +49,7 @@ async fn receive_message(body: Body) -> Result<Object, Refusal> {
     }
 }
 
-/// An optional, nullable text.
+/// An optional, nullable string.
 fn text<'a>(message: &'a Object, name: &str) -> Result<Option<&'a str>, Refusal> {
     match message.get(name) {
         None | Some(Value::Null) => Ok(None),
@@ -58,13 +58,13 @@ fn text<'a>(message: &'a Object, name: &str) -> Result<Option<&'a str>, Refusal>
     }
 }
 
-/// A required text.
+/// A required string.
 fn required<'a>(message: &'a Object, name: &str) -> Result<&'a str, Refusal> {
     let value = text(message, name)?.filter(|text| !text.is_empty());
     value.ok_or_else(|| Refusal::invalid(format!("{name} is required")))
 }
 
-/// A 64-bit integer, sent as a number or a text.
+/// A 64-bit integer, sent as a number or a string.
 fn integer(message: &Object, name: &str) -> Result<Option<i64>, Refusal> {
     let value = match message.get(name) {
         None | Some(Value::Null) => return Ok(None),
@@ -74,7 +74,7 @@ fn integer(message: &Object, name: &str) -> Result<Option<i64>, Refusal> {
     value.map(Some).ok_or_else(|| Refusal::invalid(format!("{name} must be an integer")))
 }
 
-/// Decodes base64 of either alphabet, with or without padding, into the store. The inner error is for invalid base64.
+/// Decodes base64 in either alphabet, with or without padding, into the store. The inner error means invalid base64.
 fn decode(text: &str, incoming: &mut Incoming) -> Result<Result<(), Refusal>, Error> {
     let engine = if text.contains(['-', '_']) { &BASE64_URL } else { &BASE64 };
     let mut piece = vec![0; 48 * 1024];
@@ -114,7 +114,7 @@ pub(super) async fn initialize(
     Ok(Json(json!({ "file_id": file.id, "metadata": metadata })).into_response())
 }
 
-/// `POST /v1/files:uploadChunks` streams the content of a file as JSON messages. Neither an offset nor a way to continue is
+/// `POST /v1/files:uploadChunks` streams a file's content as JSON messages. No offset and no way to resume is
 /// documented, so an interrupted upload counts as failed.
 pub(super) async fn upload_chunks(
     State(site): State<Arc<Site>>,
@@ -146,10 +146,10 @@ struct Chunk<'a> {
     chunk: Cow<'a, str>,
 }
 
-/// Content that is being received.
+/// Content being received.
 struct Receiving {
     site: Arc<Site>,
-    /// The file that the first message names.
+    /// The file named in the first message.
     file: Option<FileId>,
     incoming: Option<Incoming>,
 }
@@ -206,7 +206,7 @@ impl Receiving {
         Ok(())
     }
 
-    /// Claims the file for this stream, if it is waiting for content.
+    /// Claims the file for this stream if it is waiting for content.
     async fn begin(&mut self, id: String) -> Result<(), Refusal> {
         let (space, file) = (self.site.platform, FileId(id.clone()));
         let work = move |store: &Store| {
@@ -241,13 +241,13 @@ impl Receiving {
         self.site.blocking(work).await.map_err(about)
     }
 
-    /// Marks the file of this stream as failed. Returns the refusal.
+    /// Marks this stream's file as failed and returns the error response.
     async fn fail(self, refusal: Refusal) -> Refusal {
         let Some(id) = self.file else { return refusal };
         let (space, why) = (self.site.platform, refusal.message().to_owned());
         let work = move |store: &Store| -> StoreResult<()> {
             store.annotate(space, &id, |file| {
-                // A PUT may have completed the file meanwhile.
+                // A PUT may have completed the file in the meantime.
                 if file.status.as_deref() == Some(UPLOADING) {
                     file.status = Some(FAILED.to_owned());
                     file.extra.insert("upload_error_message".to_owned(), why.into());
@@ -257,7 +257,7 @@ impl Receiving {
             })?;
             Ok(())
         };
-        // A file that was deleted meanwhile needs no mark.
+        // If the file was deleted in the meantime, it does not have to be marked.
         let _ = self.site.blocking(work).await;
         refusal
     }
@@ -271,14 +271,14 @@ fn parse_chunk(message: &[u8]) -> Result<Chunk<'_>, Refusal> {
 #[derive(Default)]
 struct Messages {
     message: Vec<u8>,
-    /// Open braces and brackets of the message.
+    /// The number of open braces and brackets in the message.
     depth: u32,
     in_text: bool,
     escaped: bool,
 }
 
 impl Messages {
-    /// Takes the next message from the start of a piece; None at the end of the piece.
+    /// Extracts the next message from the start of a piece. Returns `None` at the end of the piece.
     fn next(&mut self, piece: &mut &[u8]) -> Result<Option<Vec<u8>>, Refusal> {
         if self.is_between() {
             let between = |byte: &u8| byte.is_ascii_whitespace() || b",[]".contains(byte);
@@ -303,7 +303,7 @@ impl Messages {
         self.message.is_empty()
     }
 
-    /// The end of the message in a piece.
+    /// The position in a piece at which the message ends.
     fn end(&mut self, piece: &[u8]) -> Option<usize> {
         for (at, byte) in piece.iter().enumerate() {
             match byte {
@@ -325,7 +325,7 @@ impl Messages {
     }
 }
 
-/// A change to a file. Fields without a value remain unchanged.
+/// A change to a file. Fields without a value stay unchanged.
 #[derive(Default)]
 struct Change {
     team: Option<String>,
@@ -335,8 +335,8 @@ struct Change {
     content: Option<Blob>,
 }
 
-/// `PUT /v1/files/{id}`: new metadata or content. The body is not documented. The emulator accepts that of the
-/// corresponding call for documents, or a form with a file.
+/// `PUT /v1/files/{id}`: new metadata or content. The body is not documented; the emulator accepts that of the
+/// corresponding operation for documents, or a form with a file.
 pub(super) async fn update(
     State(site): State<Arc<Site>>,
     Path(id): Path<String>,
@@ -433,7 +433,7 @@ async fn from_form(site: &Site, headers: &HeaderMap, body: Body) -> Result<Chang
     })
 }
 
-/// `POST /v1/files:download`: a presigned URL, or the text itself.
+/// `POST /v1/files:download`: returns a presigned URL, or the text itself.
 pub(super) async fn presign(
     State(site): State<Arc<Site>>,
     headers: HeaderMap,
@@ -461,7 +461,7 @@ pub(super) async fn presign(
         .into_response())
 }
 
-/// The start of a text in base64.
+/// The start of a text, as base64.
 fn inline(bytes: BlobReader) -> Result<String, Error> {
     let mut text = Vec::new();
     let read = bytes.take(MAX_INLINE).read_to_end(&mut text);

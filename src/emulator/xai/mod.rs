@@ -1,5 +1,5 @@
-//! xAI. Two dialects share its paths: `openai`, from the current documentation, and `gateway`, from the former one. With
-//! `auto`, the default, a request is answered in its own dialect.
+//! xAI. Two dialects share its paths: `openai`, from the current documentation, and `gateway`, from the previous one.
+//! With the default, `auto`, each request is handled in its own dialect.
 
 mod files;
 mod gateway;
@@ -19,7 +19,7 @@ use serde_json::json;
 use super::{Denied, Gate, Platform, Quirk, Site, ids};
 use record::Refusal;
 
-/// xAI.
+/// The xAI platform.
 pub static XAI: Platform = Platform {
     name: "xai",
     base_path: "/v1",
@@ -32,7 +32,11 @@ pub static XAI: Platform = Platform {
             help: "the last page of a listing has no token, as over gRPC",
         },
         Quirk { name: "ranges", value: "", help: "honors Range in downloads" },
-        Quirk { name: "upload-limit", value: "BYTES", help: "refuses larger files [default: 52428800]" },
+        Quirk {
+            name: "upload-limit",
+            value: "BYTES",
+            help: "rejects files above this size [default: 52428800]",
+        },
         Quirk { name: "team", value: "ID", help: "keys belong to this team; other teams are not found" },
     ],
     variables: |root, token| {
@@ -78,7 +82,7 @@ fn routes(site: Arc<Site>) -> Router {
         .with_state(site)
 }
 
-/// Adds a request id, which every response has.
+/// Adds the request id that every response has.
 fn identified(mut response: Response) -> Response {
     if let Ok(id) = HeaderValue::try_from(ids::uuid()) {
         response.headers_mut().entry("x-request-id").or_insert(id);
@@ -91,7 +95,7 @@ fn denied(_: &Site, denied: &Denied) -> Response {
         let message = "No credentials were provided. Use the header `Authorization: Bearer <API key>`.";
         return Refusal::new(StatusCode::UNAUTHORIZED, message).into_response();
     };
-    // A wrong key is a bad request on xAI, not a 401.
+    // For xAI, a wrong key is a bad request instead of a 401.
     Refusal::invalid(format!(
         "Incorrect API key provided: {}. You can obtain an API key from https://console.x.ai.",
         masked(key)
@@ -99,7 +103,7 @@ fn denied(_: &Site, denied: &Denied) -> Response {
     .into_response()
 }
 
-/// Shows the first and last two characters of a key, and hides a short key completely.
+/// Reveals only the first and last two characters of a key, and hides a short key completely.
 fn masked(key: &str) -> String {
     let characters: Vec<char> = key.chars().collect();
     match characters.as_slice() {
@@ -127,7 +131,7 @@ async fn whoami(State(site): State<Arc<Site>>) -> Response {
     .into_response()
 }
 
-/// Batches. The paths are documented, but the requests are not.
+/// Batch operations. Their paths are documented, but their requests are not.
 async fn unimplemented() -> Refusal {
     Refusal::new(StatusCode::NOT_IMPLEMENTED, "")
 }

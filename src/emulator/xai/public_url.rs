@@ -18,7 +18,7 @@ use crate::error::{Kind, Result as StoreResult};
 use crate::model::{File, FileId, Object};
 use crate::store::Transaction;
 
-/// Types of files that can have a public URL, by extension.
+/// The file types that can have a public URL, by extension.
 const TYPES: [(&str, &str); 5] = [
     ("png", "image/png"),
     ("jpg", "image/jpeg"),
@@ -26,13 +26,13 @@ const TYPES: [(&str, &str); 5] = [
     ("mp4", "video/mp4"),
     ("pdf", "application/pdf"),
 ];
-/// Largest file with a public URL in bytes.
+/// Maximum size of a file with a public URL, in bytes.
 const MAX_SIZE: u64 = 50 * 1024 * 1024;
-/// Maximum number of valid public URLs of a team.
+/// Maximum number of valid public URLs per team.
 const MAX_ACTIVE: usize = 1000;
-/// Largest JSON body in bytes.
+/// Maximum size of a JSON body, in bytes.
 const MAX_JSON: usize = 64 * 1024;
-/// Kind of the notes about public URLs, keyed by file id.
+/// The kind of notes about public URLs, keyed by file id.
 const NOTE: &str = "public-url";
 
 pub(super) async fn create(
@@ -68,7 +68,8 @@ pub(super) async fn create(
     Ok(Json(answer).into_response())
 }
 
-/// Reads the lifetime from the required JSON body, which may be `{}`. The web framework refuses other bodies.
+/// Reads the lifetime from the required JSON body, which may be `{}`. Other bodies are rejected with the messages of
+/// the platform's web framework.
 async fn lifetime(headers: &HeaderMap, body: Body) -> Result<Option<i64>, Refusal> {
     if !media_type(headers).starts_with("application/json") {
         let message = "Expected request with `Content-Type: application/json`";
@@ -115,7 +116,7 @@ fn type_of(extension: &str) -> Option<&'static str> {
     TYPES.iter().find(|(known, _)| known.eq_ignore_ascii_case(extension)).map(|(_, kind)| *kind)
 }
 
-/// Counts the valid public URLs and deletes the notes of expired ones. Blocking.
+/// Counts the valid public URLs and deletes the notes about expired ones. Blocking.
 fn active(change: &mut Transaction, now: Timestamp) -> StoreResult<usize> {
     let mut count = 0;
     for (id, note) in change.notes(NOTE, None)? {
@@ -129,7 +130,7 @@ fn active(change: &mut Transaction, now: Timestamp) -> StoreResult<usize> {
     Ok(count)
 }
 
-/// Creates the public URL of a file, or changes the expiry of an existing one. Blocking.
+/// Creates a file's public URL, or changes the expiry of an existing one. Blocking.
 fn publish(change: &mut Transaction, id: &FileId, end: Option<i64>, now: Timestamp) -> StoreResult<File> {
     let file = change.annotate(id, |file| {
         let end = if let Some((_, before)) = file.public_url("", now) {
@@ -151,7 +152,7 @@ fn publish(change: &mut Transaction, id: &FileId, end: Option<i64>, now: Timesta
     Ok(file)
 }
 
-/// Revokes a public URL. Without a file or a URL it succeeds with `"revoked": false`.
+/// Revokes a public URL. If there is no file or URL, the request succeeds with `"revoked": false`.
 pub(super) async fn revoke(
     State(site): State<Arc<Site>>,
     Path(id): Path<String>,
@@ -181,7 +182,7 @@ pub(super) async fn revoke(
     .into_response())
 }
 
-/// `GET /files-cdn/TOKEN/ID.EXTENSION`: content behind a public URL.
+/// `GET /files-cdn/TOKEN/ID.EXTENSION`: the content behind a public URL.
 pub(super) async fn fetch(
     State(site): State<Arc<Site>>,
     Path((token, file)): Path<(String, String)>,

@@ -1,4 +1,4 @@
-//! The records of files, their objects in either dialect, validation rules, and refusals.
+//! The records of files, their objects in either dialect, validation rules, and error responses.
 
 use axum::Json;
 use axum::http::header::CONTENT_TYPE;
@@ -11,26 +11,26 @@ use crate::emulator::{Params, Refused, Site, ids, openai};
 use crate::error::{Error, Kind};
 use crate::model::{File, FileId};
 
-/// The team of every key without the quirk `team`.
+/// The team of every key if the `team` quirk is off.
 const TEAM: &str = "3d1bd8a8-6a52-4c0f-9e6d-0f2b6a4f7c11";
 
-/// The upload status of a file with content.
+/// The upload status of a file that has content.
 pub(super) const COMPLETE: &str = "Complete";
-/// Lifetimes of files and public URLs in seconds.
+/// The range of lifetimes for files and public URLs, in seconds.
 const LIFETIMES: std::ops::RangeInclusive<i64> = 3600..=2_592_000;
-/// Longest name in characters.
+/// Maximum length of a name, in characters.
 const LONGEST_NAME: usize = 255;
 
-/// Keys of `extra`: the token of the public URL, and its expiry in Unix seconds, if any.
+/// Keys in `extra`: the token of the public URL, and its expiry in Unix seconds, if any.
 pub(super) const PUBLIC_TOKEN: &str = "public_token";
 pub(super) const PUBLIC_URL_EXPIRES_AT: &str = "public_url_expires_at";
 
 /// The platform's view of a record.
 pub(super) trait Record {
-    /// A text in `extra`.
+    /// A string in `extra`.
     fn noted(&self, key: &str) -> Option<&str>;
 
-    /// The public URL while it is valid, and its expiry in Unix seconds.
+    /// The public URL, if it is still valid, with its expiry in Unix seconds.
     fn public_url(&self, root: &str, now: Timestamp) -> Option<(String, Option<i64>)>;
 }
 
@@ -48,12 +48,12 @@ impl Record for File {
     }
 }
 
-/// The extension of a name; empty without a dot.
+/// The extension of a name; empty if there is no dot.
 pub(super) fn extension(name: &str) -> &str {
     name.rsplit_once('.').map_or("", |(_, extension)| extension)
 }
 
-/// A new file with a new id.
+/// Creates a file with a new id.
 pub(super) fn new(site: &Site, name: &str, content_type: Option<&str>, lifetime: Option<i64>) -> File {
     let now = site.clock.now();
     let by_name = || mime_guess::from_path(name).first_or_octet_stream().to_string();
@@ -68,7 +68,7 @@ pub(super) fn new(site: &Site, name: &str, content_type: Option<&str>, lifetime:
     }
 }
 
-/// Marks the content of a file as uploaded and processed.
+/// Marks a file's content as uploaded and processed.
 pub(super) fn complete(file: &mut File) {
     file.status = Some(COMPLETE.to_owned());
     file.extra.insert("processing_status".to_owned(), "complete".into());
@@ -80,7 +80,7 @@ pub(super) async fn stat(site: &Site, id: &FileId) -> Result<File, Refusal> {
     site.blocking(move |store| store.stat(space, &wanted)).await.map_err(Refusal::about(id.as_str()))
 }
 
-/// Refuses the names that the service refuses. A `/` is allowed, since a name is never a path.
+/// Rejects the names that the service rejects. A `/` is allowed because a name is never a path.
 pub(super) fn check_name(name: &str) -> Result<(), Refusal> {
     let is_forbidden = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '"' | ';' | '\\');
     if name.is_empty() || name.chars().any(is_forbidden) {
@@ -92,7 +92,7 @@ pub(super) fn check_name(name: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Refuses lifetimes shorter than an hour or longer than 30 days.
+/// Rejects lifetimes shorter than an hour or longer than 30 days.
 pub(super) fn check_lifetime(seconds: i64) -> Result<i64, Refusal> {
     if LIFETIMES.contains(&seconds) {
         return Ok(seconds);
@@ -100,12 +100,12 @@ pub(super) fn check_lifetime(seconds: i64) -> Result<i64, Refusal> {
     Err(Refusal::invalid("expires_after must be between 3600 and 2592000 seconds"))
 }
 
-/// The team of the key.
+/// The team that the key belongs to.
 pub(super) fn team(site: &Site) -> &str {
     site.quirk_value("team").unwrap_or(TEAM)
 }
 
-/// Refuses teams other than that of the quirk `team`. Without the quirk, every team is accepted.
+/// Rejects teams other than the one set by the `team` quirk. If the quirk is off, every team is accepted.
 pub(super) fn check_team(site: &Site, requested: Option<&str>) -> Result<(), Refusal> {
     match (requested, site.quirk_value("team")) {
         (Some(id), Some(team)) if !id.is_empty() && id != team => {
@@ -125,7 +125,7 @@ pub(super) enum Dialect {
 }
 
 impl Dialect {
-    /// The dialect of a request: the chosen one, or the one that its parameters belong to.
+    /// The dialect of a request: the selected one, or the one that the request's parameters belong to.
     pub(super) fn of(site: &Site, params: &Params) -> Self {
         let says = |name: &str, has: fn(&str) -> bool| params.get(name).is_some_and(has);
         let by_request = || {
@@ -161,7 +161,7 @@ fn openai_object(file: &File, root: &str, now: Timestamp) -> Value {
     object.into()
 }
 
-/// The first seven fields are always present; the others are present only if set.
+/// The object in the gateway dialect. The first seven fields are always present; the others are present only if set.
 fn gateway_object(file: &File) -> Value {
     let is_complete = file.status.as_deref() == Some(COMPLETE);
     // Incomplete content has no hash.
@@ -189,16 +189,16 @@ fn gateway_object(file: &File) -> Value {
     object.into()
 }
 
-/// `2025-09-16T19:06:53.472088Z`.
+/// Formats a time with microseconds: `2025-09-16T19:06:53.472088Z`.
 fn in_microseconds(time: Timestamp) -> String {
     time.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
 }
 
-/// gRPC's `FAILED_PRECONDITION`.
+/// The description of gRPC's `FAILED_PRECONDITION`.
 const WRONG_STATE: &str = "The system is not in a state required for the operation's execution";
 
-/// A refusal: `{"code": …, "error": …}`, whose code is the description of a gRPC status, or plain text if the web
-/// framework responds before the service.
+/// An error response: `{"code": …, "error": …}`, where the code is the description of a gRPC status, or plain text if
+/// the web framework responds instead of the service.
 #[derive(Debug)]
 pub(super) struct Refusal {
     status: StatusCode,
@@ -207,7 +207,7 @@ pub(super) struct Refusal {
 }
 
 impl Refusal {
-    /// A refusal with the code of the status, whose text also replaces an empty message.
+    /// An error response with the code for the status, which also replaces an empty message.
     pub(super) fn new(status: StatusCode, message: &str) -> Self {
         if status == StatusCode::PAYLOAD_TOO_LARGE {
             return Self::plain(status, "length limit exceeded");
@@ -217,23 +217,23 @@ impl Refusal {
         Self { status, code: Some(code), message }
     }
 
-    /// 400 for a parameter.
+    /// A 400 response about a parameter.
     pub(super) fn invalid(message: impl Into<String>) -> Self {
         let status = StatusCode::BAD_REQUEST;
         Self { status, code: Some(code(status)), message: message.into() }
     }
 
-    /// 400 for the state of a file.
+    /// A 400 response about the state of a file.
     pub(super) fn state(message: impl Into<String>) -> Self {
         Self { code: Some(WRONG_STATE), ..Self::invalid(message) }
     }
 
-    /// 404 for a file.
+    /// A 404 response about a file.
     pub(super) fn missing(id: &str) -> Self {
         Self::new(StatusCode::NOT_FOUND, &format!("File {id} not found"))
     }
 
-    /// A refusal by the web framework, in plain text.
+    /// A plain-text error response from the web framework.
     pub(super) fn plain(status: StatusCode, message: impl Into<String>) -> Self {
         Self { status, code: None, message: message.into() }
     }
@@ -243,7 +243,7 @@ impl Refusal {
         &self.message
     }
 
-    /// A failure of the store with the file `id`.
+    /// Converts a failure of the store that concerns the file `id`.
     pub(super) fn about(id: &str) -> impl FnOnce(Error) -> Self + use<> {
         let id = id.to_owned();
         move |error| if error.kind() == Kind::NotFound { Self::missing(&id) } else { error.into() }

@@ -1,10 +1,10 @@
-//! Activeloop Files: OpenAI's wire format with workspaces and metadata. Little of it is documented.
+//! Activeloop Files: OpenAI's wire format with workspaces and metadata. Little of the API is documented.
 //!
-//! - `workspace` is a form field of an upload and a query parameter everywhere else.
+//! - `workspace` is a form field in an upload and a query parameter everywhere else.
 //! - `metadata` is JSON text in an upload and a JSON object elsewhere.
-//! - The method of the metadata call is unknown: haul tries PUT, and a 405 names another method. It is also unknown whether
-//!   the call merges or replaces metadata, so haul always sends the whole object.
-//! - The answer to an upload is a file, an array or a list, regardless of the number of files.
+//! - The HTTP method for changing metadata is unknown: haul tries PUT, and a 405 response names a different method.
+//!   It is also unknown whether the request merges or replaces metadata, so haul always sends the whole object.
+//! - The response to an upload is a file, an array or a list, regardless of the number of files.
 
 mod wire;
 
@@ -57,7 +57,7 @@ pub(super) static SPEC: Spec = Spec {
 /// The first purpose is documented; the others are OpenAI's.
 const PURPOSES: &[&str] = &["user_data", "assistants", "batch", "evals", "fine-tune", "vision"];
 
-/// Possible methods of the metadata call, the most likely first: the only other update call of this API is a PUT.
+/// Possible methods for changing metadata, most likely first: the only other update request in this API is a PUT.
 const VERBS: [Method; 3] = [Method::PUT, Method::PATCH, Method::POST];
 
 /// The default page size. With the platform's default of 10,000, the first page takes long.
@@ -66,7 +66,7 @@ const PAGE: u32 = 1_000;
 const CAN: Capabilities = Capabilities {
     upload: UploadAbility {
         max_bytes: None,
-        // The limit of the self-hosted product; the hosted one documents none.
+        // The limit of the self-hosted product; the hosted one documents no limit.
         warn_bytes: Some(536_870_912),
         empty: true,
         name: NameLimit::Unlimited,
@@ -121,7 +121,7 @@ const CAN: Capabilities = Capabilities {
 
 struct Activeloop {
     connection: Connection,
-    /// The HTTP method of the metadata call, as last detected.
+    /// The HTTP method for changing metadata, as last detected.
     verb: Mutex<Method>,
 }
 
@@ -154,7 +154,7 @@ impl Provider for Activeloop {
     }
 
     async fn list(&self, query: &Query, cursor: Option<&str>) -> Result<Page> {
-        // A filter or another order requires all files.
+        // A filter or a different order requires reading all files.
         let is_sorted = query.sort.as_ref().is_none_or(|sort| CAN.list.sorts(sort));
         let size = page_size(query, is_sorted && query.filter.is_none(), PAGE, CAN.list.max_page);
         let pushed = Pushed::of(query.filter.as_ref(), CAN.list.native, Some(&LANGUAGE));
@@ -182,7 +182,7 @@ impl Provider for Activeloop {
         let Some(first) = files.first() else { return Ok(Vec::new()) };
         if files.iter().any(|file| file.metadata != first.metadata || file.purpose != first.purpose) {
             return Err(Error::usage(
-                "activeloop: all files of one upload must have the same purpose and metadata",
+                "activeloop: all files in one upload must have the same purpose and metadata",
             ));
         }
         let setting = |key| self.connection.setting(key).map(|value| Part::text(key, value));
@@ -201,7 +201,7 @@ impl Provider for Activeloop {
         if answered.len() != files.len() {
             let message =
                 format!("activeloop received {} files but returned {}", files.len(), answered.len());
-            // The status shows that the request succeeded: the other files may also exist.
+            // According to the status, the request succeeded, so the other files may exist as well.
             return Err(Error::platform(message)
                 .with_status(reply.status)
                 .hint("to see which files exist: `haul ls`"));
@@ -225,7 +225,7 @@ impl Provider for Activeloop {
             return Err(Error::new(Kind::Unsupported, "activeloop can only change the metadata of a file")
                 .hint("to upload it under another name, with a new id: `haul upload FILE --name NAME`"));
         }
-        // Correct whether the platform merges or replaces.
+        // Sending the whole object is correct whether the platform merges or replaces.
         let before = self.stat(id).await?.metadata;
         let after = patch.apply(&before);
         let reply = self.put_metadata(id, &Json::Object(after.clone())).await?;
@@ -238,7 +238,7 @@ impl Provider for Activeloop {
             Some(file) => file,
             None => self.stat(id).await?,
         };
-        // The answer may come from a proxy. Instructions are not stored.
+        // The response may come from a proxy. Instructions are not stored.
         let mut set = patch.set.iter().filter(|(key, value)| *key != "instructions" && !value.is_null());
         if let Some((lost, _)) = set.find(|(key, _)| !is_returned && !file.metadata.contains_key(*key)) {
             return Err(Error::platform(Message::file(id, &format!(": activeloop did not store {lost}"))));
@@ -272,7 +272,7 @@ impl Activeloop {
         }
     }
 
-    /// Sends the metadata with the known method, and after a 405 once more with the method that the answer allows.
+    /// Sends the metadata with the known method and, after a 405, once more with the method that the response allows.
     async fn put_metadata(&self, id: &FileId, metadata: &Json) -> Result<Reply> {
         let verb = self.verb.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let reply = self.send_metadata(&verb, id, metadata).await?;
@@ -294,7 +294,7 @@ impl Activeloop {
     async fn send_metadata(&self, verb: &Method, id: &FileId, metadata: &Json) -> Result<Reply> {
         let url = self.connection.url(&["files", id.as_str(), "metadata"])?;
         let request = Request { method: verb.clone(), ..Request::put(url, Body::json(metadata)) };
-        // Sending the whole object is idempotent, except for instructions, which an AI executes.
+        // Sending the whole object is idempotent, except for instructions, which are executed by an AI.
         let request = if metadata.get("instructions").is_none() { request.repeatable() } else { request };
         self.connection.http.send(&self.scoped(request).expecting(405)).await
     }
@@ -304,17 +304,17 @@ fn known_verb(word: &str) -> Option<Method> {
     VERBS.into_iter().find(|verb| verb.as_str().eq_ignore_ascii_case(word.trim()))
 }
 
-/// A known purpose. The platform rejects unknown words.
+/// The parameter for a known purpose. The platform rejects unknown purposes.
 fn purpose(comparison: &Comparison) -> Option<Parameter> {
     let purpose = text_of(comparison).filter(|word| PURPOSES.contains(&word.as_str()))?;
     Some(("purpose", purpose))
 }
 
-/// The platform's filter language, for metadata.
+/// The platform's filter language for metadata.
 const LANGUAGE: Language = Language { and: " and ", or: " or ", not: "not " };
 
-/// A comparison in the filter language, if it cannot exclude a matching file. The platform may store a number as text in
-/// several spellings, and it does not document how to escape a quote or a backslash.
+/// The comparison in the filter language, if it cannot exclude a matching file. The platform may store a number as
+/// text with various spellings, and it does not document how to escape a quote or a backslash.
 fn condition(comparison: &Comparison) -> Option<String> {
     const WORDS: [&str; 9] = ["and", "or", "not", "in", "like", "is", "null", "true", "false"];
     let key = comparison.field.strip_prefix("metadata.")?;

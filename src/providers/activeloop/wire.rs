@@ -1,4 +1,4 @@
-//! Activeloop's replies.
+//! Decodes Activeloop's responses.
 
 use serde::Deserialize;
 use serde_json::Value as Json;
@@ -27,7 +27,7 @@ impl WireFile {
     pub(super) fn into_file(self, profile: &str) -> Result<File> {
         let mut fields = self.0;
         let file = FORMAT.file(&mut fields, profile)?;
-        // Uploads send it as JSON text, and replies may also return JSON text.
+        // Uploads send this value as JSON text, and responses may also return it as JSON text.
         let metadata = |value: &Json| match value {
             Json::String(text) => serde_json::from_str(text).ok(),
             other => lenient::as_object(other),
@@ -40,7 +40,7 @@ impl WireFile {
     }
 }
 
-/// The files in the reply to an upload: an object, an array, or a list.
+/// The files in the response to an upload: an object, an array or a list.
 pub(super) fn files_of(reply: Json, profile: &str) -> Result<Vec<File>> {
     let items = match reply {
         Json::Array(items) => items,
@@ -59,7 +59,7 @@ pub(super) fn files_of(reply: Json, profile: &str) -> Result<Vec<File>> {
     items.into_iter().map(read).collect()
 }
 
-/// Sorts the files of a reply by name in the order in which they were sent.
+/// Sorts the files in a response by name, in the order in which they were sent.
 pub(super) fn in_order_of(sent: &[NewFile], mut answered: Vec<File>) -> Vec<File> {
     for (index, file) in sent.iter().enumerate() {
         if let Some(found) = answered[index..].iter().position(|other| other.name == file.name) {

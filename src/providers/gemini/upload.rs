@@ -1,7 +1,8 @@
-//! Uploads by Google's resumable protocol.
+//! Uploads with Google's resumable protocol.
 //!
-//! A file of at most one part takes two requests. A larger one is sent in parts; the last part also completes the file. The
-//! session knows how many bytes have arrived, so that an upload continues there after an interruption.
+//! A file that fits into one part takes two requests. A larger file is sent in parts, the last of which also
+//! completes the file. The session knows how many bytes have arrived, so an upload can resume there after an
+//! interruption.
 
 use std::sync::Arc;
 
@@ -18,13 +19,13 @@ use crate::progress::Progress;
 use crate::providers::{Multipart, PartRange, Provider as _, Received, Session};
 use crate::secret::Secret;
 
-/// The smallest part, in bytes: the chunk of the official clients.
+/// The minimum size of a part, in bytes: the chunk size of the official clients.
 const PART: u64 = 8 * 1024 * 1024;
-/// The longest id that a client may choose.
+/// Maximum length of an id that a client chooses.
 const LONGEST_ID: usize = 40;
-/// The length of the random end of a mark, with its dash.
+/// Length of the random end of a mark, including its dash.
 const MARK_END: usize = 9;
-/// Maximum number of characters of a body in an error.
+/// Maximum number of characters of a response body shown in an error.
 const SHOWN: usize = 200;
 
 /// The commands of the protocol.
@@ -34,7 +35,7 @@ const FINALIZE: &str = "finalize";
 const QUERY: &str = "query";
 const CANCEL: &str = "cancel";
 
-/// The id of the file of an upload with this mark: the mark with a shorter hash.
+/// The id for the file of an upload with this mark: the mark with a shorter hash.
 pub(super) fn id_of(mark: &str) -> String {
     let end = mark.len().saturating_sub(MARK_END);
     match (mark.get(..end.min(LONGEST_ID - MARK_END)), mark.get(end..)) {
@@ -44,13 +45,13 @@ pub(super) fn id_of(mark: &str) -> String {
 }
 
 impl Gemini {
-    /// Uploads a file in one part.
+    /// Uploads a file in a single part.
     pub(super) async fn upload_whole(&self, file: &NewFile, progress: Arc<dyn Progress>) -> Result<File> {
         let session = self.begin(file).await?;
         self.put_last(&session, file, PartRange { index: 0, from: 0, len: file.size }, progress).await
     }
 
-    /// The request that begins a session.
+    /// The request that starts a session.
     fn start(&self, file: &NewFile) -> Result<Request> {
         let mut about = Object::new();
         if let Some(mark) = &file.mark {
@@ -60,7 +61,7 @@ impl Gemini {
         about.insert("mimeType".to_owned(), json!(file.content_type));
         about.insert("sizeBytes".to_owned(), json!(file.size.to_string()));
         let url = self.connection.url(&["upload", self.version, "files"])?;
-        // Repeatable: a session without content stores no file.
+        // Repeatable because a session without content stores no file.
         Ok(Request::post(url, Body::json(&json!({ "file": about })))
             .repeatable()
             .header("x-goog-upload-protocol", "resumable")
@@ -89,8 +90,8 @@ impl Gemini {
         self.connection.http.upload(&request, progress).await.map_err(refused_session)
     }
 
-    /// Sends a part. If the session has received other bytes before it, the error is
-    /// [unanswered](Error::is_unanswered): the caller asks the session where to continue.
+    /// Sends a part. If the number of preceding bytes that the session has received is different, the error is
+    /// [unanswered](Error::is_unanswered), and the caller queries the session to find out where to resume.
     async fn send_part(
         &self,
         session: &Session,
@@ -127,7 +128,7 @@ impl Multipart for Gemini {
 
     async fn begin(&self, file: &NewFile) -> Result<Session> {
         let reply = match self.connection.http.send(&self.start(file)?).await {
-            // The id was made for this upload, whose file is already stored.
+            // The id was generated for this upload, so its file is already stored.
             Err(error) if error.status() == Some(409) && file.mark.is_some() => {
                 return Err(error.unanswered());
             }
@@ -155,7 +156,7 @@ impl Multipart for Gemini {
         let reply = self.send_part(session, UPLOAD, file, part, progress).await?;
         match reply.header("x-goog-upload-status") {
             Some("active") => Ok(String::new()),
-            _ => Err(Error::platform("gemini did not confirm a part of the file")
+            _ => Err(Error::platform("gemini did not confirm that it received a part of the file")
                 .with_status(reply.status)
                 .with_request_id(reply.request_id)
                 .unanswered()),
@@ -196,21 +197,21 @@ impl Multipart for Gemini {
             (Some("final"), _) => {
                 let file = match self.uploaded(&reply) {
                     Ok(file) => file,
-                    // The body is not always repeated.
+                    // The response does not always contain the file.
                     Err(_) if !session.id.is_empty() => self.stat(&FileId::from(session.id.as_str())).await?,
                     Err(error) => return Err(error),
                 };
                 Ok(Some(Received::File(Box::new(file))))
             }
-            _ => Err(Error::platform("gemini did not report the state of the upload session")
+            _ => Err(Error::platform("gemini did not report the status of the upload session")
                 .with_request_id(reply.request_id)),
         }
     }
 }
 
 impl Gemini {
-    /// The file in the answer to the last bytes. The answer can be a success without a file, for example after a wrong
-    /// content type; the error then contains the answer.
+    /// The file in the response to the last bytes. The response can be a success without a file, for example because
+    /// of a wrong content type; the error then contains the response.
     fn uploaded(&self, reply: &Reply) -> Result<File> {
         let error = match reply.json::<Uploaded>("uploaded file") {
             Ok(uploaded) => return Ok(uploaded.file.into_file(&self.connection.profile)),
@@ -225,7 +226,7 @@ impl Gemini {
     }
 }
 
-/// The body with the bytes of a part.
+/// The request body for a part.
 fn body_of(file: &NewFile, part: PartRange) -> Body {
     if part.from == 0 && part.len == file.size {
         return Body::raw(&file.source, file.size, None);
@@ -234,32 +235,33 @@ fn body_of(file: &NewFile, part: PartRange) -> Body {
     Body { content_type: None, pieces: vec![piece] }
 }
 
-/// The size of the parts: a multiple of the unit in which the platform accepts them.
+/// The size of parts: a multiple of the unit that the platform requires.
 fn part_size(granularity: Option<u64>) -> u64 {
     let unit = granularity.unwrap_or(1).max(1);
     PART.div_ceil(unit).saturating_mul(unit)
 }
 
-/// The URL of a session. It grants access to the session, so it is never in an error.
+/// The URL of a session. It grants access to the session, so errors never contain it.
 fn session_url(base: &Url, text: Option<&str>) -> Result<Url> {
     let invalid = |reason: &str| Err(Error::platform(format!("gemini returned {reason}")));
-    let Some(text) = text else { return invalid("no URL for the upload") };
+    let Some(text) = text else { return invalid("no upload URL") };
     match Url::parse(text) {
         Ok(url) if url.scheme() == "http" && base.scheme() == "https" => {
-            invalid("a URL for the upload that is not a secure connection")
+            invalid("an upload URL that is not secure")
         }
         Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(url),
-        _ => invalid("a URL for the upload that is not an http URL"),
+        _ => invalid("an upload URL that is not an http URL"),
     }
 }
 
-/// Converts a rejection of a session: the reason is the session, not the key, which its URL never receives, or a file.
+/// Converts the rejection of a session. The problem is the session itself, not the key, which this URL never
+/// receives, or a file.
 fn refused_session(error: Error) -> Error {
     match error.status() {
         Some(status @ (401 | 403 | 404 | 410)) => {
             Error::platform("gemini rejected the upload session").caused_by(error).with_status(status)
         }
-        // With the reason that the platform states.
+        // The error contains the reason that the platform gives.
         Some(409 | 412 | 416) => error.with_kind(Kind::Failed),
         _ => error,
     }

@@ -1,4 +1,4 @@
-//! The replies of the platform and their translation.
+//! Decodes the platform's responses.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -13,8 +13,8 @@ use crate::providers::lenient::{self, Fields};
 
 /// A file. Only its name, `files/ID`, is always present.
 ///
-/// Fields that are not translated stay in `extra`: `uri`, by which a prompt refers to the file, `source`, `videoMetadata` and
-/// `error`.
+/// Fields that are not translated stay in `extra`: `uri`, which prompts use to refer to the file, `source`,
+/// `videoMetadata` and `error`.
 #[derive(Deserialize)]
 #[serde(try_from = "Fields")]
 pub(super) struct FileReply {
@@ -62,7 +62,7 @@ impl FileReply {
     }
 }
 
-/// A page of files. Without files, it is an empty object.
+/// A page of files. If there are no files, it is an empty object.
 #[derive(Deserialize)]
 #[serde(try_from = "Fields")]
 pub(super) struct ListReply {
@@ -76,7 +76,7 @@ impl TryFrom<Fields> for ListReply {
     fn try_from(mut fields: Fields) -> Result<Self, Self::Error> {
         let files = fields.take(&["files"], |value| value.as_array().cloned());
         let next_page_token = fields.take(&["nextPageToken"], lenient::as_word);
-        // Another answer must not pass for a list without files.
+        // A different response must not be mistaken for a list without files.
         if files.is_none() && !fields.rest().is_empty() {
             return Err("missing or invalid `files`".to_owned());
         }
@@ -86,7 +86,7 @@ impl TryFrom<Fields> for ListReply {
     }
 }
 
-/// The answer to the last bytes of an upload.
+/// The response to the last bytes of an upload.
 #[derive(Deserialize)]
 pub(super) struct Uploaded {
     pub(super) file: FileReply,
@@ -101,7 +101,7 @@ fn state(value: &Value) -> Option<String> {
     lenient::as_word(value).filter(|state| state != "STATE_UNSPECIFIED")
 }
 
-/// The base64 of the digest's hexadecimal text, or of its 32 bytes.
+/// Decodes base64 of either the digest's hexadecimal text or its 32 bytes.
 fn sha256(value: &Value) -> Option<String> {
     let bytes = BASE64.decode(value.as_str()?).ok()?;
     if bytes.len() == 32 {
@@ -110,7 +110,7 @@ fn sha256(value: &Value) -> Option<String> {
     lenient::as_hex(64)(&String::from_utf8(bytes).ok()?.into())
 }
 
-/// Reads errors whose status is misleading: an invalid key has the status 400, a missing file 403.
+/// Reads errors whose status is misleading: 400 for an invalid key, and 403 for a missing file.
 pub(super) fn read_problem(reply: &Reply) -> Option<Problem> {
     let body: Value = serde_json::from_slice(&reply.body).ok()?;
     let error = &body["error"];
@@ -120,13 +120,13 @@ pub(super) fn read_problem(reply: &Reply) -> Option<Problem> {
         400 if details.contains("API_KEY_INVALID") || message.starts_with("API key not valid") => {
             (Some(Kind::Auth), false)
         }
-        // Ids of generated files can be longer than the platform's own limit.
+        // Ids of generated files can exceed the platform's own limit.
         400 if message.contains("File ID (name excluding") => {
             let is_delete = message.contains("DeleteFileRequest");
             (Some(if is_delete { Kind::Unsupported } else { Kind::NotFound }), false)
         }
         403 if message.contains("or it may not exist") => (Some(Kind::NotFound), false),
-        // The storage of the project is full.
+        // The project's storage is full.
         429 if details.contains("file_storage_bytes") => (None, true),
         _ => return None,
     };
@@ -161,7 +161,7 @@ mod tests {
         ];
         nothing_is_lost("gemini", &replies, translated, |reply| {
             let mut file = serde_json::from_slice::<FileReply>(reply).ok()?.into_file("work");
-            // Compared in the platform's spelling.
+            // Compared in the form that the platform uses.
             let original: Value = serde_json::from_slice(reply).ok()?;
             if original["name"] == format!("{PREFIX}{}", file.id) {
                 file.id = format!("{PREFIX}{}", file.id).into();

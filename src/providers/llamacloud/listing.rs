@@ -12,18 +12,18 @@ use crate::providers::listing::page_size;
 use crate::providers::pushdown::{Parameter, Pushed, text_of};
 use crate::providers::{Page, Provider, Query, Sort};
 
-/// The maximum page size, which is the default.
+/// The maximum page size, which is also the default.
 const LARGEST_PAGE: u32 = 1000;
-/// The parameter for ids.
+/// The parameter that selects files by id.
 pub(super) const IDS: &str = "file_ids";
-/// The parameter for files without a data source.
+/// The parameter that selects files without a data source.
 const MANUAL: &str = "only_manually_uploaded";
 
 /// A parameter that accepts exactly one value.
 pub(super) fn equals(comparison: &Comparison) -> Option<Parameter> {
     let field = comparison.field.strip_prefix("extra.").unwrap_or(&comparison.field);
     if let ("data_source_id", Op::Eq, Value::Null) = (field, comparison.op, &comparison.value) {
-        // "Manually uploaded" means without a data source.
+        // "Manually uploaded" means that the file has no data source.
         return Some((MANUAL, "true".to_owned()));
     }
     let parameters = [
@@ -51,7 +51,7 @@ impl LlamaCloud {
         let reply: ListReply = self.call(request, "list of files").await?;
         let mut page = self.page(reply);
         if let Some(source) = source {
-            // The short object does not contain its source, but the filter does.
+            // The short object does not contain the data source, but the filter does.
             for file in &mut page.files {
                 file.extra.entry("data_source_id").or_insert_with(|| json!(source));
             }
@@ -59,14 +59,14 @@ impl LlamaCloud {
         Ok(page)
     }
 
-    /// Lists all files at once from the legacy endpoint.
+    /// Lists all files at once with the legacy endpoint.
     pub(super) async fn list_whole(&self) -> Result<Page> {
         let request = self.scoped(Request::get(self.legacy(&[])?)).unpaced();
         let items: Vec<FileReply> = self.connection.http.send(&request).await?.json("list of files")?;
         Ok(self.page(ListReply { items, next_page_token: None }))
     }
 
-    /// Finds a file in the listing by its id.
+    /// Finds a file by id in the listing.
     pub(super) async fn list_by_id(&self, id: &FileId) -> Result<Option<File>> {
         let request = self.expanded(Request::get(self.beta(&[])?)).query("file_ids", id);
         let page = self.page(self.call(request, "list of files").await?);
@@ -74,7 +74,7 @@ impl LlamaCloud {
         Ok(page.files.into_iter().find(|file| file.id == *id))
     }
 
-    /// The file with exactly this `external_file_id`. Only the beta listing has a filter for it.
+    /// The file with exactly this `external_file_id`. Only the beta listing can filter by it.
     pub(super) async fn list_by_mark(&self, mark: &str) -> Result<Option<File>> {
         let request = Request::get(self.beta(&[])?).query(EXTERNAL_ID, mark);
         let page = match self.call(request, "list of files").await {
@@ -104,7 +104,7 @@ impl LlamaCloud {
     fn post_query(&self, query: &Query, pushed: &Pushed<'_>, cursor: Option<&str>) -> Result<Request> {
         if self.connection.setting("expand").is_some() {
             return Err(Error::usage("expand: not supported by llamacloud's query endpoint")
-                .hint("remove `--set expand=…`, or `--set via=query` and filters on the data source"));
+                .hint("remove `--set expand=…`, or remove `--set via=query` and any data source filters"));
         }
         let mut body = Object::new();
         let filter = to_json(pushed);
@@ -131,7 +131,7 @@ impl LlamaCloud {
         }
     }
 
-    /// A setting that is `true` or `false`.
+    /// A setting whose value is `true` or `false`.
     fn flag(&self, key: &str) -> Result<Option<bool>> {
         let Some(text) = self.connection.setting(key) else { return Ok(None) };
         text.parse().map(Some).map_err(|_| Error::usage(format!("{key}={text}: must be true or false")))
@@ -159,7 +159,7 @@ fn to_json(pushed: &Pushed<'_>) -> Object {
 }
 
 /// The three orders that every version of the server accepts; the latest version rejects a direction. It lists by
-/// `created_at` from newest to oldest; older versions are documented to start with the oldest.
+/// `created_at` from newest to oldest; older versions are documented to start with the oldest file.
 fn order_by(sort: &Sort) -> Option<&'static str> {
     match (sort.field.as_str(), sort.descending) {
         ("name", false) => Some("name"),
@@ -169,7 +169,7 @@ fn order_by(sort: &Sort) -> Option<&'static str> {
     }
 }
 
-/// The order for the deprecated query, which accepts directions.
+/// The order for the deprecated query endpoint, which accepts directions.
 fn order_by_words(sort: &Sort) -> Option<String> {
     let known = matches!(sort.field.as_str(), "name" | "id" | "created_at");
     known.then(|| format!("{}{}", sort.field, if sort.descending { " desc" } else { "" }))

@@ -1,13 +1,13 @@
-//! LlamaCloud: the Files API of the parsing, extraction and indexing products of `LlamaIndex`.
+//! LlamaCloud: the Files API of `LlamaIndex`'s parsing, extraction and indexing products.
 //!
-//! - The beta endpoints return a short object without size, creation time and media type. The legacy endpoints return a
-//!   long object that contains them. [`wire`] decodes both.
+//! - The beta endpoints return a short object without size, creation time and media type. The legacy endpoints return
+//!   a long object that contains them. [`wire`] decodes both.
 //! - A file cannot be renamed or changed, and has no user metadata.
-//! - The API never serves bytes itself. `/content` returns a presigned URL of an object store, which is requested without
-//!   the token: the store rejects a request with two credentials, and must not receive the token.
-//! - Listings return neither size nor time, so they cannot show whether an upload whose answer was lost succeeded. Each
-//!   upload therefore has a generated `external_file_id`, which identifies it.
-//! - The scope is in the query of every call, including uploads.
+//! - The API never serves bytes itself. `/content` returns a presigned URL of an object store, which is requested
+//!   without the token: the store rejects requests with two credentials, and must not receive the token.
+//! - Listings return neither sizes nor times, so they cannot show whether an upload whose response was lost has
+//!   succeeded. Therefore each upload has a generated `external_file_id` that identifies it.
+//! - The scope is in the query of every request, including uploads.
 
 mod listing;
 mod presigned;
@@ -45,9 +45,9 @@ pub(super) static SPEC: Spec = Spec {
     docs_url: "https://developers.llamaindex.ai/reference/resources/files/",
     token_page: "https://cloud.llamaindex.ai/api-key",
     settings: &[
-        setting("project_id", "project; defaults to the project of the key"),
+        setting("project_id", "project; defaults to the key's project"),
         setting("organization_id", "organization"),
-        setting("region", "na (default) or eu; a key is valid in one region only"),
+        setting("region", "na (default) or eu; a key is valid in only one region"),
         setting(
             "external_file_id",
             "upload: your own id for the file; defaults to a fingerprint of the content",
@@ -55,11 +55,11 @@ pub(super) static SPEC: Spec = Spec {
         setting("expand", "ls, info: additional fields, such as `download_url`"),
         setting("via", "alternative endpoint: `presigned` (upload, legacy) or `query` (ls, deprecated)"),
         setting("only_manually_uploaded", "ls: `true` excludes files from data sources; uses via=query"),
-        setting("data_source_id", "upload via=presigned: data source of the file"),
+        setting("data_source_id", "upload via=presigned: the file's data source"),
         setting("storage_type", "upload via=presigned or in the legacy dialect: `permanent` or `ephemeral`"),
-        setting("last_modified_at", "upload via=presigned: modification time of the original, RFC 3339"),
+        setting("last_modified_at", "upload via=presigned: the original's modification time, RFC 3339"),
         setting("resource_info", "upload via=presigned: JSON object that describes the original"),
-        setting("permission_info", "upload via=presigned: JSON object with its permissions"),
+        setting("permission_info", "upload via=presigned: JSON object with the file's permissions"),
     ],
     dialects: &[
         Dialect { name: "beta", title: "beta endpoints", can: &CAN },
@@ -75,7 +75,7 @@ pub(super) static SPEC: Spec = Spec {
 
 const CAN: Capabilities = Capabilities {
     upload: UploadAbility {
-        // Documented as "512 MB". Only files that exceed it in both interpretations are rejected before sending.
+        // Documented as "512 MB". Only files that exceed both interpretations are rejected before sending.
         max_bytes: Some(512 * 1024 * 1024),
         warn_bytes: Some(512_000_000),
         empty: false,
@@ -91,11 +91,11 @@ const CAN: Capabilities = Capabilities {
         mark: true,
     },
     download: Download::Any,
-    // Ranges of the object store, not of the API.
+    // The object store supports ranges; the API does not.
     ranges: true,
     list: ListAbility {
         max_page: 1000,
-        // The fields of the short object.
+        // The fields in the short object.
         stated: &[
             "purpose",
             "expires_at",
@@ -111,7 +111,7 @@ const CAN: Capabilities = Capabilities {
             equals("data_source_id"),
         ],
         sort: &["+name", "+id", "-created_at"],
-        // Not documented, and listings return no time.
+        // The order is not documented, and listings return no times.
         newest_first: true,
     },
     annotate: None,
@@ -128,7 +128,7 @@ const CAN: Capabilities = Capabilities {
     scope: &["organization_id", "project_id"],
     duplicates: Duplicates::Possible,
     appears_within: USUAL_DELAY,
-    // Documented per project for uploads (`POST /api/v1/files`). Other calls have no documented limit.
+    // Documented per project for uploads (`POST /api/v1/files`). Other requests have no documented limit.
     rate: Some(RateLimit { requests: 50, per: Duration::from_secs(5) }),
     instead: &[
         (Op::Replace, "to upload a new file and delete the old one: `haul upload FILE --if-exists replace`"),
@@ -137,12 +137,12 @@ const CAN: Capabilities = Capabilities {
     ],
 };
 
-/// The legacy endpoints have no purposes, and list all files at once in an undocumented order.
+/// The legacy endpoints have no purposes and list all files at once in an undocumented order.
 const CAN_LEGACY: Capabilities = Capabilities {
     upload: UploadAbility { purpose: false, purposes: &[], default_purpose: None, ..CAN.upload },
     list: ListAbility {
         max_page: u32::MAX,
-        // The fields of the long object.
+        // The fields in the long object.
         stated: &[
             "size",
             "purpose",
@@ -164,7 +164,7 @@ const CAN_LEGACY: Capabilities = Capabilities {
     ..CAN
 };
 
-/// The capabilities if the user sets the `external_file_id`, which then cannot store a mark.
+/// The capabilities if the user sets `external_file_id`, which then cannot hold a mark.
 const CAN_UNMARKED: Capabilities =
     Capabilities { upload: UploadAbility { mark: false, ..CAN.upload }, ..CAN };
 const CAN_LEGACY_UNMARKED: Capabilities =
@@ -172,17 +172,17 @@ const CAN_LEGACY_UNMARKED: Capabilities =
 
 /// The default purpose. A file with this purpose is kept until it is deleted.
 const DEFAULT_PURPOSE: &str = "user_data";
-/// Maximum lifetime of a link, in seconds: the limit of S3. The platform documents none.
+/// Maximum lifetime of a link in seconds: the limit of S3, because the platform documents none.
 const LONGEST_LINK: i64 = 7 * 24 * 3600;
-/// Lifetime of a link created for a download, in seconds.
+/// Lifetime in seconds of a link created for a download.
 const DOWNLOAD_LINK: i64 = 15 * 60;
-/// The field of a file that the client can choose, and the setting for it.
+/// A field whose value the client can choose, and the setting for it.
 const EXTERNAL_ID: &str = "external_file_id";
 /// The base URL of the other region.
 const EUROPE: &str = "https://api.cloud.eu.llamaindex.ai";
-/// The endpoints with the short object.
+/// The endpoints that return the short object.
 const BETA: [&str; 4] = ["api", "v1", "beta", "files"];
-/// The endpoints with the long object.
+/// The endpoints that return the long object.
 const LEGACY: [&str; 3] = ["api", "v1", "files"];
 
 const fn setting(key: &'static str, help: &'static str) -> Setting {
@@ -199,14 +199,14 @@ struct LlamaCloud {
     via: Via,
 }
 
-/// The route of a call, if several exist.
+/// The endpoint for an operation, if there are several.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Via {
-    /// The default route of the dialect.
+    /// The dialect's default endpoint.
     Plain,
-    /// Uploads by `FileCreate` and a presigned URL.
+    /// Uploads with `FileCreate` and a presigned URL.
     Presigned,
-    /// Listings by the deprecated query.
+    /// Listings with the deprecated query endpoint.
     Query,
 }
 
@@ -298,7 +298,7 @@ impl Provider for LlamaCloud {
             Ok(reply) => return Ok(reply.into_file(self.profile())),
             Err(error) => error,
         };
-        // Older servers have no beta route for a single file: only their listing contains it.
+        // Older servers have no beta endpoint for a single file, which is found only in their listing.
         let absent = match error.status() {
             Some(404) if !self.legacy => error,
             Some(405) if !self.legacy => {
@@ -309,7 +309,7 @@ impl Provider for LlamaCloud {
         match self.list_by_id(id).await {
             Ok(Some(file)) => Ok(file),
             Ok(None) => Err(absent),
-            // A listing that rejects the id does not contain the file either.
+            // If the listing rejects the id, it does not contain the file either.
             Err(error) if matches!(error.status(), Some(404 | 422)) => Err(absent),
             Err(error) => Err(error),
         }
@@ -337,7 +337,7 @@ impl Provider for LlamaCloud {
 
     async fn download(&self, id: &FileId, range: Option<Range>) -> Result<ContentStream> {
         match self.fetch(id, range.clone()).await {
-            // The URL expired between the two requests; a new URL is still valid.
+            // The URL expired between the two requests, so request a new one.
             Err(error) if presigned::is_refused(&error) => self.fetch(id, range).await,
             fetched => fetched,
         }
@@ -356,32 +356,32 @@ impl Provider for LlamaCloud {
 }
 
 impl LlamaCloud {
-    /// A URL under the endpoints of the dialect.
+    /// A URL below the dialect's endpoints.
     fn files(&self, rest: &[&str]) -> Result<Url> {
         if self.legacy { self.legacy(rest) } else { self.beta(rest) }
     }
 
-    /// A URL under the beta endpoints.
+    /// A URL below the beta endpoints.
     fn beta(&self, rest: &[&str]) -> Result<Url> {
         self.connection.url(&[&BETA, rest].concat())
     }
 
-    /// A URL under the legacy endpoints.
+    /// A URL below the legacy endpoints.
     fn legacy(&self, rest: &[&str]) -> Result<Url> {
         self.connection.url(&[&LEGACY, rest].concat())
     }
 
-    /// Adds the scope to the query, as every call requires.
+    /// Adds the scope to the query, which every request needs.
     fn scoped(&self, request: Request) -> Request {
         CAN.scope.iter().fold(request, |request, key| request.maybe_query(key, self.connection.setting(key)))
     }
 
-    /// Sends a request other than an upload, with the scope, and decodes the answer.
+    /// Sends a request other than an upload with the scope, and decodes the response.
     async fn call<T: serde::de::DeserializeOwned>(&self, request: Request, what: &str) -> Result<T> {
         self.connection.http.json(&self.scoped(request).unpaced(), what).await
     }
 
-    /// Adds the parameters of `--set expand=a,b`.
+    /// Adds the parameters from `--set expand=a,b`.
     fn expanded(&self, request: Request) -> Request {
         let words = self.connection.setting("expand").unwrap_or_default().split(',').map(str::trim);
         words.filter(|word| !word.is_empty()).fold(request, |request, word| request.query("expand", word))

@@ -1,4 +1,4 @@
-//! Downloads through presigned URLs: the API itself does not serve bytes.
+//! Downloads through presigned URLs, because the API itself does not serve bytes.
 
 use super::wire::PresignedUrl;
 use super::{DOWNLOAD_LINK, LlamaCloud};
@@ -13,14 +13,14 @@ impl LlamaCloud {
         self.call(request.maybe_query("expires_at_seconds", seconds), "presigned URL").await
     }
 
-    /// Opens the bytes through a URL that is created for this download.
+    /// Opens the bytes through a URL created for this download.
     pub(super) async fn fetch(&self, id: &FileId, range: Option<Range>) -> Result<ContentStream> {
         let url = self.presigned_url(id, Some(DOWNLOAD_LINK)).await?;
         self.connection.http.content(&url.fetch()?.range(range)).await.map_err(refused_by_store)
     }
 }
 
-/// Converts a rejection by the object store: the reason is the URL, not the token, which the store never receives.
+/// Converts a rejection by the object store. The problem is the URL, not the token, which the store never receives.
 pub(super) fn refused_by_store(error: Error) -> Error {
     match error.status() {
         Some(status @ (401 | 403)) => Error::platform("llamacloud's object store rejected the presigned URL")
@@ -30,7 +30,7 @@ pub(super) fn refused_by_store(error: Error) -> Error {
     }
 }
 
-/// Whether the object store rejected the request. Rejections by the API have another kind.
+/// Whether the object store rejected the request. Rejections by the API have a different kind.
 pub(super) fn is_refused(error: &Error) -> bool {
     error.kind() == Kind::Platform && matches!(error.status(), Some(401 | 403))
 }

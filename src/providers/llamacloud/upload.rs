@@ -13,13 +13,13 @@ use crate::http::{Body, Part, Request, form};
 use crate::model::{File, NewFile, Object};
 use crate::progress::Progress;
 
-/// Settings for text fields of `FileCreate`.
+/// The settings for `FileCreate` fields that contain text.
 const TEXTS: [&str; 3] = ["last_modified_at", "data_source_id", "storage_type"];
-/// Settings for JSON objects of `FileCreate`.
+/// The settings for `FileCreate` fields that contain JSON objects.
 const OBJECTS: [&str; 2] = ["resource_info", "permission_info"];
 
 impl LlamaCloud {
-    /// Uploads in one form. The file is its last part, so that a server reads the purpose first.
+    /// Uploads in one form. The file is the last part, so that a server reads the purpose first.
     pub(super) async fn upload_form(&self, file: &NewFile, progress: Arc<dyn Progress>) -> Result<File> {
         self.refuse_presigned_settings()?;
         let external_id = self.external_id(file);
@@ -39,8 +39,8 @@ impl LlamaCloud {
         Ok(reply.json::<FileReply>("uploaded file")?.into_file(&self.connection.profile))
     }
 
-    /// Creates a file, stores its bytes at a presigned URL and requests the result. If the bytes cannot be stored, the file
-    /// is deleted.
+    /// Creates a file, stores its bytes at a presigned URL and requests the result. If the bytes cannot be stored,
+    /// the file is deleted.
     pub(super) async fn upload_presigned(&self, file: &NewFile, progress: Arc<dyn Progress>) -> Result<File> {
         if file.purpose.is_some() {
             return Err(Error::new(Kind::Unsupported, "llamacloud via=presigned does not support a purpose")
@@ -70,12 +70,12 @@ impl LlamaCloud {
         Ok(reply.into_file(&self.connection.profile))
     }
 
-    /// The `external_file_id` of a file: the user's setting, else the mark.
+    /// The file's `external_file_id`: the user's setting, otherwise the mark.
     fn external_id<'a>(&'a self, file: &'a NewFile) -> Option<&'a str> {
         self.connection.setting(EXTERNAL_ID).or(file.mark.as_deref())
     }
 
-    /// The `FileCreate` of a file: name, size and settings.
+    /// The `FileCreate` object for a file: name, size and settings.
     fn file_create(&self, file: &NewFile) -> Result<Object> {
         let mut create = Object::new();
         create.insert("name".to_owned(), json!(file.name));
@@ -100,7 +100,7 @@ impl LlamaCloud {
         Ok(create)
     }
 
-    /// Rejects settings that an upload in one form does not support, instead of ignoring them.
+    /// Rejects settings that are not supported when uploading in one form, instead of ignoring them.
     fn refuse_presigned_settings(&self) -> Result<()> {
         let given = |key: &&&str| self.connection.setting(key).is_some();
         let taken = |key: &&&str| self.legacy && **key == "storage_type";

@@ -1,4 +1,4 @@
-//! The replies of the platform and their translation.
+//! Decodes the platform's responses.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -13,8 +13,8 @@ use crate::providers::lenient::{self, Known};
 /// A file: the short object of the beta endpoints or the long object of the legacy endpoints. Only the id is always
 /// present.
 ///
-/// Fields that are not translated stay in `extra`: `project_id`, `external_file_id`, `data_source_id`, `file_type` (an
-/// extension, not a media type), `last_modified_at` (the original's date, not this file's), `resource_info`,
+/// Fields that are not translated stay in `extra`: `project_id`, `external_file_id`, `data_source_id`, `file_type`
+/// (an extension, not a media type), `last_modified_at` (the original's date, not this file's), `resource_info`,
 /// `permission_info` and `download_url`.
 #[derive(Deserialize)]
 #[serde(transparent)]
@@ -52,13 +52,13 @@ pub(super) fn text(value: &Value) -> Option<String> {
     value.as_str().map(str::to_owned)
 }
 
-/// The `url` of a presigned URL, if a GET request returns the bytes.
+/// The `url` in a presigned URL object, if a GET request returns the bytes.
 fn download_url(value: &Value) -> Option<String> {
     PresignedUrl::deserialize(value).ok()?.into_link().map(|link| link.url)
 }
 
-/// Reads an error about the id in the path. The platform answers an id in another format with 422 instead of 404; the file
-/// does not exist in either case.
+/// Reads an error about the id in the path. For an id in a different format, the platform returns 422 instead of 404;
+/// the file does not exist in either case.
 pub(super) fn read_problem(reply: &Reply) -> Option<Problem> {
     let body: Value = serde_json::from_slice(&reply.body).ok()?;
     let of_id = |complaint: &&Value| {
@@ -74,7 +74,7 @@ pub(super) fn read_problem(reply: &Reply) -> Option<Problem> {
 pub(super) struct PresignedUrl {
     url: String,
     expires_at: Option<Value>,
-    /// The fields of the form, in the order in which they are sent.
+    /// The form fields, in the order in which they are sent.
     form_fields: Option<Object>,
     /// The id of the file to upload.
     pub(super) file_id: Option<String>,
@@ -97,8 +97,8 @@ impl PresignedUrl {
         Ok(request.anonymous().bulk())
     }
 
-    /// The request that stores the bytes of `file`. An object store rejects a content type that was not signed, and ignores
-    /// form fields after the file. The request may be repeated.
+    /// The request that stores the bytes of `file`. An object store rejects a content type that was not signed, and
+    /// ignores form fields that follow the file. The request may be repeated.
     pub(super) fn store(&self, file: &NewFile) -> Result<Request> {
         let url = self.parsed()?;
         let request = if self.is_form() {
@@ -124,7 +124,7 @@ impl PresignedUrl {
             .collect()
     }
 
-    /// The URL. It grants access to the file, so it is never shown in an error.
+    /// The parsed URL. It grants access to the file, so errors never contain it.
     pub(super) fn parsed(&self) -> Result<Url> {
         match Url::parse(&self.url) {
             Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(url),

@@ -134,19 +134,19 @@ const CAN_SERVED: Capabilities = Capabilities {
     ..CAN
 };
 
-/// A thousand years, in seconds. A longer lifetime could exceed the range of timestamps.
+/// A thousand years in seconds. A longer lifetime could exceed the range of timestamps.
 const LONGEST: i64 = 1000 * 366 * 86_400;
-/// A week, in seconds.
+/// One week, in seconds.
 const LONGEST_LINK: i64 = 7 * 86_400;
-/// An hour, in seconds.
+/// One hour, in seconds.
 const USUAL_LINK: i64 = 3600;
 const MAX_PAGE: u32 = 1000;
-/// The files of this provider in the store.
+/// The space in the store that contains this provider's files.
 const SPACE: &str = "local";
 struct Local {
     connection: Connection,
     store: Store,
-    /// The address where the store is served, if links use it.
+    /// The address at which the store is served, if links use it.
     served: Option<Url>,
 }
 
@@ -155,7 +155,7 @@ fn open(connection: Connection) -> Result<Box<dyn Provider>> {
     let served = match connection.dialect.as_str() {
         "store" => None,
         "served" if serve_url.is_none() => {
-            return Err(Error::usage("the dialect `served` requires the address of `haul serve`")
+            return Err(Error::usage("the `served` dialect requires the address of `haul serve`")
                 .hint("`--set serve_url=http://127.0.0.1:8787`"));
         }
         _ => serve_url.map(serve_base).transpose()?,
@@ -273,7 +273,7 @@ impl Provider for Local {
         let stop = Stop::default();
         let stopped = stop.0.clone();
         let replace = move |store: &Store| {
-            // Checked before reading the bytes, so that a missing file is reported at once.
+            // Check before reading the bytes, so that a missing file is reported immediately.
             store.stat(SPACE, &id)?;
             let blob = receive(store, &new, progress.as_ref(), &stopped)?;
             store.replace(SPACE, &id, blob, |file| {
@@ -367,7 +367,7 @@ impl Local {
         done.unwrap_or_else(|error| Err(Error::failed("the store's thread stopped").caused_by(error)))
     }
 
-    /// Adds a file; with `known`, unless the store has another file of its name.
+    /// Adds a file. With `known`, it is added only if the store has no other file with its name.
     async fn add(
         &self,
         new: &NewFile,
@@ -403,14 +403,14 @@ impl Local {
         self.blocking(put).await
     }
 
-    /// Sets the profile used to access the file, not the one that created it.
+    /// Sets the file's profile to the one used to access it instead of the one that created it.
     fn own(&self, mut file: File) -> File {
         file.profile.clone_from(&self.connection.profile);
         file
     }
 }
 
-/// Stops the reading thread when its receiver is dropped, so that an abandoned transfer stores nothing.
+/// Stops the reader thread when its receiver is dropped, so that an abandoned transfer stores nothing.
 #[derive(Default)]
 struct Stop(Arc<AtomicBool>);
 
@@ -420,7 +420,7 @@ impl Drop for Stop {
     }
 }
 
-/// Sets the fields of a record that the user specified.
+/// Sets the fields that the user specified in a record.
 fn describe(file: &mut File, new: &NewFile, now: Timestamp) -> Result<()> {
     if !new.keeps_name {
         file.name.clone_from(&new.name);
@@ -432,14 +432,15 @@ fn describe(file: &mut File, new: &NewFile, now: Timestamp) -> Result<()> {
     }
     if let Some(lifetime) = new.expires {
         let expires_at = now.checked_add(lifetime).map_err(|error| {
-            Error::usage(format!("{}: its lifetime is too long", new.name)).caused_by(error)
+            Error::usage(format!("{}: the lifetime is too long", new.name)).caused_by(error)
         });
         file.expires_at = Some(expires_at?);
     }
     Ok(())
 }
 
-/// Reads a source into the store. Fails if the size is not the planned one or the source changes while it is read.
+/// Reads a source into the store. Returns an error if the size is not the planned one or if the source changes while
+/// being read.
 fn receive(store: &Store, new: &NewFile, progress: &dyn Progress, stopped: &AtomicBool) -> Result<Blob> {
     let go_on = || {
         let stop = stopped.load(Ordering::Relaxed);
@@ -533,7 +534,7 @@ fn file_link(copy: Copy) -> Result<Link> {
     Ok(Link { id: Some(copy.id), url: url.into(), expires_at: None })
 }
 
-/// The files of this name, in the same way as [`files_named`](super::files_named).
+/// The files with this name, selected in the same way as by [`files_named`](super::files_named).
 fn named(change: &Transaction, name: &str) -> Result<Vec<File>> {
     let mut found = Vec::new();
     for spelling in spellings(name) {

@@ -1,14 +1,14 @@
-//! Metorial: files of an instance, of an organization or of a user.
+//! Metorial: files that belong to an instance, an organization or a user.
 //!
 //! - Three wire dialects share hosts, authentication and most paths: `seed` (the first documentation), `pulsar` (2025)
-//!   and `magnetar` (2026). One tolerant struct reads all their objects; only the requests for uploads, links and filters
-//!   differ. Every answer contains `metorial-version`, except in `seed`.
-//! - Uploads go to another host, `files.metorial.com`. The status of every success is 200, even for a deletion.
+//!   and `magnetar` (2026). One lenient struct reads all their objects; only the requests for uploads, links and filters
+//!   differ. Every response contains `metorial-version`, except in `seed`.
+//! - Uploads go to a separate host, `files.metorial.com`. The status of every success is 200, even for a deletion.
 //! - No endpoint returns content for a token: a download creates a short-lived public link and requests it without the
-//!   token, since the URL itself is the secret and can be on any host.
-//! - Deletion is soft: the file stays readable with `status: deleted`, and any further action on it returns 403. The server
-//!   of `pulsar` rejects deletions with 400.
-//! - The rate limit is 5000 requests in 10 minutes (a development instance: 100), without `Retry-After`.
+//!   token, because the URL itself is the secret and can be on any host.
+//! - Deletion is soft: the file stays readable with `status: deleted`, and any further operation on it returns 403. The
+//!   `pulsar` server rejects deletions with 400.
+//! - The rate limit is 5000 requests per 10 minutes (100 for a development instance), without `Retry-After`.
 
 mod upload;
 mod wire;
@@ -51,15 +51,15 @@ pub(super) static SPEC: Spec = Spec {
     docs_url: "https://metorial.com/api/files",
     token_page: "https://metorial.com/docs/build/api",
     settings: &[
-        setting("instance_id", "instance, for the key of an organization or a user"),
+        setting("instance_id", "instance, for organization and user keys"),
         setting("organization_id", "organization that owns an upload"),
-        setting("store_id", "store to list, and to attach an upload to (magnetar)"),
+        setting("store_id", "store to list files from and attach uploads to (magnetar)"),
         setting("path", "path of an upload in the store; a folder if it ends in `/` (magnetar)"),
         setting("store_replace", "`true` replaces the file at that path (magnetar)"),
-        setting("document_id", "document whose files are listed (magnetar)"),
-        setting("file_link_id", "link whose file is listed (magnetar)"),
+        setting("document_id", "list only the files of this document (magnetar)"),
+        setting("file_link_id", "list only the file of this link (magnetar)"),
         setting("via", "`direct` or `presigned` upload; large files default to presigned (magnetar)"),
-        setting("link", "existing link to download through"),
+        setting("link", "existing link to use for downloads"),
     ],
     dialects: &[
         Dialect { name: "seed", title: "first documented version", can: &SEED },
@@ -78,27 +78,27 @@ const fn setting(key: &'static str, help: &'static str) -> Setting {
     Setting { key, help, secret: false }
 }
 
-/// Maximum size of a direct upload in magnetar, in bytes; the other dialects document no limit.
+/// Maximum size of a direct upload in magnetar, in bytes. The other dialects document no limit.
 const DIRECT_LIMIT: u64 = 100 * 1024 * 1024;
 /// Maximum size of a presigned upload, in bytes.
 const PRESIGNED_LIMIT: u64 = 2 * 1024 * 1024 * 1024;
 /// Lifetime of a link created for a download.
 const OWN_LINK: SignedDuration = SignedDuration::from_mins(15);
-/// Maximum page size. The server rejects larger ones.
+/// Maximum page size. The server rejects larger values.
 const MAX_PAGE: u32 = 100;
-/// Maximum number of links of a file that are listed.
+/// Maximum number of links that are listed for a file.
 const MOST_LINKS: usize = 100_000;
 
 const TIMES: &[Op] = &[Op::Lt, Op::Le, Op::Gt, Op::Ge, Op::Eq];
 const ID: Native = Native::superset("id", &[Op::Eq]).sent(Spelling::Repeated("id"));
 const CREATED: Native = Native::superset("created_at", TIMES)
     .sent(Spelling::Bounds { after: "created_at[gt]", before: "created_at[lt]" });
-/// Sent only in magnetar, whose listing returns the field.
+/// Sent only in magnetar, whose listings return the field.
 const UPDATED: Native = Native::superset("updated_at", TIMES)
     .sent(Spelling::Bounds { after: "updated_at[gt]", before: "updated_at[lt]" });
 const PURPOSE: Native = Native::superset("purpose", &[Op::Eq]);
 
-/// A purpose of the dialect. The platform rejects a listing by an unknown purpose.
+/// A purpose that the dialect supports. The platform rejects listings with an unknown purpose.
 fn purpose(comparison: &Comparison, can: &Capabilities) -> Option<Parameter> {
     let purpose = text_of(comparison).filter(|word| can.upload.purposes.contains(&word.as_str()))?;
     Some(("purpose", purpose))
@@ -152,7 +152,7 @@ const SEED: Capabilities = Capabilities {
 const PULSAR: Capabilities = Capabilities {
     upload: UploadAbility {
         purposes: &["user_image", "organization_image"],
-        // An upload for an organization has the other purpose.
+        // Uploads for an organization use a different purpose.
         default_purpose: Some("user_image"),
         ..SEED.upload
     },
@@ -164,7 +164,7 @@ const PULSAR: Capabilities = Capabilities {
         path: false,
     }),
     delete: false,
-    // The server validates a purpose and ignores it; it has no other filter.
+    // The server validates a purpose but ignores it; it has no other filters.
     list: ListAbility { native: &[], stated: Wire::Pulsar.stated(), ..SEED.list },
     ..SEED
 };
@@ -197,8 +197,8 @@ const MAGNETAR: Capabilities = Capabilities {
     ..SEED
 };
 
-/// The capabilities while the dialect is unknown: those of all dialects. Operations that depend on the dialect are rejected
-/// once it is known. A listing returns the fields of every dialect.
+/// The combined capabilities of all dialects, used while the dialect is unknown. Operations that depend on the
+/// dialect are rejected once it is known. A listing returns the fields of every dialect.
 const AUTO: Capabilities = Capabilities {
     upload: UploadAbility {
         max_bytes: Some(PRESIGNED_LIMIT),
@@ -216,11 +216,11 @@ const AUTO: Capabilities = Capabilities {
 
 struct Metorial {
     connection: Connection,
-    /// The configured dialect; None for `auto`.
+    /// The configured dialect; `None` for `auto`.
     chosen: Option<Wire>,
     /// The dialect in use, once known.
     wire: OnceCell<Wire>,
-    /// The dialect of the last answer, which may differ.
+    /// The dialect of the latest response, which may differ.
     answered: Mutex<Option<Wire>>,
 }
 
@@ -261,7 +261,7 @@ impl Provider for Metorial {
     async fn list(&self, query: &Query, cursor: Option<&str>) -> Result<Page> {
         let by_age = query.sort.as_ref().is_none_or(|sort| sort.field == "created_at");
         let ascending = by_age && query.sort.as_ref().is_some_and(|sort| !sort.descending);
-        // A filter or another order requires all files: small pages would only cause more requests.
+        // A filter or a different order requires reading all files, so small pages would only cause more requests.
         let size = page_size(query, by_age && query.filter.is_none(), MAX_PAGE, MAX_PAGE);
         let mut request = Request::get(self.connection.url(&["files"])?)
             .query("limit", size)
@@ -274,7 +274,7 @@ impl Provider for Metorial {
             }
         }
         if let Some(filter) = &query.filter {
-            // Purposes depend on the dialect, and an unknown one fails the listing.
+            // Purposes depend on the dialect, and an unknown purpose makes the listing fail.
             let names_purpose = filter.conjuncts().iter().any(|comparison| comparison.field == "purpose");
             let can = if names_purpose { self.wire().await?.can() } else { self.capabilities() };
             let mut table = can.list.native.to_vec();
@@ -283,7 +283,7 @@ impl Provider for Metorial {
                 request = request.query(key, value);
             }
         }
-        // If the last file of the previous page has since been deleted, the page starts after the file before it.
+        // If the last file of the previous page has been deleted since, the page starts after the file before it.
         for after in cursor.map_or(vec![None], |cursor| cursor.split(',').map(Some).collect()) {
             let reply = self.call(request.clone().maybe_query("after", after)).await?;
             if let Some(page) = wire::page(&reply, &self.connection.profile, after)? {
@@ -291,7 +291,7 @@ impl Provider for Metorial {
             }
         }
         Err(Error::platform(
-            "metorial cannot continue its listing, because the files at this position were deleted",
+            "metorial cannot continue the listing because the files at this position were deleted",
         )
         .hint("run the same command again"))
     }
@@ -332,7 +332,7 @@ impl Provider for Metorial {
             Err(error) => {
                 let by_us = error.is_unanswered();
                 match self.explain(id, error).await {
-                    // An earlier attempt, whose answer was lost, deleted the file.
+                    // An earlier attempt, whose response was lost, deleted the file.
                     error if by_us && error.kind() == Kind::NotFound => Ok(()),
                     error => Err(error),
                 }
@@ -380,7 +380,7 @@ impl Provider for Metorial {
         let wire = self.wire().await?;
         let mut links: Vec<Link> = Vec::new();
         let (mut cursor, mut seen) = (None, SeenPages::default());
-        // The provider itself reads all pages, because the interface has no pages of links.
+        // The provider itself reads all pages because the `Provider` trait has no pages of links.
         loop {
             let request = match wire {
                 Wire::Magnetar => Request::get(self.connection.url(&["file-links"])?)
@@ -404,7 +404,7 @@ impl Provider for Metorial {
             // Links are kept in memory.
             if links.len() >= MOST_LINKS {
                 return Err(Error::platform(Message::about(
-                    &format!("metorial lists more than {MOST_LINKS} links of "),
+                    &format!("metorial lists more than {MOST_LINKS} links to "),
                     id,
                     "",
                 )));
@@ -440,7 +440,7 @@ impl Provider for Metorial {
 }
 
 impl Metorial {
-    /// Sends a small request to the API host and records the dialect of the answer.
+    /// Sends a small request to the API host and records the dialect of the response.
     async fn call(&self, request: Request) -> Result<Reply> {
         let mut request = self.versioned(request);
         if let Some(instance) = self.connection.setting("instance_id") {
@@ -453,7 +453,7 @@ impl Metorial {
         Ok(reply)
     }
 
-    /// Requests the configured dialect; with `auto`, the server chooses the dialect of its answers.
+    /// Requests the configured dialect. With `auto`, the server chooses the dialect of its responses.
     fn versioned(&self, request: Request) -> Request {
         match self.chosen.and_then(Wire::version) {
             Some(version) => request.header("Metorial-Version", version),
@@ -461,7 +461,7 @@ impl Metorial {
         }
     }
 
-    /// The dialect. If no answer has shown it yet, the cheapest request determines it.
+    /// The dialect. If no response has revealed it yet, it is determined with the cheapest request.
     async fn wire(&self) -> Result<Wire> {
         if let Some(wire) = self.wire.get() {
             return Ok(*wire);
@@ -478,8 +478,8 @@ impl Metorial {
         }
     }
 
-    /// Creates a link that expires after `lifetime`. The platform accepts only absolute times. The request may be repeated
-    /// if the link is short-lived, because an additional link does no harm.
+    /// Creates a link that expires after `lifetime`. The platform accepts only absolute times. The request may be
+    /// repeated if the link is short-lived, because an additional link does no harm.
     async fn make_link(
         &self,
         id: &FileId,
@@ -507,7 +507,8 @@ impl Metorial {
         }
     }
 
-    /// Converts a 403 to "not found" if the file is deleted. The error has no code for this case, so the file is requested.
+    /// Converts a 403 to "not found" if the file has been deleted. The error has no code for this case, so the file
+    /// is requested.
     async fn explain(&self, id: &FileId, error: Error) -> Error {
         if error.status() != Some(403) {
             return error;
@@ -527,7 +528,7 @@ impl Metorial {
     }
 }
 
-/// The title that a patch sets. Other changes are errors.
+/// The title that a patch sets. Any other change is an error.
 fn new_title(patch: &Patch) -> Result<String> {
     if patch.name.is_some() || patch.content_type.is_some() || patch.path.is_some() {
         return Err(Error::new(Kind::Unsupported, "metorial cannot change the name, type or path of a file")
@@ -586,7 +587,7 @@ mod tests {
             sent(created(Op::Eq, at)),
             "created_at[gt]=2025-12-31T23:59:59.999Z&created_at[lt]=2026-01-01T00:00:00.001Z"
         );
-        // Between two milliseconds: the file of the millisecond itself is older and passes.
+        // The bound is between two milliseconds: a file created in that millisecond is older and passes.
         assert_eq!(
             sent(created(Op::Lt, "2026-01-01T00:00:00.0005Z")),
             "created_at[lt]=2026-01-01T00:00:00.001Z"

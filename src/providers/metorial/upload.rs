@@ -13,7 +13,7 @@ use crate::model::{NewFile, Object};
 use crate::progress::Progress;
 
 impl Metorial {
-    /// The text fields of an upload in the order of the vendor's own client.
+    /// The text fields of an upload, in the order used by the vendor's own client.
     pub(super) fn fields(&self, wire: Wire, file: &NewFile) -> Result<Vec<(&'static str, String)>> {
         let set = |key| self.connection.setting(key).map(str::to_owned);
         let purpose = file.purpose.clone().unwrap_or_else(|| self.purpose(wire).to_owned());
@@ -25,8 +25,8 @@ impl Metorial {
         Ok(fields)
     }
 
-    /// The store to which the upload is attached, and the path in it. The platform requires both or neither. Without a
-    /// path, or if the path is a folder, the name of the file is used.
+    /// The store that the upload is attached to, and the path in it. The platform requires both or neither. If there
+    /// is no path or it is a folder, the file's name is used.
     fn place(&self, wire: Wire, file: &NewFile) -> Result<Vec<(&'static str, String)>> {
         let given = ["store_id", "path", "store_replace"].map(|key| (key, self.connection.setting(key)));
         if let Some((key, _)) = given.iter().find(|(_, value)| value.is_some() && wire != Wire::Magnetar) {
@@ -36,7 +36,7 @@ impl Metorial {
             return match given.iter().find(|(_, value)| value.is_some()) {
                 None => Ok(Vec::new()),
                 Some((key, _)) => Err(Error::usage(format!("{key} requires a store"))
-                    .hint("to choose the store of the upload: `--set store_id=ID`")),
+                    .hint("to choose the store for the upload: `--set store_id=ID`")),
             };
         };
         let mut fields = vec![("store_id", store.to_owned()), ("path", self.path_of(&file.name))];
@@ -44,7 +44,7 @@ impl Metorial {
         Ok(fields)
     }
 
-    /// The path of a file in the store: the setting `path`, or a folder and the name.
+    /// The path of a file in the store: the `path` setting, or a folder and the file's name.
     pub(super) fn path_of(&self, name: &str) -> String {
         match self.connection.setting("path") {
             Some(path) if !path.ends_with('/') => path.to_owned(),
@@ -62,7 +62,7 @@ impl Metorial {
         }
     }
 
-    /// Whether an upload uses a presigned URL: as set by the user, or if the file is too large for a direct upload.
+    /// Whether to use a presigned URL: if the user requested it, or if the file is too large for a direct upload.
     pub(super) fn presigned(&self, wire: Wire, file: &NewFile) -> Result<bool> {
         match self.connection.setting("via") {
             None => Ok(wire == Wire::Magnetar && file.size > DIRECT_LIMIT),
@@ -91,8 +91,8 @@ impl Metorial {
         self.connection.http.upload(&self.versioned(request), progress).await
     }
 
-    /// Requests a URL, sends the bytes there without the token, and completes the upload. Each step may be repeated: an
-    /// abandoned upload expires after a day, and completing an upload twice returns the same file.
+    /// Requests a URL, sends the bytes there without the token, and completes the upload. Each step may be repeated:
+    /// an abandoned upload expires after a day, and completing an upload twice returns the same file.
     pub(super) async fn upload_presigned(
         &self,
         file: &NewFile,
@@ -127,13 +127,13 @@ impl Metorial {
     }
 }
 
-/// The error for a feature that only another dialect supports.
+/// The error for a feature that only a different dialect supports.
 pub(super) fn no_place(wire: Wire, what: &str) -> Error {
     Error::new(Kind::Unsupported, format!("{what}: not supported by the {} dialect of metorial", wire.name()))
         .hint("to use the dialect that supports it: `--wire-dialect magnetar`")
 }
 
-/// The title in the user's metadata, which is the only key that the platform stores.
+/// The title in the user's metadata. It is the only key that the platform stores.
 pub(super) fn title(metadata: &Object) -> Result<Option<String>> {
     if let Some(key) = metadata.keys().find(|key| *key != "title") {
         return Err(Error::new(
@@ -142,6 +142,6 @@ pub(super) fn title(metadata: &Object) -> Result<Option<String>> {
         )
         .hint("the only key is `title`"));
     }
-    // A title such as 2024 is valid JSON and was parsed as a number.
+    // A title such as 2024 is valid JSON and was therefore parsed as a number.
     Ok(metadata.get("title").map(|title| title.as_str().map_or_else(|| title.to_string(), str::to_owned)))
 }

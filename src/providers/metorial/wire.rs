@@ -1,4 +1,4 @@
-//! The objects on the wire in all three dialects, and their translation.
+//! Decodes the objects of all three dialects.
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -32,7 +32,8 @@ impl Wire {
         })
     }
 
-    /// The dialect of an answer. An unknown version must be later than the known ones, so it counts as the latest of them.
+    /// The dialect of a response. An unknown version must be later than the known ones, so it is treated as the
+    /// latest of them.
     pub(super) fn of(reply: &Reply) -> Self {
         match reply.header("metorial-version") {
             None => Self::Seed,
@@ -49,7 +50,7 @@ impl Wire {
         }
     }
 
-    /// The value of the request header `Metorial-Version`.
+    /// The value for the request header `Metorial-Version`.
     pub(super) fn version(self) -> Option<&'static str> {
         match self {
             Self::Seed => None,
@@ -101,10 +102,10 @@ pub(super) const DELETED: &str = "deleted";
 pub(super) struct WireFile(Known);
 
 impl WireFile {
-    /// Translates it.
+    /// Translates the file.
     pub(super) fn into_file(self, profile: &str) -> File {
         let Known { id, mut fields } = self.0;
-        // Text, or `{name, identifier}` in pulsar and in the answer to every upload. The object is kept, because it
+        // Text, or `{name, identifier}` in pulsar and in the response to every upload. The object is kept because it
         // contains the name.
         let purpose = match fields.get("purpose") {
             Some(Value::Object(object)) => {
@@ -137,7 +138,7 @@ impl WireFile {
     }
 }
 
-/// A link, which is the same in all dialects with links.
+/// A link. Its format is the same in all dialects that have links.
 #[derive(Deserialize)]
 pub(super) struct WireLink {
     #[serde(default, deserialize_with = "lenient::text")]
@@ -150,18 +151,18 @@ pub(super) struct WireLink {
 }
 
 impl WireLink {
-    /// The id of the link, else its URL.
+    /// The id of the link, otherwise its URL.
     pub(super) fn key(&self) -> &str {
         self.id.as_deref().unwrap_or(&self.url)
     }
 
-    /// Translates the link. `requested` is the expiry in the request, which some answers omit.
+    /// Translates the link. `requested` is the expiry given in the request, which some responses omit.
     pub(super) fn into_link(self, requested: Option<Timestamp>) -> Link {
         Link { id: self.id, url: self.url, expires_at: self.expires_at.or(requested) }
     }
 }
 
-/// The answer to `get_upload_url`.
+/// The response to `get_upload_url`.
 #[derive(Deserialize)]
 pub(super) struct Pending {
     #[serde(deserialize_with = "lenient::id")]
@@ -179,7 +180,8 @@ pub(super) struct Target {
 pub(super) struct Listing<T> {
     pub(super) items: Vec<T>,
     has_more: bool,
-    /// Whether the server reports that this is the first page. If a page after an item was requested, the item is unknown.
+    /// Whether the server reports that this is the first page. If a page after an item was requested, this means that
+    /// the item is unknown.
     is_first: bool,
 }
 
@@ -213,17 +215,18 @@ impl<T: DeserializeOwned> Listing<T> {
         Ok(Self { items, has_more, is_first })
     }
 
-    /// The cursor of the next page: the id of the last item.
+    /// The cursor for the next page: the id of the last item.
     pub(super) fn next(&self, id: impl Fn(&T) -> Option<&str>) -> Result<Option<String>> {
         next_cursor(SPEC.name, self.has_more, self.items.last().and_then(id).map(str::to_owned))
     }
 }
 
-/// Number of items in a cursor, so that the next page is found even if some of them are deleted in the meantime.
+/// Number of ids in a cursor, so that the next page can be found even if some of the files are deleted in the
+/// meantime.
 const ANCHORS: usize = 5;
 
-/// The page of files after the file `after`; None if that file is unknown to the server, which then returns an empty first
-/// page. The cursor consists of the ids of the last files, in reverse order.
+/// The page of files after the file `after`. Returns `None` if the server does not know that file, in which case it
+/// returns an empty first page. The cursor consists of the ids of the last files in reverse order.
 pub(super) fn page(reply: &Reply, profile: &str, after: Option<&str>) -> Result<Option<Page>> {
     let listing = Listing::<WireFile>::read(reply, "list of files")?;
     if after.is_some() && listing.items.is_empty() && listing.is_first {

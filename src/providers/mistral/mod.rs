@@ -1,9 +1,10 @@
 //! Mistral Files: OpenAI's file objects in numbered pages, with signed URLs.
 //!
-//! - Lifetimes are whole hours. For links that is documented; for files it is assumed, so a caller compares the expiry in
-//!   the answer with the requested one.
-//! - For some seconds after an upload, requests for the file can return 404 although it is listed. `stat` then reads the
-//!   listing, and [`settles_in`](Provider::settles_in) returns how long a caller repeats other requests.
+//! - Lifetimes are whole hours. This is documented for links and assumed for files, so callers compare the expiry in
+//!   the response with the requested one.
+//! - For some seconds after an upload, requests for the file can return 404 even though it is listed. `stat` then
+//!   reads the listing, and [`settles_in`](Provider::settles_in) returns how long a caller should repeat other
+//!   requests.
 //! - The order of listings is not documented, and a page has a number instead of a cursor.
 //! - A signed URL leads to a storage host, which must not receive the token.
 
@@ -31,7 +32,7 @@ pub(super) static SPEC: Spec = Spec {
     name: "mistral",
     title: "Mistral",
     token_variables: &["MISTRAL_API_KEY"],
-    // The variable of `haul serve`; the vendor's clients read none.
+    // The variable set by `haul serve`. The vendor's clients read no variable.
     base_url_variables: &["MISTRAL_SERVER_URL"],
     base_url: "https://api.mistral.ai/v1",
     upload_base_url: None,
@@ -42,7 +43,7 @@ pub(super) static SPEC: Spec = Spec {
         Setting { key: "visibility", help: "who can see an uploaded file: workspace or user", secret: false },
         Setting {
             key: "via",
-            help: "url: download from a signed URL, which can continue an interrupted download",
+            help: "url: download from a signed URL, so that interrupted downloads can resume",
             secret: false,
         },
     ],
@@ -55,9 +56,9 @@ pub(super) static SPEC: Spec = Spec {
     open,
 };
 
-/// Purposes of uploads. The last one occurs only in the text of the reference.
+/// Purposes for uploads. The last one appears only in the text of the reference.
 const PURPOSES: &[&str] = &["fine-tune", "batch", "ocr", "agentic_safety", "audio"];
-/// Purposes that the listing filters by; others may be refused.
+/// Purposes that listings can filter by; others may be rejected.
 const FILTERED: &[&str] = &["fine-tune", "batch", "ocr", "agentic_safety"];
 const SAMPLE_TYPES: &[&str] = &["pretrain", "instruct", "batch_request", "batch_result", "batch_error"];
 const SOURCES: &[&str] = &["upload", "repository", "mistral"];
@@ -66,7 +67,7 @@ const SOURCES: &[&str] = &["upload", "repository", "mistral"];
 const PAGE: u32 = 100;
 /// Seconds per hour.
 const HOUR: i64 = 3_600;
-/// The lifetime of a link without a given one.
+/// The lifetime of a link if no other is given.
 const LINK_LIFETIME: SignedDuration = SignedDuration::from_hours(24);
 
 const CAN: Capabilities = Capabilities {
@@ -82,7 +83,7 @@ const CAN: Capabilities = Capabilities {
         purposes: PURPOSES,
         default_purpose: None,
         metadata: false,
-        // The longest lifetime is not documented: a century.
+        // The longest lifetime is not documented, so this is a century.
         lifetime: Some((HOUR, 876_000 * HOUR)),
         files_per_request: 1,
         mark: false,
@@ -105,7 +106,7 @@ const CAN: Capabilities = Capabilities {
             "extra.signature",
         ],
         native: &[
-            // The platform searches for a part of the name, in upper or lower case.
+            // The platform searches for part of the name, ignoring case.
             Native::superset("name", &[Is::Has, Is::Eq, Is::Glob]).sent(Spelling::Once(search)),
             Native::superset("content_type", &[Is::Eq]).sent(Spelling::Repeated("mimetypes")),
             Native::exact("purpose", &[Is::Eq]).sent(Spelling::Once(purpose)),
@@ -133,7 +134,7 @@ const CAN: Capabilities = Capabilities {
     instead: &[
         (Op::Annotate, "to upload it under another name, with a new id: `haul upload FILE --name NAME`"),
         (Op::Replace, "to upload a new file and delete the old one: `haul upload FILE --if-exists replace`"),
-        (Op::Unlink, "a link ends with its file: `haul rm {ref}`"),
+        (Op::Unlink, "a link stops working when its file is deleted: `haul rm {ref}`"),
     ],
 };
 
@@ -181,7 +182,7 @@ impl Provider for Mistral {
 
     async fn list(&self, query: &Query, cursor: Option<&str>) -> Result<Page> {
         let pushed = Pushed::of(query.filter.as_ref(), CAN.list.native, None);
-        // Another order requires all files.
+        // A different order requires reading all files.
         let is_decided = pushed.whole && query.sort.is_none();
         let position = match cursor {
             Some(cursor) => Position::at(cursor)?,
@@ -221,7 +222,7 @@ impl Provider for Mistral {
         let request = Request::post(self.connection.url(&["files"])?, form(parts)).bulk();
         let reply: Reply = self.connection.http.upload(&request, progress).await?;
         let uploaded = reply.json::<WireFile>("uploaded file")?.into_file(self.profile());
-        // The request succeeded, so the file may exist even if the answer lacks its id.
+        // The request succeeded, so the file may exist even if the response lacks its id.
         uploaded.map_err(|error| error.with_status(reply.status))
     }
 
@@ -259,7 +260,7 @@ impl Mistral {
     }
 }
 
-/// A lifetime in hours. The platform has no shorter unit, and rounding would change when the content is gone.
+/// A lifetime in hours. The platform has no smaller unit, and rounding would change when the content is deleted.
 fn hours(lifetime: SignedDuration, what: &str) -> Result<i64> {
     let hours = lifetime.as_hours();
     if lifetime == SignedDuration::from_hours(hours) {
@@ -269,7 +270,7 @@ fn hours(lifetime: SignedDuration, what: &str) -> Result<i64> {
     Err(Error::new(Kind::Unsupported, message).hint(format!("`--expires {}h`", hours.saturating_add(1))))
 }
 
-/// Converts a rejection by the storage host: the reason is the URL, not the token, which that host never receives.
+/// Converts a rejection by the storage host. The problem is the URL, not the token, which that host never receives.
 fn refused_by_storage(error: Error) -> Error {
     match error.status() {
         Some(status @ (401 | 403)) => {
@@ -279,25 +280,25 @@ fn refused_by_storage(error: Error) -> Error {
     }
 }
 
-/// The longest text that is in every matching name.
+/// The parameter with the longest text that occurs in every matching name.
 fn search(comparison: &Comparison) -> Option<Parameter> {
     let Value::Text(text) = &comparison.value else { return None };
     let pieces: Vec<&str> = match comparison.op {
-        // Brackets and escapes have a meaning in a pattern.
+        // Brackets and escapes have a special meaning in patterns.
         Is::Glob if text.contains(['[', ']', '\\', '{', '}']) => return None,
         Is::Glob => text.split(['*', '?']).collect(),
-        // A star at an end is a wildcard.
+        // A star at the start or end is a wildcard.
         Is::Has => vec![text.trim_matches('*')],
         _ => vec![text],
     };
     let piece = pieces.into_iter().max_by_key(|piece| piece.len())?;
-    // It is not documented whether spaces at the ends are kept, nor how a backslash is read.
+    // It is not documented whether leading and trailing spaces are kept, nor how a backslash is interpreted.
     let is_clean =
         !piece.is_empty() && piece == piece.trim() && !piece.contains(|c: char| c.is_control() || c == '\\');
     is_clean.then(|| ("search", piece.to_owned()))
 }
 
-/// A known purpose. The platform may refuse other words.
+/// The parameter for a known purpose. The platform may reject other purposes.
 fn purpose(comparison: &Comparison) -> Option<Parameter> {
     let purpose = text_of(comparison).filter(|word| FILTERED.contains(&word.as_str()))?;
     Some(("purpose", purpose))
@@ -313,7 +314,7 @@ mod tests {
         (pushed.parameters.clone(), pushed.whole)
     }
 
-    /// A filter, the parameters, and whether the platform decides all of it.
+    /// A filter, the expected parameters, and whether the platform decides all of it.
     type Case = (&'static str, &'static [(&'static str, &'static str)], bool);
 
     #[test]

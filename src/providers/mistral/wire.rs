@@ -1,4 +1,4 @@
-//! Mistral's replies.
+//! Decodes Mistral's responses.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
@@ -17,14 +17,14 @@ pub(super) const FORMAT: Format = Format {
     id: &["id"],
     name: &["filename"],
     size: &["bytes"],
-    // Only a file that is deleted has a status. See `WireFile::into_file`.
+    // Only a deleted file has a status. See `WireFile::into_file`.
     status: &[],
     // The platform counts lifetimes in hours.
     lifetime: None,
     default_purpose: None,
 };
 
-/// A file object: OpenAI's object with the media type and facts about its origin.
+/// A file object: OpenAI's object with a media type and information about the file's origin.
 #[derive(Debug, Deserialize)]
 #[serde(transparent)]
 pub(super) struct WireFile(Fields);
@@ -67,7 +67,7 @@ impl WireList {
     }
 }
 
-/// The position of a page: its number, from 0, and the size of the pages before it.
+/// The position of a page: its number, starting at 0, and the size of the preceding pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Position {
     pub(super) page: u64,
@@ -75,12 +75,12 @@ pub(super) struct Position {
 }
 
 impl Position {
-    /// The cursor `PAGE:SIZE`: a number alone would select other files with another page size.
+    /// The cursor `PAGE:SIZE`. A number alone would select different files if the page size changes.
     fn cursor(self) -> String {
         format!("{}:{}", self.page, self.size)
     }
 
-    /// Reads a cursor.
+    /// Parses a cursor.
     pub(super) fn at(cursor: &str) -> Result<Self> {
         let position = cursor.split_once(':').and_then(|(page, size)| {
             Some(Self { page: page.parse().ok()?, size: size.parse().ok().filter(|size| *size > 0)? })
@@ -92,14 +92,14 @@ impl Position {
     }
 }
 
-/// The answer to a request for a signed URL.
+/// The response to a request for a signed URL.
 #[derive(Debug, Deserialize)]
 pub(super) struct SignedUrl {
     pub(super) url: String,
 }
 
 impl SignedUrl {
-    /// The link, whose expiry is in the URL as on Azure Blob Storage (`se`), else `lifetime` after `now`.
+    /// The link. Its expiry is in the URL, as on Azure Blob Storage (`se`), or otherwise `lifetime` after `now`.
     pub(super) fn into_link(self, now: Timestamp, lifetime: SignedDuration) -> Link {
         let stated = Url::parse(&self.url).ok().and_then(|url| {
             let mut pairs = url.query_pairs();
@@ -109,7 +109,8 @@ impl SignedUrl {
     }
 }
 
-/// Reads an error body with a summary in `detail` and the reason in `message`, of which the common reader shows the first.
+/// Reads an error body with a summary in `detail` and the reason in `message`. The common reader would use only the
+/// first.
 pub(super) fn read_problem(reply: &Reply) -> Option<Problem> {
     let body: Object = serde_json::from_slice(&reply.body).ok()?;
     let text = |key| body.get(key)?.as_str().map(str::trim).filter(|text| !text.is_empty());

@@ -1,4 +1,4 @@
-//! OpenAI's Files API: its wire format, and one provider for OpenAI and the vendors and gateways with the same API.
+//! OpenAI's Files API: its wire format, and one provider for OpenAI and for vendors and gateways with the same API.
 
 mod parts;
 mod provider;

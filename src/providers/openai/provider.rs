@@ -1,4 +1,5 @@
-//! The provider for OpenAI and for vendors and gateways with its Files API. A [`Vendor`] describes their differences.
+//! The provider for OpenAI and for vendors and gateways with the same Files API. A [`Vendor`] describes how they
+//! differ.
 
 use std::sync::Arc;
 
@@ -24,36 +25,37 @@ use crate::progress::Progress;
 /// The default page size. With OpenAI's own default of 10,000, the first page takes long.
 const PAGE: u32 = 1_000;
 
-/// The value of `limit` for a listing that has no pages.
+/// The value of `limit` for a listing without pages.
 const LARGEST: u32 = 10_000;
 
 /// A platform with OpenAI's Files API.
 pub(in crate::providers) struct Vendor {
-    /// Names, variables, base URL, limits and constructor.
+    /// The names, variables, base URL, limits and constructor.
     pub(in crate::providers) spec: Spec,
-    /// The header that contains only the token; None for `Authorization: Bearer TOKEN`.
+    /// The header that contains only the token; `None` for `Authorization: Bearer TOKEN`.
     pub(super) auth_header: Option<&'static str>,
-    /// Whether each customer has an own host, so that the default base URL is only an example.
+    /// Whether each customer has their own host, so that the default base URL is only an example.
     pub(super) needs_endpoint: bool,
-    /// The parameters of a listing that the platform documents, of `limit`, `order` and `purpose`. Others are not sent.
+    /// The listing parameters that the platform documents, out of `limit`, `order` and `purpose`. Others are not
+    /// sent.
     pub(super) parameters: &'static [&'static str],
-    /// The value of `order` for the newest files first, where that is not the default.
+    /// The value of `order` that lists the newest files first, if that is not the default.
     pub(super) newest_first: Option<&'static str>,
-    /// The purposes whose files are listed one after the other, where a listing requires a purpose.
+    /// The purposes to list one after another, if a listing requires a purpose.
     pub(super) listed_purposes: &'static [&'static str],
-    /// Whether the token of a page is `cursor`, as a parameter and in the answer.
+    /// Whether `cursor` is the page token, both as a parameter and in the response.
     pub(super) has_cursors: bool,
     /// How an upload specifies a lifetime.
     pub(super) expiry: Expiry,
-    /// The codes of a success, where an answer is wrapped in `{code, message, data}`.
+    /// The codes that indicate success, if responses are wrapped in `{code, message, data}`.
     pub(super) codes: &'static [u64],
-    /// Purposes whose files the platform does not return.
+    /// The purposes whose files the platform does not return.
     pub(super) refused: &'static [&'static str],
-    /// Purposes for which the platform returns the text that it extracted instead of the file.
+    /// The purposes for which the platform returns the extracted text instead of the file.
     pub(super) derived: &'static [&'static str],
-    /// Whether it documents a limit of 200 MB and 50,000 requests for a batch.
+    /// Whether the platform documents a limit of 200 MB and 50,000 requests for a batch.
     pub(super) limits_batches: bool,
-    /// Whether one file can be retrieved. If not, it is searched for in the listing.
+    /// Whether a single file can be retrieved. If not, it is looked up in the listing.
     pub(super) retrieve: bool,
     /// The documented purposes of files that are sent in parts; empty without the Uploads API.
     pub(super) parts_for: &'static [&'static str],
@@ -70,10 +72,10 @@ pub(super) enum Expiry {
 
 impl Vendor {
     pub(super) fn open(&'static self, connection: Connection) -> Result<Box<dyn Provider>> {
-        // The host of the default is a placeholder.
+        // The host in the default URL is a placeholder.
         if self.needs_endpoint && self.is_own(&connection.base_url) {
             let variable = self.spec.base_url_variables.first().unwrap_or(&"HAUL_BASE_URL");
-            return Err(Error::usage(format!("{} needs the endpoint of a resource", self.spec.name))
+            return Err(Error::usage(format!("{} requires a resource endpoint", self.spec.name))
                 .hint(format!("set {variable}, such as {}", self.spec.base_url)));
         }
         if !self.parts_for.is_empty() {
@@ -88,12 +90,12 @@ impl Vendor {
         Ok(Box::new(OpenAi { vendor: self, refused, connection: Connection { http, ..connection } }))
     }
 
-    /// Whether a base URL is the vendor's own. What is known about its files may not hold elsewhere.
+    /// Whether a base URL is the vendor's own. Facts about the vendor's files may not hold for other servers.
     fn is_own(&self, base: &Url) -> bool {
         Url::parse(self.spec.base_url).is_ok_and(|own| own.origin() == base.origin())
     }
 
-    /// The purposes whose files the server with this base URL certainly does not return.
+    /// The purposes whose files the server with this base URL is known not to return.
     fn refused_at(&self, base: &Url) -> &'static [&'static str] {
         if self.is_own(base) { self.refused } else { &[] }
     }
@@ -114,20 +116,20 @@ impl Vendor {
         }
     }
 
-    /// Rejects the code of a failure in an answer with status 200.
+    /// Rejects a code that indicates failure in a response with status 200.
     fn check(&self, code: Option<String>, message: Option<String>) -> Result<()> {
         let Some(code) = code.filter(|_| !self.codes.is_empty()) else { return Ok(()) };
         if code.parse().is_ok_and(|code: u64| self.codes.contains(&code)) {
             return Ok(());
         }
         let message = message.unwrap_or_else(|| "no reason given".to_owned());
-        Err(Error::new(Kind::Failed, format!("{} refused the request: {message} ({code})", self.spec.name)))
+        Err(Error::new(Kind::Failed, format!("{} rejected the request: {message} ({code})", self.spec.name)))
     }
 }
 
 pub(super) struct OpenAi {
     pub(super) vendor: &'static Vendor,
-    /// Purposes whose files this server does not return.
+    /// The purposes whose files this server does not return.
     refused: &'static [&'static str],
     pub(super) connection: Connection,
 }
@@ -184,7 +186,7 @@ impl Provider for OpenAi {
         let mut list: List = self.connection.http.json(&request, "list of files").await?;
         self.vendor.check(list.code.take(), list.message.take())?;
         let token = list.cursor.take().filter(|_| self.vendor.has_cursors);
-        // Without a page size of its own, only the platform knows whether files follow.
+        // If no page size is sent, only the platform knows whether more files follow.
         let size = if sends("limit") { size } else { u32::MAX };
         let Page { files, next } = list.into_page(self.vendor.spec.name, size, |fields| self.file(fields))?;
         let after = match token {
@@ -269,7 +271,7 @@ impl Provider for OpenAi {
             let line = first["line"].as_u64().map_or_else(String::new, |line| format!(" (line {line})"));
             Some(format!("{}{line}", first["message"].as_str()?))
         });
-        let error = Error::failed(format!("batch {id} has no files yet: its status is {status}"));
+        let error = Error::failed(format!("batch {id} has no files yet; its status is {status}"));
         Err(why.into_iter().fold(error, Error::cause))
     }
 }
@@ -280,12 +282,12 @@ impl OpenAi {
         self.connection.url(&[&["files"], segments].concat())
     }
 
-    /// A GET below `files`, with the headers and parameters of the profile.
+    /// A GET request below `files`, with the profile's headers and parameters.
     fn files(&self, segments: &[&str]) -> Result<Request> {
         Ok(self.extended(Request::get(self.url(segments)?)))
     }
 
-    /// Adds the headers and parameters of the profile.
+    /// Adds the profile's headers and parameters.
     pub(super) fn extended(&self, mut request: Request) -> Request {
         let named = |prefix: &str, key: &str| key.strip_prefix(prefix).map(str::to_owned);
         for (key, value) in &self.connection.secrets {
@@ -305,7 +307,7 @@ impl OpenAi {
         request
     }
 
-    /// Reads a file object, in an envelope or not.
+    /// Reads a file object, which may be in an envelope.
     pub(super) fn file(&self, mut fields: Fields) -> Result<File> {
         if fields.get("id").is_none() && (!self.vendor.codes.is_empty() || fields.get("data").is_some()) {
             self.vendor.check(fields.take(&["code"], as_word), fields.take(&["message"], as_word))?;
@@ -327,7 +329,7 @@ impl OpenAi {
         })
     }
 
-    /// The form fields of a lifetime.
+    /// The form fields for a lifetime.
     fn lifetime(&self, lifetime: SignedDuration) -> Vec<Part> {
         match self.vendor.expiry {
             Expiry::After => vec![
@@ -341,7 +343,7 @@ impl OpenAi {
         }
     }
 
-    /// The error for a file whose content was refused: unsupported, if the file exists.
+    /// The error if the platform refused to return a file's content: unsupported, if the file exists.
     async fn refused(&self, id: &FileId, error: Error) -> Error {
         let is_refusal = match error.status() {
             Some(400 | 405) => true,
@@ -360,7 +362,7 @@ impl OpenAi {
             .cause(error.message())
     }
 
-    /// Searches the listing for a file, on a platform that does not retrieve one.
+    /// Looks up a file in the listing, on a platform that cannot retrieve a single file.
     async fn search(&self, id: &FileId) -> Result<File> {
         let (query, mut cursor) = (Query::default(), None::<String>);
         let mut seen = SeenPages::before(None);
@@ -380,7 +382,7 @@ impl OpenAi {
     }
 }
 
-/// Settings that are sent as a header.
+/// Settings that are sent as headers.
 const HEADERS: [(&str, &str); 2] = [("organization", "OpenAI-Organization"), ("project", "OpenAI-Project")];
 
 pub(super) fn is_among(purpose: Option<&str>, purposes: &[&str]) -> bool {
@@ -393,14 +395,14 @@ fn has_query(request: &Request, name: &str) -> bool {
 
 /// A position in a listing.
 struct Place {
-    /// The purpose, where a listing requires one.
+    /// The purpose, if a listing requires one.
     purpose: Option<String>,
-    /// The parameter for the next page, and its value.
+    /// The parameter for the next page, with its value.
     after: Option<(String, String)>,
 }
 
 impl Place {
-    /// Reads a cursor: the id of the last file, or a query where the platform needs more.
+    /// Parses a cursor: the id of the last file, or a query if the platform needs more.
     fn parse(cursor: Option<&str>, vendor: &Vendor) -> Self {
         let Some(cursor) = cursor else { return Self { purpose: None, after: None } };
         if !Self::is_query(vendor) {
@@ -432,7 +434,7 @@ impl Place {
     }
 }
 
-/// Recognizes the refusal to return a file, whose status 400 would be the user's mistake.
+/// Recognizes the response that denies a download. Its status, 400, would otherwise count as the user's mistake.
 pub(super) fn read_problem(reply: &Reply) -> Option<Problem> {
     let body: Json = serde_json::from_slice(&reply.body).ok()?;
     let message = body["error"]["message"].as_str().or(body["message"].as_str())?;
@@ -487,7 +489,7 @@ mod tests {
         let check = |vendor: &Vendor, code: &str| vendor.check(Some(code.to_owned()), Some("no".to_owned()));
         assert!(check(&SILICONFLOW, "20000").is_ok() && SILICONFLOW.check(None, None).is_ok());
         let error = check(&SILICONFLOW, "50505").unwrap_err();
-        assert_eq!(error.message(), "siliconflow refused the request: no (50505)");
+        assert_eq!(error.message(), "siliconflow rejected the request: no (50505)");
         assert!(check(&OPENAI, "50505").is_ok(), "another platform has no codes");
     }
 }

@@ -1,4 +1,4 @@
-//! The vendors with OpenAI's Files API, one constant each. Facts: `docs/platforms/NAME.md`.
+//! The vendors with OpenAI's Files API, one constant each. The facts come from `docs/platforms/NAME.md`.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::providers::{
     Spec, USUAL_DELAY, UploadAbility,
 };
 
-/// OpenAI, and any other server with its API through a base URL.
+/// OpenAI, and any other server with the same API at a different base URL.
 pub(in crate::providers) static OPENAI: Vendor = Vendor {
     spec: Spec {
         name: "openai",
@@ -31,7 +31,7 @@ pub(in crate::providers) static OPENAI: Vendor = Vendor {
             QUERY,
             Setting {
                 key: "download",
-                help: "`all` tries to download files of every purpose, for other servers",
+                help: "`all` tries to download files with any purpose, for other servers",
                 secret: false,
             },
             VIA,
@@ -48,7 +48,7 @@ pub(in crate::providers) static OPENAI: Vendor = Vendor {
     ..VENDOR
 };
 
-/// Azure OpenAI. Its classic path takes the parameter `api-version`.
+/// Azure OpenAI. Its classic path requires the parameter `api-version`.
 pub(in crate::providers) static AZURE: Vendor = Vendor {
     spec: Spec {
         name: "azure",
@@ -70,7 +70,7 @@ pub(in crate::providers) static AZURE: Vendor = Vendor {
     ..VENDOR
 };
 
-/// DeepSeek. An upload is processed before it is answered, and no content is ever returned.
+/// DeepSeek. It processes an upload before responding, and never returns any content.
 pub(in crate::providers) static DEEPSEEK: Vendor = Vendor {
     spec: Spec {
         name: "deepseek",
@@ -96,7 +96,7 @@ pub(in crate::providers) static DEEPSEEK: Vendor = Vendor {
     ..VENDOR
 };
 
-/// Groq: batches only, and a listing without pages.
+/// Groq: batch files only, and listings without pages.
 pub(in crate::providers) static GROQ: Vendor = Vendor {
     spec: Spec {
         name: "groq",
@@ -147,7 +147,7 @@ pub(in crate::providers) static DASHSCOPE: Vendor = Vendor {
     ..VENDOR
 };
 
-/// OpenRouter, in its own shape. It has no purposes.
+/// OpenRouter, with its own file objects and without purposes.
 pub(in crate::providers) static OPENROUTER: Vendor = Vendor {
     spec: Spec {
         name: "openrouter",
@@ -184,7 +184,7 @@ pub(in crate::providers) static OPENROUTER: Vendor = Vendor {
     ..VENDOR
 };
 
-/// Perplexity: batches only, for 30 days.
+/// Perplexity: batch files only, which are kept for 30 days.
 pub(in crate::providers) static PERPLEXITY: Vendor = Vendor {
     spec: Spec {
         name: "perplexity",
@@ -207,7 +207,7 @@ pub(in crate::providers) static PERPLEXITY: Vendor = Vendor {
     ..VENDOR
 };
 
-/// Moonshot AI (Kimi). Downloads of `file-extract` return the extracted text.
+/// Moonshot AI (Kimi). Downloading a file with the purpose `file-extract` returns the extracted text.
 pub(in crate::providers) static MOONSHOT: Vendor = Vendor {
     spec: Spec {
         name: "moonshot",
@@ -236,7 +236,7 @@ pub(in crate::providers) static MOONSHOT: Vendor = Vendor {
     ..VENDOR
 };
 
-/// Zhipu (Z.ai). Listings require a purpose, and no call retrieves one file.
+/// Zhipu (Z.ai). Listings require a purpose, and single files cannot be retrieved.
 pub(in crate::providers) static ZHIPU: Vendor = Vendor {
     spec: Spec {
         name: "zhipu",
@@ -294,7 +294,7 @@ pub(in crate::providers) static UPSTAGE: Vendor = Vendor {
     ..VENDOR
 };
 
-/// DeepInfra: batches only.
+/// DeepInfra: batch files only.
 pub(in crate::providers) static DEEPINFRA: Vendor = Vendor {
     spec: Spec {
         name: "deepinfra",
@@ -315,7 +315,7 @@ pub(in crate::providers) static DEEPINFRA: Vendor = Vendor {
     ..VENDOR
 };
 
-/// Novita: batches only, for 15 days, with each answer in an envelope.
+/// Novita: batch files only, which are kept for 15 days. Each response has an envelope.
 pub(in crate::providers) static NOVITA: Vendor = Vendor {
     spec: Spec {
         name: "novita",
@@ -338,7 +338,8 @@ pub(in crate::providers) static NOVITA: Vendor = Vendor {
     ..VENDOR
 };
 
-/// SiliconFlow: batches only. Listings require a purpose and have one page, and each answer is in an envelope.
+/// SiliconFlow: batch files only. Listings require a purpose and have a single page, and each response has an
+/// envelope.
 pub(in crate::providers) static SILICONFLOW: Vendor = Vendor {
     spec: Spec {
         name: "siliconflow",
@@ -362,7 +363,7 @@ pub(in crate::providers) static SILICONFLOW: Vendor = Vendor {
     ..VENDOR
 };
 
-/// Volcengine Ark (BytePlus). The form field of a lifetime contains its end.
+/// Volcengine Ark (BytePlus). Uploads specify the time of expiry instead of a lifetime.
 pub(in crate::providers) static ARK: Vendor = Vendor {
     spec: Spec {
         name: "ark",
@@ -399,7 +400,7 @@ pub(in crate::providers) static ARK: Vendor = Vendor {
     ..VENDOR
 };
 
-/// The values of OpenAI, on which the vendors are based.
+/// OpenAI's values, on which the other vendors are based.
 const VENDOR: Vendor = Vendor {
     spec: SPEC,
     auth_header: None,
@@ -424,14 +425,14 @@ const SPEC: Spec = Spec {
     base_url_variables: &[],
     base_url: "",
     upload_base_url: None,
-    // The vendor's variable contains the whole URL, and gateways have other paths.
+    // The vendor's variable contains the whole URL, and gateways use other paths.
     base_path: "",
     docs_url: "",
     token_page: "",
     settings: &[],
     dialects: &[],
     equality: Equality::Exact,
-    // What the service keeps of a path is inferred.
+    // It is inferred that the service strips the path from a name.
     name_slash: NameSlash::Stripped,
     read_problem,
     status: StatusWords { ready: &[], failed: &["deleted"] },
@@ -467,7 +468,7 @@ const IN_PARTS: UploadAbility = UploadAbility {
     ..UPLOAD
 };
 
-/// Uploads to a vendor that only has batches, and no lifetimes to choose.
+/// Uploads to a vendor that supports only batch files and no lifetimes.
 const BATCHES: UploadAbility = UploadAbility {
     max_bytes: None,
     purposes: &["batch"],
@@ -476,10 +477,10 @@ const BATCHES: UploadAbility = UploadAbility {
     ..UPLOAD
 };
 
-/// From this size, a vendor without a documented limit may reject a file.
+/// The size above which a vendor without a documented limit may reject a file.
 const UNCERTAIN: u64 = 100_000_000;
 
-/// The fields of a vendor without lifetimes.
+/// The fields returned by a vendor without lifetimes.
 const PERMANENT: &[&str] =
     &["size", "purpose", "status", "created_at", "extra.object", "extra.status_details"];
 const WITHOUT_STATUS: &[&str] = &["size", "purpose", "created_at", "expires_at", "extra.object"];
@@ -524,25 +525,31 @@ const CAN: Capabilities = Capabilities {
     )],
 };
 
-const ORGANIZATION: Setting =
-    Setting { key: "organization", help: "organization of the request, for keys of several", secret: false };
+const ORGANIZATION: Setting = Setting {
+    key: "organization",
+    help: "organization to use, for keys with access to several",
+    secret: false,
+};
 const PROJECT: Setting =
-    Setting { key: "project", help: "project of the request, for keys of several", secret: false };
+    Setting { key: "project", help: "project to use, for keys with access to several", secret: false };
 const AUTH_HEADER: Setting = Setting {
     key: "auth_header",
     help: "header that contains only the token, instead of `Authorization: Bearer`",
     secret: false,
 };
 const HEADERS: Setting =
-    Setting { key: "headers.NAME", help: "a header of every request, for gateways", secret: true };
-const QUERY: Setting =
-    Setting { key: "query.NAME", help: "a parameter of every request, for gateways", secret: false };
-/// The only dialect of a vendor.
+    Setting { key: "headers.NAME", help: "header to add to every request, for gateways", secret: true };
+const QUERY: Setting = Setting {
+    key: "query.NAME",
+    help: "query parameter to add to every request, for gateways",
+    secret: false,
+};
+/// The dialect of a vendor that has only one.
 const fn only(can: &'static Capabilities) -> Dialect {
     Dialect { name: "v1", title: "only dialect", can }
 }
 
-/// The parameter for a purpose. The word is case-sensitive on the platform as here.
+/// The parameter for a purpose. The platform compares the value case-sensitively, as haul does.
 fn purpose(comparison: &Comparison) -> Option<Parameter> {
     Some(("purpose", text_of(comparison)?))
 }

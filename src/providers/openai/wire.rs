@@ -1,7 +1,7 @@
 //! The wire format of OpenAI's Files API, which other platforms have adopted with small differences.
 //!
-//! A constant [`Format`] describes the differences of a platform. The common query parameters are `limit`, `order` and
-//! `after`; the content of a file is at `files/ID/content`.
+//! A constant [`Format`] describes how a platform differs. The common query parameters are `limit`, `order` and
+//! `after`; a file's content is at `files/ID/content`.
 
 use serde::Deserialize;
 
@@ -12,9 +12,9 @@ use crate::error::{Error, Message, Result};
 use crate::http::{Part, Reply};
 use crate::model::{File, FileId, NewFile, Object};
 
-/// The names of fields in a platform's variant of the format, in the order of preference.
+/// The names of fields in a platform's variant of the format, in order of preference.
 pub(in crate::providers) struct Format {
-    /// The platform's name in messages.
+    /// The platform's name, as used in messages.
     pub(in crate::providers) platform: &'static str,
     pub(in crate::providers) id: &'static [&'static str],
     pub(in crate::providers) name: &'static [&'static str],
@@ -23,7 +23,7 @@ pub(in crate::providers) struct Format {
     pub(in crate::providers) status: &'static [&'static str],
     /// The form field for a lifetime in seconds.
     pub(in crate::providers) lifetime: Option<&'static str>,
-    /// The purpose of an upload without one.
+    /// The purpose sent if the user specifies none.
     pub(in crate::providers) default_purpose: Option<&'static str>,
 }
 
@@ -47,7 +47,7 @@ impl Format {
         })
     }
 
-    /// The text fields of an upload. They precede the file, because some servers forward it as a stream.
+    /// The text fields of an upload. They precede the file because some servers forward it as a stream.
     pub(in crate::providers) fn form_fields(&self, file: &NewFile) -> Vec<Part> {
         let lifetime = self.lifetime.zip(file.expires);
         let lifetime = lifetime.map(|(field, expires)| Part::text(field, expires.as_secs().to_string()));
@@ -55,7 +55,7 @@ impl Format {
         lifetime.into_iter().chain(purpose.map(|purpose| Part::text("purpose", purpose))).collect()
     }
 
-    /// Checks the answer to a deletion. Some servers send no body; others report whether the file was deleted.
+    /// Checks the response to a deletion. Some servers send no body; others report whether the file was deleted.
     pub(in crate::providers) fn check_deleted(&self, id: &FileId, reply: &Reply) -> Result<()> {
         reply.acknowledges("deletion")?;
         let answer: Deleted = serde_json::from_slice(&reply.body).unwrap_or_default();
@@ -83,10 +83,10 @@ pub(in crate::providers) struct List {
     has_more: Option<String>,
     #[serde(default, deserialize_with = "word")]
     last_id: Option<String>,
-    /// The token of the next page on a platform that does not page by id.
+    /// The token for the next page, on a platform that does not page by id.
     #[serde(default, deserialize_with = "word")]
     pub(in crate::providers) cursor: Option<String>,
-    /// The result in the envelope of some platforms, and its text.
+    /// The result code and message in the envelope that some platforms use.
     #[serde(default, deserialize_with = "word")]
     pub(in crate::providers) code: Option<String>,
     #[serde(default, deserialize_with = "word")]
@@ -94,7 +94,8 @@ pub(in crate::providers) struct List {
 }
 
 impl List {
-    /// The page. If `has_more` is missing, a full page of `size` files has a successor.
+    /// Converts the list to a page. If `has_more` is missing, a full page of `size` files is assumed to have a
+    /// successor.
     pub(in crate::providers) fn into_page(
         self,
         platform: &str,

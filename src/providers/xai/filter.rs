@@ -1,4 +1,4 @@
-//! The comparisons that xAI makes itself, and its filter language.
+//! The comparisons that xAI evaluates itself, and its filter language.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -12,19 +12,19 @@ pub(super) const LANGUAGE: Language = Language { and: " AND ", or: " OR ", not: 
 
 const RANGE: &[Op] = &[Op::Lt, Op::Le, Op::Gt, Op::Ge];
 
-// How the service matches names is not documented. `=` may match too many files, so `!=` may match too few.
+// It is not documented how the service matches names. `=` may match too many files, so `!=` may match too few.
 const NAME: Native = Native::superset("name", &[Op::Has, Op::Eq, Op::Glob]);
 const ID: Native = exact("id", &[Op::Eq]);
 const OWN_ID: Native = exact("user_defined_id", &[Op::Eq]);
 const SIZE: Native = exact("size", &[Op::Eq, Op::Lt, Op::Le, Op::Gt, Op::Ge]);
 const TYPE: Native = exact("content_type", &[Op::Has]).exact_if(is_about_a_part);
-// Here too, the platform searches for a part of the type.
+// Here too, the platform searches for part of the type.
 const WHOLE_TYPE: Native = loose("content_type", &[Op::Eq, Op::Ne]).exact_if(is_about_a_part);
 const CREATED: Native = loose("created_at", RANGE);
 const EXPIRES: Native = loose("expires_at", RANGE);
 const UPLOAD: Native = exact("upload_status", &[Op::Eq, Op::Ne]);
 
-/// Comparisons of the openai dialect.
+/// Comparisons in the openai dialect.
 pub(super) const OPENAI: &[Native] = &[
     NAME.sent(Spelling::Language(spell)),
     ID,
@@ -39,8 +39,8 @@ pub(super) const OPENAI: &[Native] = &[
     loose("public_url_expires_at", RANGE),
 ];
 
-/// Comparisons of the gateway dialect. It has no public URLs; its files contain both statuses, from which haul derives
-/// `status`. The start of a name has its own parameter.
+/// Comparisons in the gateway dialect. It has no public URLs; its files contain both statuses, from which haul
+/// derives `status`. The start of a name has its own parameter.
 pub(super) const GATEWAY: &[Native] = &[
     NAME.sent(Spelling::OnceOrLanguage(prefix, spell)),
     ID,
@@ -68,9 +68,9 @@ fn prefix(comparison: &Comparison) -> Option<Parameter> {
     Some(("prefix", comparison.prefix()?))
 }
 
-/// Whether a comparison of the media type gives the same result as on the platform, which searches for a part of the type.
-/// True for `= application/pdf`, which is not part of another known type; false for `= application/json`, which is part of
-/// `application/json5`.
+/// Whether comparing the media type gives the same result as on the platform, which searches for part of the type.
+/// True for `= application/pdf`, which is not part of another known type; false for `= application/json`, which is
+/// part of `application/json5`.
 fn is_about_a_part(comparison: &Comparison) -> bool {
     let filter = Filter { expr: Expr::Compare(comparison.clone()) };
     let part = core(comparison).unwrap_or_default().to_lowercase();
@@ -98,7 +98,7 @@ fn spell(comparison: &Comparison) -> Option<String> {
         ("name", Value::Text(text)) => Some(format!("name{}{}", sign(*op), name(*op, text)?)),
         ("id", Value::Text(text)) => Some(format!("file_id = {}", quoted(text)?)),
         ("user_defined_id", Value::Text(text)) => Some(format!("user_defined_id = {}", quoted(text)?)),
-        // A search for a part cannot decide which types differ.
+        // Searching for part of a type cannot determine which types differ.
         ("content_type", _) if *op == Op::Ne && !is_about_a_part(comparison) => None,
         ("content_type", Value::Text(_)) => {
             Some(format!("content_type{}{}", sign(*op), quoted(core(comparison)?)?))
@@ -119,7 +119,8 @@ fn spell(comparison: &Comparison) -> Option<String> {
     }
 }
 
-/// After `:`, a star at the start or end is a wildcard in both languages. Elsewhere, and after `=`, they may differ.
+/// After `:`, a star at the start or end is a wildcard in both languages. In other positions, and after `=`, their
+/// meanings may differ.
 fn name(op: Op, text: &str) -> Option<String> {
     let stars = text.matches('*').count();
     let at_ends = usize::from(text.starts_with('*')) + usize::from(text.len() > 1 && text.ends_with('*'));
@@ -127,12 +128,12 @@ fn name(op: Op, text: &str) -> Option<String> {
     if stars > at_ends || (stars > 0 && is_wildcard) || stars == text.len() {
         return None;
     }
-    // In the documentation, a prefix has no quotes.
+    // In the documentation, a prefix is not quoted.
     let plain = |c: char| c.is_ascii_alphanumeric() || "*._-".contains(c);
     if stars > 0 && text.chars().all(plain) { Some(text.to_owned()) } else { quoted(text) }
 }
 
-/// Listings return a more precise time in whole seconds. Rounding up keeps every matching file.
+/// The platform truncates times to whole seconds in listings. Rounding up keeps every matching file.
 fn instant(field: &str, op: Op, time: Timestamp) -> Option<String> {
     let whole = time.subsec_nanosecond() == 0;
     let second = Timestamp::from_second(time.as_second()).ok()?;
@@ -145,7 +146,7 @@ fn instant(field: &str, op: Op, time: Timestamp) -> Option<String> {
     Some(format!("{field}{}\"{time}\"", sign(op)))
 }
 
-/// The upload status of a file with this status, which is the processing status after the upload is complete.
+/// The upload status of a file with this status. After the upload is complete, the status is the processing status.
 fn upload_status(word: &str) -> Option<&'static str> {
     match word {
         "Initializing" => Some("Initializing"),

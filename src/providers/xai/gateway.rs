@@ -1,4 +1,4 @@
-//! Operations of the older dialect: PUT, chunked uploads, presigned URLs, teams.
+//! Operations of the older dialect: PUT, chunked uploads, presigned URLs and teams.
 
 use std::sync::Arc;
 
@@ -14,12 +14,12 @@ use crate::model::{File, FileId, Link, NewFile, Object, Patch};
 use crate::progress::Progress;
 use crate::providers::{Op, Provider};
 
-/// Bytes of a file in one message of a chunked upload, as in the vendor's own client.
+/// Number of file bytes in one message of a chunked upload, as in the vendor's own client.
 const CHUNK: u64 = 3 * 1024 * 1024;
 
 impl Xai {
-    /// Changes name, type and path with PUT. The body is not documented; it follows the similar call for documents, which
-    /// does not support user metadata.
+    /// Changes the name, type and path with PUT. The body is not documented; it follows the similar request for
+    /// documents, which does not support user metadata.
     pub(super) async fn put_known(&self, id: &FileId, patch: &Patch) -> Result<File> {
         if patch.touches_metadata() {
             return Err(Error::new(Kind::Unsupported, "xai does not support custom metadata")
@@ -36,7 +36,7 @@ impl Xai {
         self.put(id, Body::json(&Value::Object(body)), crate::progress::silent(), Op::Annotate).await
     }
 
-    /// Replaces the content of a file with the same PUT, streaming the bytes in base64.
+    /// Replaces a file's content with the same PUT, streaming the bytes as base64.
     pub(super) async fn put_content(
         &self,
         id: &FileId,
@@ -62,9 +62,10 @@ impl Xai {
         self.file_of(&reply, "changed file")
     }
 
-    /// Uploads in two calls: the first returns the id, and the body of the second contains a line of JSON for each chunk.
+    /// Uploads with two requests: the first returns the id, and the body of the second contains one line of JSON per
+    /// chunk.
     ///
-    /// Resuming is not documented, so an interrupted stream starts from the beginning.
+    /// Resuming is not documented, so an interrupted stream starts over.
     pub(super) async fn upload_chunks(&self, file: &NewFile, progress: Arc<dyn Progress>) -> Result<File> {
         let mut start = self.team_object();
         start.insert("name".to_owned(), json!(file.name));
@@ -85,19 +86,19 @@ impl Xai {
         };
         let Err(error) = &sent else { return sent };
         if error.may_be_done() {
-            // If only the answer was lost, the id shows it.
+            // If only the response was lost, looking up the id shows that the file is complete.
             match self.stat(&id).await {
                 Ok(there) if file.size > 0 && there.size == Some(file.size) => return Ok(there),
                 Err(other) if other.kind() != Kind::NotFound => return sent,
                 _ => {}
             }
         }
-        // An incomplete file is deleted.
+        // Delete the incomplete file.
         let _ = self.delete(&id).await;
         sent
     }
 
-    /// Downloads through the deprecated presigned URL of another host, without the token.
+    /// Downloads through the deprecated presigned URL, which leads to a different host, without the token.
     pub(super) async fn download_presigned(
         &self,
         id: &FileId,
@@ -123,7 +124,7 @@ impl Xai {
         let reply = self.connection.http.send(&request).await;
         let reply = self.or_refuse(reply, Some(id), no_gateway("presigned URLs", "download")).await?;
         let reply: Presigned = reply.json("presigned URL")?;
-        // A transformed file has no URL, and the location of its text is not documented.
+        // A transformed file has no URL, and it is not documented where its text is.
         let url = reply.presigned_url.ok_or_else(|| {
             Error::platform(Message::file(id, ": xai returned no presigned URL"))
                 .hint("remove `--set via=download`")
@@ -135,7 +136,8 @@ impl Xai {
         Ok(Link { id: None, url, expires_at })
     }
 
-    /// Replaces a 404 or 405 in answer to a gateway call, which the host does not support, unless the file is missing.
+    /// Replaces a 404 or 405 in response to a gateway request, which means that the host does not support it, unless
+    /// the file is missing.
     async fn or_refuse<T>(&self, result: Result<T>, id: Option<&FileId>, refusal: Error) -> Result<T> {
         let error = match result {
             Err(error) if matches!(error.status(), Some(404 | 405)) => error,
@@ -148,7 +150,7 @@ impl Xai {
         Err(refusal.cause(error.message()).with_request_id(request_id))
     }
 
-    /// The start of a JSON body, with the team if one is set.
+    /// The first keys of a JSON body, which contain the team if one is set.
     fn team_object(&self) -> Object {
         self.team().map(|team| ("team_id".to_owned(), json!(team))).into_iter().collect()
     }
@@ -156,13 +158,13 @@ impl Xai {
 
 fn no_gateway(what: &str, via: &str) -> Error {
     let message = format!(
-        "{} does not support {what} here, because the server does not use the gateway dialect",
+        "{} does not support {what} here because the server does not use the gateway dialect",
         SPEC.name
     );
     Error::new(Kind::Unsupported, message).hint(format!("remove `--set via={via}`"))
 }
 
-/// The lines of a chunked upload. An empty file has one empty chunk, because an empty stream fails.
+/// The lines of a chunked upload. An empty file has one empty chunk because an empty stream fails.
 fn chunks(id: &FileId, file: &NewFile) -> Body {
     let count = file.size.div_ceil(CHUNK).max(1);
     let mut body = Body::json(&json!({}));
@@ -185,7 +187,7 @@ fn around(object: Object, key: &str, piece: Piece, after: &str) -> Vec<Piece> {
     let mut object = object;
     object.insert(key.to_owned(), json!(""));
     let text = Value::Object(object).to_string();
-    // The additional key is the last, so the text ends in `""}`.
+    // The additional key comes last, so the text ends in `""}`.
     let (head, tail) = text.split_at(text.len() - 2);
     vec![Piece::Text(Bytes::from(head.to_owned())), piece, Piece::Text(Bytes::from(format!("{tail}{after}")))]
 }

@@ -1,12 +1,12 @@
 //! xAI Files: two dialects on the same paths.
 //!
-//! docs.x.ai has described `openai` since April 2026 (`id`, `filename`, `data`, Unix seconds, public URLs) and described
-//! `gateway` before (`file_id`, `name`, `files`, RFC 3339, hash, statuses, PUT, chunks, teams). It is unknown which of them
-//! the production host uses in its answers, so every reply can be in either. The dialect decides only the spelling of
-//! requests; `auto` uses that of openai, and that of the gateway for operations that only the gateway has. A 404 or 405 to
-//! such an operation means that the platform does not support it.
+//! docs.x.ai has described `openai` since April 2026 (`id`, `filename`, `data`, Unix seconds, public URLs); before that, it
+//! described `gateway` (`file_id`, `name`, `files`, RFC 3339, hash, statuses, PUT, chunks, teams). It is unknown which of
+//! them the production host uses in its responses, so every response can be in either. The dialect only determines the form
+//! of requests; `auto` uses that of openai, and that of the gateway for operations that only the gateway supports. A 404 or
+//! 405 for such an operation means that the platform does not support it.
 //!
-//! In an upload the lifetime precedes the file, because the server streams the file. The server answers a wrong key with
+//! In an upload, the lifetime precedes the file because the server streams the file. For a wrong key, the server returns
 //! 400. Only a short page or a missing token marks the last page of a listing.
 
 mod filter;
@@ -49,7 +49,11 @@ pub(super) static SPEC: Spec = Spec {
     settings: &[
         Setting { key: "team_id", help: "team that owns the files (gateway)", secret: false },
         Setting { key: "format", help: "content that `get` downloads: original or text", secret: false },
-        Setting { key: "page_number", help: "page of the text, from 1 (gateway)", secret: false },
+        Setting {
+            key: "page_number",
+            help: "page number of the text, starting at 1 (gateway)",
+            secret: false,
+        },
         Setting {
             key: "via",
             help: "chunks: upload in chunks; download: get from a presigned URL (gateway)",
@@ -57,7 +61,11 @@ pub(super) static SPEC: Spec = Spec {
         },
     ],
     dialects: &[
-        Dialect { name: "auto", title: "openai, and gateway for features that only it has", can: &AUTO },
+        Dialect {
+            name: "auto",
+            title: "openai, or gateway for features that only gateway supports",
+            can: &AUTO,
+        },
         Dialect { name: "openai", title: "documented since April 2026", can: &OPENAI },
         Dialect { name: "gateway", title: "documented earlier, with PUT, chunks and teams", can: &GATEWAY },
     ],
@@ -69,12 +77,13 @@ pub(super) static SPEC: Spec = Spec {
     open,
 };
 
-/// The range of lifetimes of a file or a public URL, in seconds: an hour to thirty days.
+/// The range of lifetimes for files and public URLs in seconds: one hour to thirty days.
 const LIFETIME: Option<(i64, i64)> = Some((3_600, 2_592_000));
 
 const OPENAI: Capabilities = Capabilities {
     upload: UploadAbility {
-        // 50 MB in the reference and 48 MB in the guide, without specifying decimal or binary units.
+        // 50 MB according to the reference and 48 MB according to the guide, without specifying decimal or binary
+        // units.
         max_bytes: Some(52_428_800),
         warn_bytes: Some(48_000_000),
         empty: true,
@@ -93,7 +102,7 @@ const OPENAI: Capabilities = Capabilities {
     ranges: false,
     list: ListAbility {
         max_page: 100,
-        // Without the purpose, because a host may return an empty one.
+        // Does not include the purpose, because a host may return an empty one.
         stated: &["size", "created_at", "expires_at", "url", "public_url_expires_at", "extra.object"],
         native: filter::OPENAI,
         sort: &["created_at", "name", "size"],
@@ -122,7 +131,7 @@ const OPENAI: Capabilities = Capabilities {
 
 const GATEWAY: Capabilities = Capabilities {
     annotate: Some(Annotate { metadata: false, keys: &[], name: true, content_type: true, path: true }),
-    // The deprecated presigned URL: the platform sets its lifetime, and it cannot be revoked.
+    // Links use the deprecated presigned URL: the platform sets its lifetime, and it cannot be revoked.
     link: Some(LinkAbility {
         lifetime: None,
         list: false,
@@ -159,7 +168,7 @@ const AUTO: Capabilities =
 /// Fields of files in both dialects.
 const COMMON: &[&str] = &["size", "created_at", "expires_at"];
 
-/// The spelling of requests.
+/// The dialect used for requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Spelling {
     OpenAi,
@@ -170,7 +179,7 @@ struct Xai {
     connection: Connection,
     dialect: &'static Dialect,
     spelling: Spelling,
-    /// Whether a reply was in another dialect than the configured one.
+    /// Whether a response was in a dialect other than the configured one.
     is_mixed: AtomicBool,
 }
 
@@ -189,7 +198,7 @@ fn open(connection: Connection) -> Result<Box<dyn Provider>> {
         )
         .hint("to use the dialect that supports it: `--wire-dialect gateway`"));
     }
-    // Only the gateway has teams, so a team requires its spelling.
+    // Only the gateway has teams, so a team requires the gateway dialect.
     let spelling = match dialect.name {
         "gateway" => Spelling::Gateway,
         _ if connection.setting("team_id").is_some() => Spelling::Gateway,
@@ -226,7 +235,7 @@ impl Provider for Xai {
     }
 
     async fn list(&self, query: &Query, cursor: Option<&str>) -> Result<Page> {
-        // A filter or another order requires all files.
+        // A filter or a different order requires reading all files.
         let is_sorted = query.sort.is_none() || native_sort(query).is_some();
         let max = OPENAI.list.max_page;
         let size = page_size(query, is_sorted && query.filter.is_none(), max, max);
@@ -238,7 +247,7 @@ impl Provider for Xai {
             Some(_) => Spelling::OpenAi,
             None => self.spelling,
         };
-        // The filter is the same on every page.
+        // The filter is the same for every page.
         let gateway = self.spelling == Spelling::Gateway;
         let pushed = pushed(query.filter.as_ref(), gateway);
         let sort = native_sort(query);
@@ -257,7 +266,7 @@ impl Provider for Xai {
         let list: WireList = self.connection.http.json(&request, "list of files").await?;
         self.heed(list.dialect());
         let Listed { files, next, more } = list.into_listed(self.profile())?;
-        // The last page also has a token: a short page is the last one unless `has_more` is true.
+        // Even the last page has a token: a short page is the last one unless `has_more` is true.
         let next =
             next.filter(|_| more || files.len() as u64 >= u64::from(size)).map(|next| self.cursor(next));
         let more = more || next.is_some();
@@ -348,13 +357,13 @@ impl Provider for Xai {
 }
 
 impl Xai {
-    /// A GET below `/files`, with the team if one is set.
+    /// A GET request below `/files`, with the team if one is set.
     fn files(&self, below: &[&str]) -> Result<Request> {
         let url = self.connection.url(&[&["files"], below].concat())?;
         Ok(Request::get(url).maybe_query("team_id", self.team()))
     }
 
-    /// Records the dialect of a reply.
+    /// Records the dialect of a response.
     fn heed(&self, answered: Option<&str>) {
         if answered.is_some_and(|answered| answered != self.dialect.name) {
             self.is_mixed.store(true, Ordering::Relaxed);
@@ -375,13 +384,13 @@ impl Xai {
         self.file_of(&reply, "uploaded file")
     }
 
-    /// Reads the file of a successful reply. The file may exist even if the reply lacks its id.
+    /// Reads the file in a successful response. The file may exist even if the response lacks its id.
     fn file_of(&self, reply: &Reply, what: &str) -> Result<File> {
         let file = reply.json::<WireFile>(what)?.into_file(self.profile());
         file.map_err(|error| error.with_status(reply.status))
     }
 
-    /// Splits a cursor: the token alone, or `PARAMETER:TOKEN` if the reply was in the other dialect.
+    /// Splits a cursor: the token alone, or `PARAMETER:TOKEN` if the response was in the other dialect.
     fn token<'a>(&self, cursor: &'a str) -> (&'static str, &'a str) {
         let named = cursor.split_once(':').and_then(|(name, token)| {
             [OPENAI_TOKEN, GATEWAY_TOKEN, "after"].into_iter().find(|known| *known == name).zip(Some(token))
@@ -425,7 +434,7 @@ fn pushed(filter: Option<&Filter>, gateway: bool) -> Pushed<'_> {
     Pushed::of(filter, table, Some(&filter::LANGUAGE))
 }
 
-/// An order that the platform supports: its name for the field, and whether it is descending.
+/// An order that the platform supports: the platform's name for the field, and whether it is descending.
 fn native_sort(query: &Query) -> Option<(&'static str, bool)> {
     let sort = query.sort.as_ref()?;
     let field = match sort.field.as_str() {

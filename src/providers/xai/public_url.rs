@@ -24,7 +24,7 @@ pub(super) fn has_public_url() -> Filter {
 }
 
 impl Xai {
-    /// Creates the public URL of a file, or changes the lifetime of the existing one.
+    /// Creates a file's public URL, or changes the lifetime of the existing one.
     pub(super) async fn create_public_url(
         &self,
         id: &FileId,

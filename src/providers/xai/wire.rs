@@ -1,4 +1,4 @@
-//! The replies of xAI. One tolerant decoder reads both dialects; each reply shows its dialect.
+//! Decodes xAI's responses. One lenient decoder reads both dialects; each response reveals its dialect.
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -10,12 +10,12 @@ use crate::error::{Error, Kind, Result};
 use crate::http::{Problem, Reply};
 use crate::model::{File, Link, Object};
 
-/// The parameter for the token of a page in the openai dialect.
+/// The parameter for a page token in the openai dialect.
 pub(super) const OPENAI_TOKEN: &str = "pagination_token";
-/// The parameter for the token of a page in the gateway dialect.
+/// The parameter for a page token in the gateway dialect.
 pub(super) const GATEWAY_TOKEN: &str = "next_token";
 
-/// The format of both dialects. Names from the openai dialect come first.
+/// The format of both dialects. The names used in the openai dialect come first.
 pub(super) const FORMAT: Format = Format {
     platform: "xai",
     id: &["id", "file_id"],
@@ -27,13 +27,13 @@ pub(super) const FORMAT: Format = Format {
     default_purpose: None,
 };
 
-/// A file: `File` of the openai dialect or `FileMetadata` of the gateway.
+/// A file: `File` in the openai dialect or `FileMetadata` in the gateway dialect.
 #[derive(Debug, Deserialize)]
 #[serde(transparent)]
 pub(super) struct WireFile(Fields);
 
 impl WireFile {
-    /// The dialect, by the spelling of the id.
+    /// The dialect, determined by the name of the id field.
     pub(super) fn dialect(&self) -> &'static str {
         if self.0.get("id").is_some() { "openai" } else { "gateway" }
     }
@@ -41,7 +41,7 @@ impl WireFile {
     pub(super) fn into_file(self, profile: &str) -> Result<File> {
         let mut fields = self.0;
         let file = FORMAT.file(&mut fields, profile)?;
-        // The documentation calls the hash BLAKE3; its format is from an example of the collections API.
+        // The documentation calls the hash BLAKE3; its format is taken from an example for the collections API.
         let blake3 = fields.take(&["hash"], as_hex(64));
         let mut file = File {
             content_type: fields.take(&["content_type"], as_word),
@@ -89,7 +89,7 @@ pub(super) struct Token {
     pub(super) value: String,
 }
 
-/// A page: its files, the token of the next page, and whether the server reports that more files follow.
+/// A page: its files, the token for the next page, and whether the server reports that more files follow.
 pub(super) struct Listed {
     pub(super) files: Vec<File>,
     pub(super) next: Option<Token>,
@@ -97,7 +97,7 @@ pub(super) struct Listed {
 }
 
 impl WireList {
-    /// The dialect of its files; None if it is empty.
+    /// The dialect of the files; `None` if the page is empty.
     pub(super) fn dialect(&self) -> Option<&'static str> {
         self.data.iter().chain(&self.files).flatten().next().map(WireFile::dialect)
     }
@@ -124,7 +124,7 @@ impl WireList {
     }
 }
 
-/// The answer to a new public URL.
+/// The response to creating a public URL.
 #[derive(Debug, Deserialize)]
 pub(super) struct PublicUrl {
     public_url: String,
@@ -138,20 +138,20 @@ impl From<PublicUrl> for Link {
     }
 }
 
-/// The answer to a revocation.
+/// The response to revoking a public URL.
 #[derive(Debug, Deserialize)]
 pub(super) struct Revoked {
     #[serde(deserialize_with = "flag")]
     pub(super) revoked: bool,
 }
 
-/// The answer to `files:initialize`. Its metadata is still empty.
+/// The response to `files:initialize`. Its metadata is still empty.
 #[derive(Debug, Deserialize)]
 pub(super) struct Initialized {
     pub(super) file_id: String,
 }
 
-/// The answer to `files:download`.
+/// The response to `files:download`.
 #[derive(Debug, Deserialize)]
 pub(super) struct Presigned {
     #[serde(default, deserialize_with = "word")]
@@ -160,12 +160,12 @@ pub(super) struct Presigned {
     pub(super) expires_in_seconds: Option<u64>,
 }
 
-/// Reads an error body: `{code, error}` of api.x.ai, OpenAI's `{error: {message}}`, the gateway's
-/// `{code: 5, message}`. None leaves plain text and HTML to the common reader.
+/// Reads an error body: `{code, error}` from api.x.ai, OpenAI's `{error: {message}}`, or the gateway's `{code: 5,
+/// message}`. Returns `None` for plain text and HTML, which the common reader handles.
 pub(super) fn read_problem(reply: &Reply) -> Option<Problem> {
     let body: Object = serde_json::from_slice(&reply.body).ok()?;
     let message = error_message(&body)?;
-    // The answer to a wrong key has status 400; only its message identifies it.
+    // The response to a wrong key has status 400; only its message identifies it.
     let kind = message.starts_with("Incorrect API key provided").then_some(Kind::Auth);
     let spent = ["used all available credits", "monthly spending limit"];
     let is_final = reply.status == 429 && spent.iter().any(|words| message.contains(words));

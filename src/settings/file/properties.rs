@@ -1,4 +1,4 @@
-//! Properties of the config file.
+//! Property tests for the config file.
 
 use proptest::prelude::*;
 
@@ -11,7 +11,7 @@ fn parse(text: &str) -> Result<File> {
 
 const NAMES: [&str; 6] = ["w", "xai", "a.b", "a b", "é", ""];
 
-/// Texts that resemble a config file.
+/// Text that resembles a config file.
 fn soup() -> impl Strategy<Value = String> {
     const PARTS: &[&str] = &[
         "[profiles.w]",
@@ -111,7 +111,7 @@ fn edits() -> impl Strategy<Value = Vec<Edit>> {
     prop::collection::vec(edit, 1..8)
 }
 
-/// A realistic file: profiles as different kinds of tables, with numbered comments.
+/// A realistic file: profiles written as different kinds of tables, with numbered comments.
 fn written() -> impl Strategy<Value = String> {
     let table = |name: usize, style: usize| {
         let key = toml_edit::Key::new(NAMES[name]).to_string();
@@ -159,7 +159,7 @@ fn properties_invalid_text_is_an_error_with_a_line() {
     });
 }
 
-/// Makes the changes and checks that the written text agrees with the value.
+/// Makes the changes and checks that the written text matches the value.
 fn changed(mut file: File, edits: &[Edit]) -> Result<String, TestCaseError> {
     let mut profiles: BTreeMap<String, Profile> = file.profiles.clone();
     let mut default = file.default_profile.clone();
@@ -181,7 +181,7 @@ fn changed(mut file: File, edits: &[Edit]) -> Result<String, TestCaseError> {
                 if store.is_some() || profiles.contains_key(NAMES[*name]) {
                     profiles.entry(NAMES[*name].to_owned()).or_default().token_store.clone_from(store);
                 }
-                // A profile that only a login created is removed with it.
+                // A profile that was only created by a login is removed with it.
                 let kept = file.profiles.contains_key(NAMES[*name]);
                 profiles
                     .retain(|other, profile| other != NAMES[*name] || kept || *profile != Profile::default());
@@ -215,7 +215,7 @@ fn properties_changes_keep_comments() {
                 after
             );
         }
-        // A profile keeps its comments unless it was removed; an unchanged profile keeps every line.
+        // A profile keeps its comments unless it is removed; an unchanged profile keeps every line.
         for name in NAMES {
             let key = toml_edit::Key::new(name).to_string();
             let named = edits.iter().any(|edit| touched(name, edit));

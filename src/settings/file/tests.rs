@@ -1,4 +1,4 @@
-//! Tests of the config file.
+//! Tests for the config file.
 
 use super::*;
 
@@ -22,7 +22,7 @@ fn mistakes_name_the_line() {
     assert_eq!(message("version = 1\nmine = 2"), "config.toml:2: unknown key \"mine\"");
     assert_eq!(
         message("[profiles.w]\nprovider = 'xai'\n[profiles.batch]\nprovider = 'xai'"),
-        "config.toml:3: batch cannot be the name of a profile: `batch:` has another meaning"
+        "config.toml:3: batch is not a valid profile name: `batch:` has a different meaning"
     );
     let unknown = parse("[profiles.w]\nprovider = 'xai'\nbase_ulr = 'x'").expect_err("an unknown key");
     assert_eq!(unknown.message(), "config.toml:3: unknown key \"base_ulr\" in profile w");

@@ -1,7 +1,7 @@
-//! Checks an index before it is used, which does not modify it, and counts its changes in a file next to it.
+//! Checks an index before it is used, without modifying it, and counts its changes in a file next to it.
 //!
-//! The file is written after each commit, so that its number never exceeds that of an intact index. An index with a lower
-//! number has lost changes: its `-wal` is missing or damaged, or the index was replaced by an older copy.
+//! The file is written after each commit, so its number never exceeds that of an intact index. An index with a lower
+//! number has lost changes: its `-wal` file is missing or damaged, or the index was replaced by an older copy.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
@@ -23,7 +23,7 @@ pub(super) fn is_new(path: &Path, blobs: &Blobs) -> Result<bool> {
         Ok(_) => return Ok(false),
     };
     let contents = blobs.contents()?.len();
-    // Must be checked before SQLite opens the file: it deletes the log of an empty database.
+    // This check must precede opening the file with SQLite, which deletes the log of an empty database.
     if contents > 0 || fs::metadata(log_of(path)).is_ok_and(|found| found.len() > 0) {
         return Err(lost(path, how, contents, blobs));
     }
@@ -49,18 +49,19 @@ pub(super) fn format(connection: &Connection, path: &Path) -> Result<usize> {
     }
 }
 
-/// Refuses a format that has to be migrated before it can be read.
+/// Rejects a format that has to be migrated before it can be read.
 pub(super) fn is_readable(format: usize, path: &Path) -> Result<()> {
     if format >= HAS_ORDERS {
         return Ok(());
     }
     Err(Error::failed(format!(
-        "{}: the store has the older format {format} and must be writable once, to be migrated",
+        "{}: the store has the older format {format} and must be writable once so that it can be migrated",
         path.display()
     )))
 }
 
-/// Refuses an index that has lost changes: its number of changes is below `noted`, or it has no rows although blobs exist.
+/// Rejects an index that has lost changes: its number of changes is below `noted`, or it has no rows although blobs
+/// exist.
 pub(super) fn is_whole(
     connection: &mut Connection,
     format: usize,
@@ -70,7 +71,7 @@ pub(super) fn is_whole(
     writable: bool,
 ) -> Result<()> {
     let failed = |error: rusqlite::Error| failed(path, &error);
-    // Earlier formats do not count changes. If a number is noted, such an index is older than the last one.
+    // Earlier formats do not count changes. If the file contains a number, an index in such a format is outdated.
     let number = if format >= COUNTS_CHANGES { changes_of(connection).map_err(failed)? } else { 0 };
     if let Some(noted) = noted.filter(|noted| format > 0 && *noted > number) {
         return Err(behind(path, noted - number));
@@ -82,7 +83,7 @@ pub(super) fn is_whole(
     if has_rows(connection)? {
         return Ok(());
     }
-    // Blocks writers, so that no blob exists whose row is about to be committed.
+    // Block writers, so that there is no blob whose row is still about to be committed.
     let behavior = if writable { TransactionBehavior::Immediate } else { TransactionBehavior::Deferred };
     let transaction = connection.transaction_with_behavior(behavior).map_err(failed)?;
     if has_rows(&transaction)? {
@@ -92,7 +93,7 @@ pub(super) fn is_whole(
     if contents.is_empty() { Ok(()) } else { Err(lost(path, "has no files", contents.len(), blobs)) }
 }
 
-/// The error for an index without rows for the existing blobs.
+/// The error for an index without rows although blobs exist.
 fn lost(path: &Path, how: &str, contents: usize, blobs: &Blobs) -> Error {
     let still = match contents {
         0 => format!("its log {}-wal still exists", path.display()),
@@ -102,7 +103,7 @@ fn lost(path: &Path, how: &str, contents: usize, blobs: &Blobs) -> Error {
     unusable(path, how).cause(still)
 }
 
-/// The error for an index that lacks its last changes.
+/// The error for an index that lacks its latest changes.
 fn behind(path: &Path, changes: i64) -> Error {
     let shown = path.display();
     let changes = if changes == 1 { "change".to_owned() } else { format!("{changes} changes") };
@@ -112,7 +113,7 @@ fn behind(path: &Path, changes: i64) -> Error {
         .hint(format!("to accept the index as it is: `rm {}`", word(&noted)))
 }
 
-/// The file with the number.
+/// The file with the number of changes.
 pub(super) struct Generation {
     path: PathBuf,
     open: Option<File>,
@@ -124,14 +125,14 @@ impl Generation {
         Self { path: index.with_file_name("generation"), open: None }
     }
 
-    /// The number in the file. `None` if the file is missing or incomplete, for example after a crash.
+    /// The number in the file; `None` if the file is missing or incomplete, for example after a crash.
     pub(super) fn read(&self) -> Option<i64> {
         let text = fs::read_to_string(&self.path).ok()?;
         let (number, again) = text.trim_end().split_once(' ')?;
         number.parse().ok().filter(|_| number == again)
     }
 
-    /// Writes the number. Errors are ignored: the change itself is already committed.
+    /// Writes the number. Errors are ignored because the change itself has already been committed.
     pub(super) fn note(&mut self, number: i64) {
         if self.write(number).is_err() {
             self.open = None;
@@ -146,12 +147,12 @@ impl Generation {
             }
         };
         file.seek(SeekFrom::Start(0))?;
-        // Fixed width, overwritten in place. The number is written twice, so that a torn write is not read as a number.
+        // Fixed width, overwritten in place. The number is written twice to detect an incomplete write.
         file.write_all(format!("{number:020} {number:020}\n").as_bytes())
     }
 }
 
-/// Increments the number in the index and returns it; `None` if the index has none.
+/// Increments the number in the index and returns it; `None` if the index has no number.
 pub(super) fn advance(connection: &Connection) -> rusqlite::Result<Option<i64>> {
     let sql = "UPDATE generation SET number = number + 1 RETURNING number";
     connection.query_row(sql, [], |row| row.get(0)).optional()

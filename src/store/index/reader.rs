@@ -1,4 +1,4 @@
-//! Connections that only read.
+//! Read-only connections.
 
 use std::ffi::OsString;
 use std::fs::{self, Metadata};
@@ -13,16 +13,16 @@ use super::{BUSY_TIMEOUT, CACHE_KIB, failed};
 use crate::error::{Error, Result};
 use crate::store::space;
 
-/// A connection that reads.
+/// A read-only connection.
 pub(super) struct Reader {
     pub(super) connection: Connection,
-    /// The files as they were opened, if SQLite does not notice their changes.
+    /// The state of the files when they were opened, if SQLite does not notice changes to them.
     frozen: Option<Stamp>,
-    /// A copy of the index and its log.
+    /// A temporary copy of the index and its log.
     _copy: Option<TempDir>,
 }
 
-/// The state of the file of an index and its log.
+/// The size and modification time of an index file and the size of its log.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Stamp {
     size: u64,
@@ -31,13 +31,13 @@ struct Stamp {
 }
 
 impl Reader {
-    /// A connection to an index that this process writes, too.
+    /// A connection to an index that this process also writes.
     pub(super) fn live(connection: Connection) -> Self {
         Self { connection, frozen: None, _copy: None }
     }
 
-    /// Opens an index that cannot be written. Without a log, the file is complete and is read as it is. With a log,
-    /// SQLite requires the shared memory of the log; if it can neither be opened nor created, copies are read.
+    /// Opens an index that cannot be written. Without a log, the file is complete and is read as is. With a log,
+    /// SQLite needs the log's shared memory; if that can be neither opened nor created, copies are read instead.
     pub(super) fn open(path: &Path) -> Result<Self> {
         let stamp = Stamp::of(path);
         if stamp.log_size == 0 {
@@ -61,7 +61,7 @@ impl Reader {
         })
     }
 
-    /// Whether the connection sees the present state of the index.
+    /// Whether the connection sees the current state of the index.
     pub(super) fn is_current(&self, path: &Path) -> bool {
         self.frozen.is_none_or(|stamp| stamp == Stamp::of(path))
     }
@@ -92,7 +92,7 @@ fn connect(path: &Path, name: OsString, flags: OpenFlags) -> Result<Connection> 
         let connection = Connection::open_with_flags(name, flags | access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
         connection.busy_timeout(BUSY_TIMEOUT)?;
         connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
-        // Opens the log.
+        // This query opens the log.
         connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
         Ok(connection)
     };

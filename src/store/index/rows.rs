@@ -12,7 +12,7 @@ use crate::store::listing::{Bound, Listing, Place, expired, micros};
 pub(super) const COLUMNS: &str = "provider, profile, id, name, size, content_type, purpose, path, status, created_at, \
      updated_at, expires_at, sha256, blake3, md5, metadata, downloadable, url, extra";
 
-/// The rows as one transaction sees them.
+/// The rows as seen by one transaction.
 pub(in crate::store) struct Rows<'a> {
     pub(super) connection: &'a Connection,
     pub(super) index: &'a Index,
@@ -78,7 +78,7 @@ impl Rows<'_> {
         set.map(|rows| rows > 0).map_err(|error| self.failed(&error))
     }
 
-    /// Removes a file's row and its notes, and records its position in every order.
+    /// Removes a file's row and notes, and records its position in every listing order.
     pub(in crate::store) fn remove(&self, space: &str, id: &FileId, now: Timestamp) -> Result<()> {
         let (id, now) = (id.as_str(), micros(now));
         let remove = || {
@@ -98,7 +98,7 @@ impl Rows<'_> {
         self.exists("SELECT EXISTS (SELECT 1 FROM files WHERE sha256 = ?)", &[&sha256])
     }
 
-    /// Whether any space has a note of this kind and key.
+    /// Whether a note with this kind and key exists in any space.
     pub(in crate::store) fn has_note(&self, kind: &str, key: &str) -> Result<bool> {
         self.exists("SELECT EXISTS (SELECT 1 FROM notes WHERE kind = ? AND key = ?)", &[&kind, &key])
     }
@@ -120,14 +120,14 @@ impl Rows<'_> {
         Ok(self.readable(sql, &[&space, &id.as_str()], 1, 1, |row| row.get(0))?.pop())
     }
 
-    /// Deletes the positions of files that were removed before `time`. Returns their number.
+    /// Deletes the positions of files that were removed before `time`. Returns how many.
     pub(in crate::store) fn forget_departed(&self, time: Timestamp) -> Result<usize> {
         self.connection
             .execute("DELETE FROM departed WHERE departed_at < ?", [micros(time)])
             .map_err(|error| self.failed(&error))
     }
 
-    /// The position of a file in every order, or the last one if it was removed.
+    /// The position of a file in every listing order. For a removed file, this is its last position.
     pub(in crate::store) fn place(&self, space: &str, id: &FileId) -> Result<Option<Place>> {
         let find = |table: &str| {
             let sql = format!("SELECT id, created_at, name, size FROM {table} WHERE space = ? AND id = ?");
@@ -138,7 +138,7 @@ impl Rows<'_> {
         Ok(find("files")?.or(find("departed")?))
     }
 
-    /// The files of a listing; only matching files are kept in memory. `after` is the position to continue from.
+    /// Runs a listing. Only matching files are kept in memory. `after` is the position to continue from.
     pub(in crate::store) fn select(
         &self,
         space: &str,
@@ -167,7 +167,7 @@ impl Rows<'_> {
         select().map_err(|error| self.failed(&error))
     }
 
-    /// Inserts a note or replaces the one with the same kind and key.
+    /// Inserts a note, or replaces the note with the same kind and key.
     pub(in crate::store) fn note(
         &self,
         space: &str,
@@ -184,7 +184,7 @@ impl Rows<'_> {
         noted.map(|_| ()).map_err(|error| self.failed(&error))
     }
 
-    /// One note.
+    /// A single note.
     pub(in crate::store) fn noted(&self, space: &str, kind: &str, key: &str) -> Result<Option<Object>> {
         let sql = "SELECT note FROM notes WHERE space = ?1 AND kind = ?2 AND key = ?3";
         self.one(sql, params![space, kind, key], key, |row| object(row, 0))
@@ -213,7 +213,7 @@ impl Rows<'_> {
         Ok(all.into_iter().filter_map(|(file, key, note)| Some((file?, key, note))).collect())
     }
 
-    /// The keys of all notes of a kind about a file, including damaged notes.
+    /// The keys of all notes of a kind that concern a file, including damaged notes.
     pub(in crate::store) fn keys_of_notes(
         &self,
         space: &str,
@@ -248,7 +248,7 @@ impl Rows<'_> {
         removed.map(|rows| rows > 0).map_err(|error| self.failed(&error))
     }
 
-    /// Reads a single row, if it exists. A damaged row is an error that names `id`.
+    /// Reads a single row, if it exists. If the row is damaged, the error names `id`.
     fn one<T>(
         &self,
         sql: &str,
@@ -261,7 +261,7 @@ impl Rows<'_> {
         row.map_err(|column| Error::failed(damaged_record(id)).cause(format!("`{column}` cannot be read")))
     }
 
-    /// Reads up to `limit` rows and skips damaged ones with a warning that names the value of the column `id`.
+    /// Reads up to `limit` rows. Damaged rows are skipped with a warning that contains the value of the column `id`.
     fn readable<T>(
         &self,
         sql: &str,
@@ -284,7 +284,7 @@ impl Rows<'_> {
         readable().map_err(|error| self.failed(&error))
     }
 
-    /// The value of a row; `None` after a warning if the row is damaged.
+    /// The value read from a row. If the row is damaged, prints a warning and returns `None`.
     fn or_warn<T>(&self, row: &Row, id: usize, read: Result<T, String>) -> rusqlite::Result<Option<T>> {
         let column = match read {
             Ok(value) => return Ok(Some(value)),
@@ -303,7 +303,7 @@ fn damaged_record(id: &str) -> Message {
     Message::file(id, ": its record in the store's index is damaged")
 }
 
-/// Reads a row. The inner error is the name of the column that cannot be read.
+/// Reads a row. The inner error is the name of the unreadable column.
 pub(super) fn intact<T>(
     row: &Row,
     read: impl FnOnce(&Row) -> rusqlite::Result<T>,

@@ -1,4 +1,4 @@
-//! Reads what is readable of a damaged index.
+//! Reads the readable parts of a damaged index.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -11,20 +11,20 @@ use super::rows::{COLUMNS, Rows, file, intact};
 use crate::error::Result;
 use crate::model::{Checksums, File, FileId, Object};
 
-/// A row for a file, damaged or not.
+/// The row for a file, which may be damaged.
 #[derive(Clone)]
 pub(in crate::store) struct FoundFile {
-    /// The number of the row.
+    /// The row number.
     pub(in crate::store) seq: i64,
     pub(in crate::store) space: String,
-    /// The record, with defaults for columns that cannot be read.
+    /// The record, with defaults for unreadable columns.
     pub(in crate::store) file: File,
-    /// The first column that cannot be read.
+    /// The first unreadable column.
     pub(in crate::store) damaged: Option<String>,
 }
 
 impl Rows<'_> {
-    /// Problems with the structure of the index.
+    /// The problems in the structure of the index.
     pub(in crate::store) fn structure(&self) -> Result<Vec<String>> {
         let read = || {
             let mut statement = self.connection.prepare("PRAGMA integrity_check(10)")?;
@@ -34,7 +34,7 @@ impl Rows<'_> {
         read().map_err(|error| self.failed(&error))
     }
 
-    /// Visits the rows of all files, in the order of their content.
+    /// Visits the rows of all files, ordered by content.
     pub(in crate::store) fn each_file(&self, visit: &mut dyn FnMut(FoundFile) -> Result<()>) -> Result<()> {
         let sql = format!("SELECT {COLUMNS}, space, seq FROM files ORDER BY sha256, seq");
         let mut statement = self.connection.prepare(&sql).map_err(|error| self.failed(&error))?;
@@ -45,7 +45,7 @@ impl Rows<'_> {
         Ok(())
     }
 
-    /// The number, space, kind and key of each note that cannot be read.
+    /// The number, space, kind and key of each unreadable note.
     pub(in crate::store) fn damaged_notes(&self) -> Result<Vec<(i64, String, String)>> {
         let sql = "SELECT seq, space, kind || ' ' || key, note, about FROM notes";
         let read = || {
@@ -67,27 +67,27 @@ impl Rows<'_> {
         read().map_err(|error| self.failed(&error))
     }
 
-    /// Removes a note that cannot be read.
+    /// Removes an unreadable note.
     pub(in crate::store) fn remove_note(&self, seq: i64) -> Result<()> {
         let removed = self.connection.execute("DELETE FROM notes WHERE seq = ?", [seq]);
         removed.map(|_| ()).map_err(|error| self.failed(&error))
     }
 
-    /// Removes the row of a file, not its content.
+    /// Removes a file's row but not its content.
     pub(in crate::store) fn remove_row(&self, seq: i64) -> Result<()> {
         let removed = self.connection.execute("DELETE FROM files WHERE seq = ?", [seq]);
         removed.map(|_| ()).map_err(|error| self.failed(&error))
     }
 }
 
-/// Copies the readable rows of the index in `path` to `into`.
+/// Copies the readable rows of the index at `path` to `into`.
 pub(in crate::store) fn salvage(path: &Path, into: &Rows) -> Result<()> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let Ok(old) = Connection::open_with_flags(path, flags) else { return Ok(()) };
     each(&old, &format!("SELECT {COLUMNS}, space, seq FROM files"), &mut |row| {
         let Ok(found) = found(row) else { return Ok(()) };
         let checksums = &found.file.checksums;
-        // Without them, the content gets a record of its own.
+        // Without these checksums, the content gets a new record.
         if checksums.sha256.is_none() || checksums.blake3.is_none() {
             return Ok(());
         }
@@ -107,9 +107,9 @@ pub(in crate::store) fn salvage(path: &Path, into: &Rows) -> Result<()> {
     })
 }
 
-/// Visits the rows that can be found, some of them twice.
+/// Visits all rows that can be found, some of them twice.
 fn each(old: &Connection, select: &str, visit: &mut dyn FnMut(&Row) -> Result<()>) -> Result<()> {
-    // Behind a damaged page, the rows are found from the other end.
+    // Rows behind a damaged page are found from the other end.
     for order in ["ASC", "DESC"] {
         let sql = format!("{select} NOT INDEXED ORDER BY seq {order}");
         let Ok(mut statement) = old.prepare(&sql) else { return Ok(()) };
@@ -125,10 +125,10 @@ fn each(old: &Connection, select: &str, visit: &mut dyn FnMut(&Row) -> Result<()
     Ok(())
 }
 
-/// The columns of a row, of any type.
+/// The columns of a row, whatever their types.
 struct Column<'a> {
     row: &'a Row<'a>,
-    /// The first column that has another type.
+    /// The first column that has an unexpected type.
     lost: &'a mut Option<String>,
 }
 

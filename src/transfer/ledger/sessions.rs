@@ -1,4 +1,4 @@
-//! The uploads in parts that this machine has begun.
+//! The multipart uploads that this machine has started.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::model::NewFile;
 use crate::providers::Session;
 use crate::secret::Secret;
 
-/// The age at which a session that no upload continues is aborted.
+/// The age at which a session is aborted if no upload has resumed it.
 const ABANDONED: SignedDuration = SignedDuration::from_hours(24);
 
 /// `parts` has a row for each part that the platform has confirmed.
@@ -42,7 +42,7 @@ CREATE TABLE parts (
 /// A recorded session.
 #[derive(Clone, Debug)]
 pub(in crate::transfer) struct OpenSession {
-    /// Its row; None if it is not recorded.
+    /// The number of its row; `None` if it is not recorded.
     pub(in crate::transfer) number: Option<i64>,
     /// The session.
     pub(in crate::transfer) session: Session,
@@ -50,7 +50,7 @@ pub(in crate::transfer) struct OpenSession {
     pub(in crate::transfer) at: Timestamp,
     /// The tags of the parts that the platform has confirmed, by index.
     pub(in crate::transfer) tags: BTreeMap<u32, String>,
-    /// Whether the parts may have been combined.
+    /// Whether the parts may already have been combined.
     pub(in crate::transfer) completing: bool,
     /// The mark that the platform stores with the file.
     pub(in crate::transfer) mark: Option<String>,
@@ -59,9 +59,9 @@ pub(in crate::transfer) struct OpenSession {
 /// The recorded sessions that concern a file.
 #[derive(Debug, Default)]
 pub(in crate::transfer) struct Sessions {
-    /// The session that an upload of the file continues.
+    /// The session that an upload of the file can resume.
     pub(in crate::transfer) current: Option<OpenSession>,
-    /// Sessions of an earlier version of the file, and sessions of any file that are expired or abandoned.
+    /// Sessions for an earlier version of the file, and expired or abandoned sessions for any file.
     pub(in crate::transfer) stale: Vec<OpenSession>,
 }
 
@@ -72,7 +72,7 @@ impl Ledger {
         self.with(|state| state.sessions(new, path.as_deref(), mtime, now)).unwrap_or_default()
     }
 
-    /// Records a session; None if it is not recorded.
+    /// Records a session. Returns `None` if it was not recorded.
     pub(in crate::transfer) fn begin_session(
         &self,
         new: &NewFile,
@@ -106,7 +106,7 @@ impl Ledger {
         })
     }
 
-    /// Records that this process continues a session.
+    /// Records that this process resumes a session.
     pub(in crate::transfer) fn continue_session(&self, number: Option<i64>) {
         let Some(number) = number else { return };
         self.write(|state| {
@@ -134,7 +134,7 @@ impl Ledger {
         });
     }
 
-    /// Erases a session with its secret.
+    /// Erases a session and its secret.
     pub(in crate::transfer) fn end_session(&self, number: Option<i64>) {
         let Some(number) = number else { return };
         self.write(|state| {
@@ -203,7 +203,7 @@ impl State {
     }
 }
 
-/// A hash of the properties that the platform receives at the start of a session.
+/// A hash of the properties that are sent to the platform when a session starts.
 fn variant(new: &NewFile) -> String {
     short_hash(&format!("{:?}", (&new.name, &new.content_type, &new.purpose, &new.metadata, &new.expires)))
 }

@@ -1,4 +1,4 @@
-//! The state of local files.
+//! Stamps that show whether a local file has changed, without reading it.
 
 use std::fs;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::path::Path;
 use super::to_i64;
 use crate::model::{File, NewFile, Source};
 
-/// What identifies the state of a local file without reading it.
+/// The metadata of a local file that changes when the file does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::transfer) struct Stamp {
     pub(super) size: i64,
@@ -32,7 +32,7 @@ impl Stamp {
         Self { size: to_i64(file.size.unwrap_or_default()), mtime, ctime: 0, inode: 0 }
     }
 
-    /// None unless it is a regular file.
+    /// The stamp of a file; `None` unless it is a regular file.
     #[cfg(unix)]
     pub(in crate::transfer) fn of(path: &Path) -> Option<Self> {
         use std::os::unix::fs::MetadataExt as _;
@@ -46,7 +46,7 @@ impl Stamp {
         })
     }
 
-    /// None unless it is a regular file.
+    /// The stamp of a file; `None` unless it is a regular file.
     #[cfg(not(unix))]
     pub(in crate::transfer) fn of(path: &Path) -> Option<Self> {
         let found = fs::metadata(path).ok().filter(fs::Metadata::is_file)?;

@@ -1,4 +1,4 @@
-//! Tests of the ledger.
+//! Tests for the ledger.
 
 use std::sync::Arc;
 
@@ -152,7 +152,7 @@ fn a_dry_run_writes_nothing() {
     assert_eq!(shown(&earlier(&home.ledger("up"), &a, now())), "f1");
 }
 
-/// The number of rows of a state, as another process sees them.
+/// The number of rows in this state, as another process sees them.
 fn rows(home: &Home, state: &str) -> i64 {
     let db = Connection::open(home.db()).unwrap();
     db.query_row("SELECT count(*) FROM uploads WHERE state = ?", [state], |row| row.get(0)).unwrap()
@@ -166,7 +166,7 @@ fn only_begun_rows_are_written_at_once() {
     let number = begin(&ledger, &a);
     assert_eq!((rows(&home, "begun"), rows(&home, "done")), (1, 0));
     ledger.finish(number, &uploaded("f1"), 1, &sums("1"), None);
-    // The next upload writes it, and what this command reads includes it in any case.
+    // The next upload writes the change, and this command sees it in any case.
     let second = begin(&ledger, &a);
     assert_eq!((rows(&home, "begun"), rows(&home, "done")), (1, 1));
     ledger.finish(second, &uploaded("f2"), 1, &sums("2"), None);
@@ -272,7 +272,7 @@ fn only_its_owner_can_read_it() {
     assert_eq!(mode(&home.state().join("ledger.db-wal")), 0o600);
 }
 
-/// Damage of any kind turns it off or starts a new one, with one warning.
+/// A damaged ledger is turned off or replaced, with one warning.
 #[test]
 fn a_command_works_without_it() {
     type Damage = fn(&Home);
@@ -302,7 +302,7 @@ fn a_command_works_without_it() {
                 fs::remove_dir_all(home.state()).unwrap();
                 fs::write(home.state(), "").unwrap();
             },
-            "does not record its uploads",
+            "uploads by this command will not be recorded",
         ),
     ];
     for (name, damage, warning) in damages {
@@ -327,7 +327,7 @@ fn a_command_works_without_it() {
     }
 }
 
-/// Commands at the same time do not disturb each other.
+/// Concurrent commands do not disturb each other.
 #[test]
 fn many_commands_write_at_once() {
     let home = Home::new();

@@ -1,4 +1,4 @@
-//! Tests of uploads in parts, with a platform in memory.
+//! Tests for multipart uploads, with an in-memory platform.
 
 use std::fs;
 use std::path::PathBuf;
@@ -17,7 +17,7 @@ use crate::source::Opened;
 use crate::transfer::{IfExists, Ledger, UploadOptions};
 
 const PART: u64 = 10;
-/// The name of the secret in the ledger's file.
+/// The secret, as it appears in the ledger's file.
 const SECRET: &str = "secret-of-a-session";
 
 /// The content of a running session.
@@ -32,12 +32,13 @@ struct State {
     sessions: BTreeMap<String, Running>,
     begun: u64,
     aborted: u64,
-    /// Indexes of the parts that arrived, repetitions included.
+    /// The indexes of the parts that arrived, including repetitions.
     arrived: Vec<u32>,
     files: Vec<(File, Vec<u8>)>,
-    /// The files of ended sessions, by session, on a platform that reports them.
+    /// The files of ended sessions, by session, for a platform that reports them.
     ended: BTreeMap<String, File>,
-    /// Fails the part or completion with this number of the arrivals from now on, and stores it if `true`.
+    /// The failures to inject, by the number of the part or completion from now on. If the flag is true, the data is
+    /// stored first.
     failures: BTreeMap<u64, (Error, bool)>,
     steps: u64,
     in_flight: usize,
@@ -70,7 +71,7 @@ impl Platform {
         file
     }
 
-    /// The failure of this step, if one is planned.
+    /// The failure planned for this step, if any.
     fn step(&self) -> Option<(Error, bool)> {
         let mut state = self.state();
         state.steps += 1;
@@ -87,7 +88,7 @@ fn lost() -> Error {
     Error::new(Kind::Unreachable, "no answer").unanswered()
 }
 
-/// The first byte of a part, and its content.
+/// The offset of a part, and its content.
 fn bytes_of(file: &NewFile, part: PartRange) -> (usize, Vec<u8>) {
     let mut content = Vec::new();
     let read = Opened::open(&file.source).unwrap().read_all(|bytes| {
@@ -195,7 +196,7 @@ impl Multipart for Platform {
             running.bytes
         } else {
             let expected: Vec<String> = running.parts.keys().map(|index| format!("tag{index}")).collect();
-            assert_eq!(tags, expected, "tags are in order");
+            assert_eq!(tags, expected, "the tags keep their order");
             running.parts.into_values().flatten().collect()
         };
         let file = Self::stores(&mut state, &file.name, content);
@@ -291,7 +292,7 @@ impl Bench {
         NewFile { source: Source::Path(self.path()), size, ..NewFile::from_bytes("a.bin", "") }
     }
 
-    /// One run of the command. The ledger is opened again, as by another process.
+    /// Runs the command once. The ledger is opened again, as another process would.
     async fn run(&self) -> Result<String> {
         let ledger = Ledger::open(&self.folder.path().join("state"), "t", "c", Warn::default());
         let platform: Arc<dyn Provider> = Arc::clone(&self.platform) as _;
@@ -308,7 +309,7 @@ impl Bench {
         state.failures.insert(step, (error, stored));
     }
 
-    /// The ids of the files, whose content must be that of the local file.
+    /// The ids of the files. Their content must be that of the local file.
     fn files(&self) -> Vec<String> {
         let state = self.platform.state();
         let local = fs::read(self.path()).unwrap();
@@ -365,7 +366,7 @@ async fn an_offset_is_asked_for_after_a_lost_answer() {
     for stored in [false, true] {
         let bench = Bench::new(true);
         bench.fail(3, lost(), stored);
-        // A platform in memory has no client, so one attempt: the next run continues.
+        // An in-memory platform has no client, so there is only one attempt, and the next run resumes the upload.
         if bench.run().await.is_err() {
             bench.run().await.unwrap();
         }
@@ -379,7 +380,7 @@ async fn a_lost_answer_to_the_completion_stores_one_file() {
     for stored in [false, true] {
         let bench = Bench::new(false);
         bench.fail(7, lost(), stored);
-        // The file is found, or the same session is completed by the next run.
+        // The file is found, or the next run completes the same session.
         if bench.run().await.is_err() {
             bench.run().await.unwrap();
         }
@@ -409,7 +410,7 @@ async fn the_last_part_completes_the_file() {
     let offline = || Error::new(Kind::Unreachable, "offline");
     let failures =
         (1..=6).flat_map(|step| [(step, offline(), false), (step, lost(), false), (step, lost(), true)]);
-    // The process ends after the platform has stored the file.
+    // The process exits after the platform has stored the file.
     for (step, error, stored) in failures.chain([(6, offline(), true), (7, offline(), false)]) {
         let bench = Bench::of(Platform { by_offset: true, ends_with_part: true, ..Platform::default() });
         let case = format!("{step} {error:?} {stored}");

@@ -1,4 +1,5 @@
-//! The note of a part: identifies the content of its bytes and stores their hash.
+//! The note stored beside a partial download, which identifies the file that the bytes belong to and records their
+//! hash.
 
 use std::fs::{self, File as Handle, Metadata};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
@@ -9,30 +10,30 @@ use serde::{Deserialize, Serialize};
 
 use crate::files;
 
-/// Identifies a note.
-const MARK: &str = "haul get, to continue this download";
+/// The value of `made_by`, which identifies a note.
+const MARK: &str = "written by haul get to resume this download";
 /// Maximum size of a note in bytes.
 const LARGEST_NOTE: u64 = 1024 * 1024;
-/// How often the note is updated. If the process is killed, bytes written after the last update are lost.
+/// How often the note is updated. If the process is killed, the bytes written after the last update are lost.
 const NOTED: Duration = Duration::from_secs(1);
 
-/// Content of a note.
+/// The content of a note.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Note {
     pub(super) made_by: String,
-    /// The remote file and its state; see [`state_of`](super::state_of).
+    /// Identifies the remote file and its version; see [`state_of`](super::state_of).
     pub(super) of: String,
-    /// Identity of the part; None before it is created.
+    /// Identifies the part; `None` before the part is created.
     pub(super) part: Option<String>,
-    /// Version of the content that the bytes belong to.
+    /// The version of the content that the bytes belong to.
     pub(super) version: Version,
-    /// Number of bytes written.
+    /// The number of bytes written.
     pub(super) have: u64,
-    /// BLAKE3 of these bytes.
+    /// The BLAKE3 hash of these bytes.
     pub(super) blake3: Option<String>,
 }
 
-/// Version of the content that the bytes belong to.
+/// The version of the content that the bytes belong to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::transfer) struct Version {
     pub(in crate::transfer) validator: Option<String>,
@@ -41,29 +42,29 @@ pub(in crate::transfer) struct Version {
     pub(in crate::transfer) derived: bool,
 }
 
-/// The open note of a part.
+/// The note of a partial download, open for writing.
 pub(super) struct Record {
     pub(super) note: Note,
     pub(super) path: PathBuf,
     handle: Handle,
-    /// Length of its text in bytes.
+    /// The length of the note's text, in bytes.
     length: usize,
-    /// Hash of the first `note.have` bytes of the part.
+    /// The hash of the first `note.have` bytes of the part.
     hasher: Box<blake3::Hasher>,
     taken: Instant,
 }
 
 impl Note {
-    /// The note of a part that is about to be created.
+    /// A note for a part that is about to be created.
     pub(super) fn begun() -> Self {
         Self { made_by: MARK.to_owned(), ..Self::default() }
     }
 
-    /// Creates the note of a part that is about to be created, and locks it. It appears with its content, so that no
-    /// other process mistakes it for a foreign file.
+    /// Creates and locks the note for a part that is about to be created. The file appears with its content, so that
+    /// no other process mistakes it for a file that haul did not create.
     pub(super) fn create(path: &Path) -> io::Result<Handle> {
         let begin = |mut file: Handle| {
-            // A failed lock is ignored, as in `files`.
+            // Ignore a failed lock, as in `files`.
             let _ = file.lock();
             Self::begun().write(&mut file, 0).map(|_| file)
         };
@@ -80,7 +81,7 @@ impl Note {
         begin(file).inspect_err(|_| drop(fs::remove_file(path)))
     }
 
-    /// Reads the note at `path`; None if it does not exist or is foreign.
+    /// Reads the note at `path`. Returns `None` if it does not exist or haul did not create it.
     pub(super) fn at(path: &Path) -> Option<Self> {
         path.symlink_metadata().ok().filter(Metadata::is_file)?;
         Self::read(&Handle::open(path).ok()?)
@@ -92,8 +93,8 @@ impl Note {
         serde_json::from_slice(&text).ok().filter(|note: &Self| note.made_by == MARK)
     }
 
-    /// Overwrites a note of `length` bytes with a single write, so that a kill leaves the old note or the new one.
-    /// Returns the new length.
+    /// Overwrites a note of `length` bytes with a single write, so that a process killed meanwhile leaves either the
+    /// old or the new note. Returns the new length.
     pub(super) fn write(&self, file: &mut Handle, length: usize) -> io::Result<usize> {
         let mut text = serde_json::to_vec(self)?;
         // Trailing whitespace is valid JSON.
@@ -105,14 +106,14 @@ impl Note {
 }
 
 impl Record {
-    /// The record of a part that contains the first `note.have` bytes, which `hasher` has processed.
+    /// Creates a record for a part whose first `note.have` bytes have been processed by `hasher`.
     pub(super) fn new(path: PathBuf, handle: Handle, note: Note, hasher: Box<blake3::Hasher>) -> Self {
         let length = handle.metadata().map_or(0, |found| found.len());
         let length = usize::try_from(length).unwrap_or_default();
         Self { note, path, handle, length, hasher, taken: Instant::now() }
     }
 
-    /// Whether it is time to [`take`](Self::take) a note.
+    /// Whether it is time to update the note with [`take`](Self::take).
     pub(super) fn is_due(&self) -> bool {
         self.taken.elapsed() >= NOTED
     }
@@ -122,7 +123,8 @@ impl Record {
         remove(&self.path, &self.handle);
     }
 
-    /// Updates the note to the first `have` bytes of the part. If that fails, another run resumes earlier.
+    /// Updates the note to cover the first `have` bytes of the part. If that fails, another run resumes from an
+    /// earlier position.
     pub(super) fn take(&mut self, mut part: &Handle, have: u64) {
         self.taken = Instant::now();
         let new = have - self.note.have;
@@ -138,7 +140,7 @@ impl Record {
         }
     }
 
-    /// Drops the hash, so that no bytes can be resumed.
+    /// Drops the hash, so that the bytes cannot be resumed.
     pub(super) fn reset(&mut self) {
         (self.note.have, self.note.blake3) = (0, None);
         self.hasher.reset();
@@ -150,14 +152,14 @@ impl Record {
     }
 }
 
-/// Removes a note unless another file has taken its name.
+/// Removes a note unless its name now belongs to another file.
 pub(super) fn remove(path: &Path, handle: &Handle) {
     if files::is_at(handle, path) {
         let _ = fs::remove_file(path);
     }
 }
 
-/// Hashes the next `count` bytes; returns the number of bytes read.
+/// Hashes the next `count` bytes. Returns the number of bytes read.
 pub(super) fn hash(file: &Handle, count: u64, hasher: &mut blake3::Hasher) -> io::Result<u64> {
     let before = hasher.count();
     hasher.update_reader(file.take(count))?;

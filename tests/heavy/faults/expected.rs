@@ -96,7 +96,7 @@ impl Rule {
 
     /// A redirect: followed for requests that read, refused for the others.
     const fn redirect(fault: &'static str, followed: Outcome) -> Self {
-        Self::all(fault, no(8, "{p} redirects to *; haul does not follow this redirect of a * request", 1))
+        Self::all(fault, no(8, "{p} redirects to *; haul does not follow redirects of * requests", 1))
             .reading(followed)
             .fetching(followed)
     }
@@ -110,7 +110,7 @@ const UNREACHED: &str = "could not reach {p} at http://*gave up after 2 attempts
 const TOO_MUCH: &str = "{p} sent a response larger than 64 MiB*";
 const MISMATCH: &str = "*expected 300000 bytes, received *";
 const STARTS_OVER: &str = "the server restarted the download, and standard output cannot be rewound*";
-const DROPPED: &str = "{p} closed the connection in the middle of the content*";
+const DROPPED: &str = "{p} closed the connection partway through the content*";
 
 /// The rules of all faults.
 pub const RULES: &[Rule] = &[
@@ -165,7 +165,7 @@ pub const RULES: &[Rule] = &[
     Rule::all("403", no(4, "{p} returned 403*", 1)),
     Rule::all("404", no(3, "{p} returned 404*", 1)),
     Rule::all("409", no(1, "{p} returned 409: in use*", 1)),
-    Rule::all("error of 100 MB", no(1, "{p} refused the request*", 1)),
+    Rule::all("error of 100 MB", no(1, "{p} rejected the request*", 1)),
     // An unreadable success: not retried, but an upload looks for its file.
     Rule::all("page", no(8, "*HTML*", 1))
         .fetching(no(8, PAGE, 1))

@@ -179,7 +179,7 @@ fn uploads_succeed_without_space_for_the_ledger() {
         served.env.write(format!("docs/{number}"), "content");
     }
     let run = limited(&served.env, 0, "upload -r docs --if-exists skip").ok();
-    assert_eq!(run.stderr().matches("does not record its uploads").count(), 1, "{run}");
+    assert_eq!(run.stderr().matches("uploads by this command will not be recorded").count(), 1, "{run}");
     assert_eq!(run.lines().len(), 5, "{run}");
     assert_eq!(served.names().len(), 5);
     let run = limited(&served.env, 0, "upload -r docs --report r.jsonl").fails(1);

@@ -220,7 +220,7 @@ fn an_announced_but_missing_page_is_an_error() {
                 assert_eq!(pages, 2, "{what}");
             }
             Cursor::LastId => {
-                assert_refused(&what, &run, "announces another page but returns no cursor for it");
+                assert_refused(&what, &run, "reports another page but returned no cursor for it");
                 assert_eq!(pages, 1, "{what}");
             }
             // An empty page is the last one.

@@ -81,7 +81,7 @@ fn a_wait_beyond_the_limit_exits_with_6_and_reports_its_end() {
                     let run = world.haul(&[verb, &["--retries", retries][..]].concat());
                     let what = format!("{} {status} {header}: {wait} {verb:?}", dialect.provider);
                     assert_eq!(run.status, 6, "{what}: {run}");
-                    assert!(run.stderr().contains("which exceeds its limit"), "{what}: {run}");
+                    assert!(run.stderr().contains("which exceeds haul's limit"), "{what}: {run}");
                     let says_when = run.stderr().contains("hint: try again after ")
                         || run.stderr().contains("until after the year 9999");
                     assert!(says_when, "{what}: {run}");

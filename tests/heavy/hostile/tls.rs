@@ -37,7 +37,7 @@ fn no_request_reaches_a_server_with_a_bad_certificate() {
     for (authority, flaw, cause) in [
         (&trusted, Flaw::Expired, "the certificate has expired"),
         (&trusted, Flaw::NotYetValid, "the certificate is not valid yet; check the clock of this machine"),
-        (&trusted, Flaw::OtherHost, "the certificate is for another host"),
+        (&trusted, Flaw::OtherHost, "the certificate is for a different host"),
         (
             &untrusted,
             Flaw::None,

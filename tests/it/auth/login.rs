@@ -10,7 +10,8 @@ fn a_refused_token_is_not_kept() {
     let (home, server) = (Sandbox::new(), Server::refusing());
     let ran =
         home.line_reading(TOKEN, &format!("auth login xai --insecure-storage --base-url {}", server.url));
-    let ran = ran.fails(4).says("xai: the platform refused the token; it was not stored").says("was sent to");
+    let ran =
+        ran.fails(4).says("xai: the platform rejected the token; it was not stored").says("was sent to");
     assert!(!ran.stderr().contains(TOKEN) && !ran.stderr().contains("--no-check"), "{ran:?}");
     assert_eq!(server.seen(), [format!("Bearer {TOKEN}")]);
     assert!(home.contents().is_empty(), "{:?}", home.contents());
@@ -84,7 +85,7 @@ fn there_is_no_prompt_without_a_terminal() {
         home.line_reading("two\nlines\n", "auth login xai").fails(2).says("more than one line");
         home.line_reading("has space", "auth login xai").fails(2).says("invalid token: it contains a space");
     }
-    Sandbox::new().line("auth login").fails(2).says("local needs no token");
+    Sandbox::new().line("auth login").fails(2).says("local does not need a token");
     Sandbox::new()
         .line("-p xai auth login metorial")
         .fails(2)

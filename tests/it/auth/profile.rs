@@ -29,13 +29,13 @@ fn an_invalid_profile_is_refused_before_it_is_written() {
         home.line(&format!("profile add {line}")).fails(2).says(why);
         assert!(home.contents().is_empty(), "{line}: {:?}", home.contents());
     };
-    refused("eu", "profile eu needs a provider");
+    refused("eu", "profile eu requires a provider");
     refused("eu --provider xia", "--provider: unknown provider \"xia\"");
     refused("e_u --provider xai", "is not a valid profile name");
     refused("a:b --provider xai", "is not a valid profile name");
     refused("../x --provider xai", "is not a valid profile name");
     for name in ["id", "name", "batch", "file", "https"] {
-        refused(&format!("{name} --provider xai"), &format!("{name} cannot be the name of a profile"));
+        refused(&format!("{name} --provider xai"), &format!("{name} is not a valid profile name"));
     }
     refused("eu --provider xai --set team=1", "--set: xai has no setting \"team\"");
     refused("eu --provider xai --base-url ftp://x", "--base-url");

@@ -261,7 +261,7 @@ fn values_of_each_platform_are_completed() {
         let names = beginning(start, REGISTRY.iter().map(|spec| spec.name));
         assert_eq!(sorted(&["providers", start]), names, "{name}");
         for setting in spec.settings {
-            // Secret settings are not accepted as arguments.
+            // Secret settings cannot be given as arguments.
             let open = spec.settings.iter().filter(|setting| !setting.secret).map(|setting| setting.key);
             let start = &setting.key[..2];
             let keys: Vec<String> = beginning(start, open).into_iter().map(|key| key + "=").collect();

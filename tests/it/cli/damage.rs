@@ -111,7 +111,7 @@ fn a_damaged_record_is_reported_and_hides_only_itself() {
     warning: [id]............: its record in the store's index is damaged (`expires_at`): skipped
     error: b.txt: no file with this id or name on local
     hint: did you mean `c.txt`?
-    hint: list the files: `haul ls -p local`
+    hint: to list the files: `haul ls -p local`
     ");
     check!(env.haul(["get", "c.txt", "-o", "-"]), @"
     status 0
@@ -283,7 +283,7 @@ fn a_check_reports_and_repairs() {
     check!(env.haul(["local", "check", "--data", "nowhere"]), @"
     status 3
     --- err
-    error: nowhere: no store
+    error: nowhere: no store found
     ");
 }
 
@@ -352,7 +352,7 @@ fn a_store_without_write_access_is_read() {
 fn a_store_in_use_is_not_repaired() {
     let env = Sandbox::with_files(&["a.txt"]);
     let mut served = ServeProcess::start(&env, [""; 0]);
-    env.haul(["local", "check", "--repair"]).fails(1).says("store: another process uses the store");
+    env.haul(["local", "check", "--repair"]).fails(1).says("store: another process is using the store");
     env.haul(["local", "check"]).ok();
     served.stop(rustix::process::Signal::TERM).fails(143);
     env.haul(["local", "check", "--repair"]).ok();

@@ -16,7 +16,7 @@ fn several_failures_exit_with_their_common_code_or_1() {
     status 3
     --- err
     error: nope: no file with this id or name on local
-    hint: list the files: `haul ls -p local`
+    hint: to list the files: `haul ls -p local`
     1 failed, the rest not started
     ");
 }
@@ -115,7 +115,7 @@ fn usage_errors_have_the_common_format() {
     status 3
     --- err
     ␛[1;31merror:␛[0m nope: no file with this id or name on local
-    ␛[1;36mhint:␛[0m no files on local yet; upload one: `haul upload FILE`
+    ␛[1;36mhint:␛[0m no files on local yet; to upload one: `haul upload FILE`
     ");
 }
 

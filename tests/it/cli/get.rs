@@ -30,14 +30,14 @@ fn one_several_and_missing() {
     [id]............	a.txt	5	to/a.txt
     --- err
     error: nope: no file with this id or name on local
-    hint: list the files: `haul ls -p local`
+    hint: to list the files: `haul ls -p local`
     1 downloaded, 1 failed
     ");
     check!(env.haul(["get", "nope", "nada", "-o", "to/"]), @"
     status 3
     --- err
     error: nope: no file with this id or name on local
-    hint: list the files: `haul ls -p local`
+    hint: to list the files: `haul ls -p local`
     error: nada: no file with this id or name on local
     2 failed
     ");
@@ -53,7 +53,7 @@ fn one_several_and_missing() {
     status 3
     --- err
     error: *.pdf: no file on local matches
-    hint: list the files: `haul ls -p local`
+    hint: to list the files: `haul ls -p local`
     ");
     env.haul(["get", "*.pdf", "nada", "-o", "all/", "--ignore-missing"])
         .ok()
@@ -182,12 +182,12 @@ fn output_is_a_file_a_folder_or_a_stream() {
     status 3
     --- err
     error: nope: no file with this id or name on local
-    hint: list the files: `haul ls -p local`
+    hint: to list the files: `haul ls -p local`
     ");
     check!(env.haul(["get", "nope", "-o", "-", "--json"]), @r#"
     status 3
     --- err
-    {"error":{"kind":"not_found","exit_code":3,"message":"nope: no file with this id or name on local","details":[],"hints":["list the files: `haul ls -p local`"],"request_id":null,"ref":"nope"}}
+    {"error":{"kind":"not_found","exit_code":3,"message":"nope: no file with this id or name on local","details":[],"hints":["to list the files: `haul ls -p local`"],"request_id":null,"ref":"nope"}}
     "#);
     check!(env.haul(["get", "a.txt", "-o", "a.txt/below"]), @"
     status 1

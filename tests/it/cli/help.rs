@@ -31,7 +31,7 @@ fn the_first_screen() {
       profile      List, add and remove profiles
       config       Show all settings and their sources
       serve        Emulate the platforms' APIs offline, with a store on this machine
-      local        Check and repair the store of this machine
+      local        Check and repair this machine's store
       providers    List the platforms and their capabilities
       completions  Print a shell completion script
       help         Show help for a command or a topic
@@ -41,8 +41,8 @@ fn the_first_screen() {
       -V, --version  Print version
 
     Profile:
-      -p, --profile <NAME>   Use this profile; the name of each platform is a built-in profile
-          --set <KEY=VALUE>  Set an option of the platform, such as a workspace or a team
+      -p, --profile <NAME>   Use this profile; each platform's name is a built-in profile
+          --set <KEY=VALUE>  Set a platform setting, such as a workspace or a team
 
     Output:
           --json            Print a JSON array
@@ -89,7 +89,7 @@ fn every_command_has_help_with_examples() {
 
     Arguments:
       [REF]...  Only these files: ids, names or patterns such as '*.pdf', as `[PROFILE:]REF`; `PROFILE:`
-                lists all of a profile, and `-` reads from standard input
+                lists all files of a profile, and `-` reads references from standard input
 
     Options:
           --filter <EXPR>      Only files that match this expression (`haul help filters`)
@@ -108,8 +108,8 @@ fn every_command_has_help_with_examples() {
       -h, --help               Print help (see more with '--help')
 
     Profile:
-      -p, --profile <NAME>   Use this profile; the name of each platform is a built-in profile
-          --set <KEY=VALUE>  Set an option of the platform, such as a workspace or a team
+      -p, --profile <NAME>   Use this profile; each platform's name is a built-in profile
+          --set <KEY=VALUE>  Set a platform setting, such as a workspace or a team
 
     Output:
           --json            Print a JSON array
@@ -128,7 +128,7 @@ fn topics() {
     --- out
     Exit codes:
 
-        0  success, also if the reader closes the pipe
+        0  success, even if the reader closes the pipe
         1  any other failure, or several items failed for different reasons
         2  invalid arguments, settings or filter
         3  file not found, locally or on the platform
@@ -143,8 +143,8 @@ fn topics() {
       130  interrupted by Ctrl-C (SIGINT)
       143  interrupted by SIGTERM
 
-    If several items fail for the same reason, the exit code is that of the reason;
-    otherwise it is 1.
+    If several items fail for the same reason, the exit code is the one for that
+    reason; otherwise it is 1.
 
     Examples:
       haul info report.pdf || echo "status $?"

@@ -62,7 +62,7 @@ fn some_files_exist_and_others_do_not() {
     report.pdf
     --- err
     error: nope: no file with this id or name on local
-    hint: list the files: `haul ls -p local`
+    hint: to list the files: `haul ls -p local`
     1 shown, 1 failed
     ");
     check!(env.haul(["info", "reprot.pdf"]), @"
@@ -70,15 +70,15 @@ fn some_files_exist_and_others_do_not() {
     --- err
     error: reprot.pdf: no file with this id or name on local
     hint: did you mean `report.pdf`?
-    hint: list the files: `haul ls -p local`
+    hint: to list the files: `haul ls -p local`
     ");
     check!(env.haul(["info", "nope", "nada", "--json"]), @r#"
     status 3
     --- out
     []
     --- err
-    {"error":{"kind":"not_found","exit_code":3,"message":"nope: no file with this id or name on local","details":[],"hints":["list the files: `haul ls -p local`"],"request_id":null,"ref":"nope"}}
-    {"error":{"kind":"not_found","exit_code":3,"message":"nada: no file with this id or name on local","details":[],"hints":["list the files: `haul ls -p local`"],"request_id":null,"ref":"nada"}}
+    {"error":{"kind":"not_found","exit_code":3,"message":"nope: no file with this id or name on local","details":[],"hints":["to list the files: `haul ls -p local`"],"request_id":null,"ref":"nope"}}
+    {"error":{"kind":"not_found","exit_code":3,"message":"nada: no file with this id or name on local","details":[],"hints":["to list the files: `haul ls -p local`"],"request_id":null,"ref":"nada"}}
     {"note":"2 failed"}
     "#);
     check!(env.haul(["info", "*.txt", "--json"]), @r#"
@@ -86,7 +86,7 @@ fn some_files_exist_and_others_do_not() {
     --- out
     []
     --- err
-    {"error":{"kind":"not_found","exit_code":3,"message":"*.txt: no file on local matches","details":[],"hints":["list the files: `haul ls -p local`"],"request_id":null,"ref":"*.txt"}}
+    {"error":{"kind":"not_found","exit_code":3,"message":"*.txt: no file on local matches","details":[],"hints":["to list the files: `haul ls -p local`"],"request_id":null,"ref":"*.txt"}}
     "#);
 }
 
@@ -103,26 +103,26 @@ fn ids_names_and_profiles() {
     status 3
     --- err
     error: a.txt: no such file
-    hint: list the files: `haul ls -p local`
+    hint: to list the files: `haul ls -p local`
     ");
     env.haul(["info", &format!("name:{id}")]).fails(3);
     check!(env.haul(["info", "elsewhere:a.txt"]), @"
     status 3
     --- err
     error: elsewhere:a.txt: no file with this id or name on local
-    hint: list the files: `haul ls -p local`
+    hint: to list the files: `haul ls -p local`
     ");
     check!(env.haul(["info", ""]), @r#"
     status 2
     --- err
     error: "": not a file reference
-    hint: list the files: `haul ls`; or check the variable that holds this value
+    hint: list the files with `haul ls`, or check the variable that holds this value
     "#);
     check!(env.haul(["info", "local:"]), @r#"
     status 2
     --- err
     error: "local:": not a file reference
-    hint: list the files: `haul ls`; or check the variable that holds this value
+    hint: list the files with `haul ls`, or check the variable that holds this value
     "#);
 }
 

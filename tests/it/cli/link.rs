@@ -99,7 +99,7 @@ fn failures() {
     status 3
     --- err
     error: nope: no file with this id or name on local
-    hint: list the files: `haul ls -p local`
+    hint: to list the files: `haul ls -p local`
     ");
     check!(env.haul(["link", "a.txt", "--expires", "1h"]), @"
     status 5
@@ -125,6 +125,6 @@ fn failures() {
     --- err
     error: activeloop cannot create a link to a file
     hint: to download the file: `haul get activeloop:x`
-    hint: providers that can: [platforms]
+    hint: supported by: [platforms]
     ");
 }

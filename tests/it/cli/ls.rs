@@ -230,7 +230,7 @@ fn order_limit_and_pages() {
     check!(names(&["--cursor", "zzz"]), @"
     status 2
     --- err
-    error: --cursor zzz: not a cursor of this listing
+    error: --cursor zzz: not a cursor for this listing
     hint: omit `--cursor` to start at the first page
     ");
 }
@@ -348,7 +348,7 @@ fn references_of_several_profiles() {
     assert_eq!((failed.status, failed.stdout().as_str()), (4, "a.txt\n"), "{failed:?}");
     env.haul(["ls", "x*"]).ok();
     env.haul(["ls", "-p", "mine", "-p", "local"]).fails(2).says("`haul ls mine: local:`");
-    env.haul(["ls", "--name", "*.txt"]).ok().says("--name compares the whole name");
+    env.haul(["ls", "--name", "*.txt"]).ok().says("--name matches the whole name");
     env.haul(["ls", "--filter", "name = *.txt"]).ok().says("write `name ~ *.txt`");
     // References from standard input; an empty one selects no file.
     let ids = env.haul(["ls", "*.txt", "--ids"]).ok().stdout();

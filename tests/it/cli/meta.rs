@@ -103,16 +103,16 @@ fn what_goes_wrong() {
     Usage: haul meta [OPTIONS] <COMMAND>
 
     Commands:
-      get    Show the metadata of a file
-      set    Set metadata keys, or the name, type or path of a file
-      unset  Remove metadata keys of a file
+      get    Show a file's metadata
+      set    Set metadata keys, or a file's name, type or path
+      unset  Remove metadata keys from a file
 
     Options:
       -h, --help  Print help (see more with '--help')
 
     Profile:
-      -p, --profile <NAME>   Use this profile; the name of each platform is a built-in profile
-          --set <KEY=VALUE>  Set an option of the platform, such as a workspace or a team
+      -p, --profile <NAME>   Use this profile; each platform's name is a built-in profile
+          --set <KEY=VALUE>  Set a platform setting, such as a workspace or a team
 
     Output:
           --json            Print a JSON array
@@ -145,7 +145,7 @@ fn what_goes_wrong() {
     status 3
     --- err
     error: nope: no file with this id or name on local
-    hint: list the files: `haul ls -p local`
+    hint: to list the files: `haul ls -p local`
     ");
     check!(env.haul(["meta", "unset", "a.txt"]), @"
     status 2
@@ -159,7 +159,7 @@ fn what_goes_wrong() {
     --- out
     []
     --- err
-    {"error":{"kind":"not_found","exit_code":3,"message":"nope: no file with this id or name on local","details":[],"hints":["list the files: `haul ls -p local`"],"request_id":null,"ref":"nope"}}
+    {"error":{"kind":"not_found","exit_code":3,"message":"nope: no file with this id or name on local","details":[],"hints":["to list the files: `haul ls -p local`"],"request_id":null,"ref":"nope"}}
     "#);
     let run = env.haul(["meta", "set", "replicate:x", "a=b"]);
     check!(without_able(&run, "replicate", |can| can.annotate.is_some()), @"
@@ -167,7 +167,7 @@ fn what_goes_wrong() {
     --- err
     error: replicate cannot change a file's metadata
     hint: upload the file again with other metadata
-    hint: providers that can: [platforms]
+    hint: supported by: [platforms]
     ");
     check!(env.haul(["meta", "set", "metorial:x", "author=b", "--json"]), @r#"
     status 5

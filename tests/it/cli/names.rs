@@ -167,7 +167,7 @@ fn control_characters_are_shown_escaped() {
     --- err
     error: no\u{1b}[2J
       such: no file on local matches
-    hint: list the files: `haul ls -p local`
+    hint: to list the files: `haul ls -p local`
     ");
     let row = &env.haul(["ls", "--json", "--fields", "name"]).ok().json()[0];
     assert_eq!(row["name"], name);

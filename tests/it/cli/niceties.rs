@@ -24,14 +24,14 @@ fn the_next_command_is_suggested_once_after_an_upload() {
      1 B
      1 B
     2 uploaded
-    ␛[1;36mhint:␛[0m list the files: `haul ls`
+    ␛[1;36mhint:␛[0m to list the files: `haul ls`
     ");
     check!(on(&env, On::All, &["upload", "a.txt", "-p", "local", "--fields", "name"]), @"
     status 0
     --- out
     ␛[1mNAME␛[0m
     a.txt
-    ␛[1;36mhint:␛[0m show it: `haul info local:[id]............`; create a link: `haul link local:[id]............`
+    ␛[1;36mhint:␛[0m to show it: `haul info local:[id]............`; to create a link: `haul link local:[id]............`
     ");
     check!(on(&env, On::All, &["upload", "a.txt", "b.txt", "-p", "local", "--fields", "size"]), @"
     status 0
@@ -40,7 +40,7 @@ fn the_next_command_is_suggested_once_after_an_upload() {
      1 B
      1 B
     2 uploaded
-    ␛[1;36mhint:␛[0m list the files: `haul ls -p local`
+    ␛[1;36mhint:␛[0m to list the files: `haul ls -p local`
     ");
     for arguments in
         [&["upload", "a.txt", "-q"][..], &["upload", "a.txt", "--json"], &["upload", "a.txt", "-n"]]

@@ -47,7 +47,7 @@ fn a_datasheet() {
     docs_url                 https://replicate.com/docs/reference/http
     token_variables          REPLICATE_API_TOKEN
     base_url_variables       REPLICATE_BASE_URL
-    settings.link            signed link to download through
+    settings.link            signed link to use for downloads
     settings.owner           user or organization in a signed link
     settings.expiry          expiry of a signed link, in Unix seconds
     settings.signature       signature of a signed link
@@ -63,7 +63,7 @@ fn a_datasheet() {
     files_per_page           100
     newest_first             no
     checksums                sha256, md5
-    rate                     3000 requests in 1 min
+    rate                     3000 requests per 1 min
 
     name                     replicate
     title                    Replicate
@@ -72,7 +72,7 @@ fn a_datasheet() {
     docs_url                 https://replicate.com/docs/reference/http
     token_variables          REPLICATE_API_TOKEN
     base_url_variables       REPLICATE_BASE_URL
-    settings.link            signed link to download through
+    settings.link            signed link to use for downloads
     settings.owner           user or organization in a signed link
     settings.expiry          expiry of a signed link, in Unix seconds
     settings.signature       signature of a signed link
@@ -90,7 +90,7 @@ fn a_datasheet() {
     newest_first             no
     link_lifetime            at least 1 s
     checksums                sha256, md5
-    rate                     3000 requests in 1 min
+    rate                     3000 requests per 1 min
     ");
     let rows = env.haul(["providers", "local", "--json"]).ok().json();
     assert_eq!(rows.len(), 2);
@@ -113,7 +113,7 @@ fn unsupported_operations_are_refused_before_any_request() {
     --- err
     error: activeloop cannot create a link to a file
     hint: to download the file: `haul get x`
-    hint: providers that can: [platforms]
+    hint: supported by: [platforms]
     ");
     check!(env.haul(["-p", "replicate", "upload", "a.txt", "--expires", "1h"]), @"
     status 5

@@ -16,8 +16,8 @@ fn one_several_and_missing() {
     status 3
     --- err
     error: a: no file with this id or name on local
-    hint: a local file has this name; quote a pattern for files on local: `'*'`
-    hint: list the files: `haul ls -p local`
+    hint: a local file has this name; to match files on local, quote the pattern: `'*'`
+    hint: to list the files: `haul ls -p local`
     ");
     check!(env.haul(["rm", "b", "nope", "b"]), @"
     status 3
@@ -25,7 +25,7 @@ fn one_several_and_missing() {
     [id]............	b	1	true
     --- err
     error: nope: no file with this id or name on local
-    hint: list the files: `haul ls -p local`
+    hint: to list the files: `haul ls -p local`
     1 deleted, 1 failed
     ");
     check!(env.haul(["rm", "c", "--ids", "--json"]), @r#"
@@ -88,7 +88,7 @@ fn without_a_terminal_a_pattern_needs_yes() {
     status 3
     --- err
     error: *.txt: no file on local matches
-    hint: list the files: `haul ls -p local`
+    hint: to list the files: `haul ls -p local`
     ");
     check!(env.haul(["rm", "--filter", "size >", "--yes"]), @r#"
     status 2
@@ -114,7 +114,7 @@ fn without_a_terminal_a_pattern_needs_yes() {
     status 2
     --- err
     error: "": not a file reference
-    hint: list the files: `haul ls`; or check the variable that holds this value
+    hint: list the files with `haul ls`, or check the variable that holds this value
     "#);
     assert_eq!(env.ids().len(), 1);
 }

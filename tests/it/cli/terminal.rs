@@ -61,7 +61,7 @@ fn no_file_and_one_file() {
     check!(env.terminal(80, "", &["ls"]), @"
     status 0
     --- out
-    ␛[1;36mhint:␛[0m no files on local yet; upload one: `haul upload FILE`
+    ␛[1;36mhint:␛[0m no files on local yet; to upload one: `haul upload FILE`
     ");
     check!(env.terminal(80, "", &["ls", "-q"]), @"status 0");
     check!(env.terminal(80, "", &["ls", "--json"]), @"
@@ -72,7 +72,7 @@ fn no_file_and_one_file() {
     check!(env.terminal(80, "", &["ls", "*.pdf"]), @"
     status 0
     --- out
-    ␛[1;36mhint:␛[0m no file on local matches; list all: `haul ls -p local`
+    ␛[1;36mhint:␛[0m no file on local matches; to list all: `haul ls -p local`
     ");
     env.write("a.txt", "a");
     check!(env.terminal(80, "", &["upload", "a.txt"]), @"
@@ -80,7 +80,7 @@ fn no_file_and_one_file() {
     --- out
     ␛[1mID␛[0m                ␛[1mNAME␛[0m   ␛[1mSIZE␛[0m  ␛[1mCONTENT_TYPE␛[0m  ␛[1mSTATUS␛[0m  ␛[1mCREATED_AT␛[0m
     [id]............  a.txt   1 B  text/plain    -       now
-    ␛[1;36mhint:␛[0m show it: `haul info [id]............`; create a link: `haul link [id]............`
+    ␛[1;36mhint:␛[0m to show it: `haul info [id]............`; to create a link: `haul link [id]............`
     ");
     check!(env.terminal(80, "", &["upload", "-n", "a.txt"]), @"
     status 0
@@ -129,14 +129,14 @@ fn no_file_and_one_file() {
     ␛[1mID␛[0m                ␛[1mNAME␛[0m   ␛[1mSIZE␛[0m  ␛[1mDELETED␛[0m
     [id]............  a.txt   1 B  yes
     ␛[1;31merror:␛[0m nope: no file with this id or name on local
-    ␛[1;36mhint:␛[0m list the files: `haul ls -p local`
+    ␛[1;36mhint:␛[0m to list the files: `haul ls -p local`
     1 deleted, 1 failed
     ");
     check!(env.terminal(80, "", &["get", "nope"]), @"
     status 3
     --- out
     ␛[1;31merror:␛[0m nope: no file with this id or name on local
-    ␛[1;36mhint:␛[0m no files on local yet; upload one: `haul upload FILE`
+    ␛[1;36mhint:␛[0m no files on local yet; to upload one: `haul upload FILE`
     ");
     check!(env.terminal(80, "", &["lss"]), @"
     status 2
@@ -199,7 +199,7 @@ fn each_stream_is_formatted_separately() {
     a.txt	5
     --- err
     ␛[1;31merror:␛[0m nope: no file with this id or name on local
-    ␛[1;36mhint:␛[0m list the files: `haul ls -p local`
+    ␛[1;36mhint:␛[0m to list the files: `haul ls -p local`
     1 shown, 1 failed
     ");
     check!(run(&["info", "a.txt", "nope", "--fields", "name,size"], On::Out), @"
@@ -209,7 +209,7 @@ fn each_stream_is_formatted_separately() {
     size  5 bytes
     --- err
     error: nope: no file with this id or name on local
-    hint: list the files: `haul ls -p local`
+    hint: to list the files: `haul ls -p local`
     1 shown, 1 failed
     ");
 }

@@ -169,7 +169,7 @@ fn buffering_of_a_listing_is_reported() {
     }
     let said = |arguments: &[&str]| haul(&rig, &[&["ls", "-v", "--ids"], arguments].concat()).stderr();
     let held = said(&["--sort", "name"]);
-    let said_of_it = "cannot sort by name in this order: haul reads all files before it prints the first and keeps them in memory";
+    let said_of_it = "cannot sort by name in this order: haul reads all files before printing the first and keeps them in memory";
     assert!(held.contains(&format!("{} {said_of_it}", rig.case.provider)), "{held}");
     let bounded = said(&["--sort", "name", "--limit", "2"]);
     assert!(
@@ -220,7 +220,7 @@ fn a_field_of_one_platform_is_sent_to_it_or_refused() {
         let asked = rig.served.requests();
         assert_eq!(asked.len(), usize::from(*status == 0), "{filter}: {asked:?}");
         if *status == 5 {
-            let said = format!("error: {} cannot filter {field} this way\n", case.provider);
+            let said = format!("error: {} cannot filter by {field} this way\n", case.provider);
             assert!(ran.stderr().starts_with(&said), "{}", ran.stderr());
             let hint = format!("hint: supported: {field} with `=` and a value");
             assert!(ran.stderr().contains(&hint), "{}", ran.stderr());

@@ -91,7 +91,7 @@ fn several_files_cannot_have_one_name() {
     let ran = haul(&rig, &["meta", "set", "*.tmp", "--name", "same", "--yes"]);
     assert_eq!(
         (ran.status, ran.stderr().lines().next()),
-        (2, Some("error: --name can be used with one file only"))
+        (2, Some("error: --name can be used with only one file"))
     );
     for arguments in
         [&["meta", "set", "--filter", "size > 0"][..], &["meta", "unset", "--filter", "size > 0"]]

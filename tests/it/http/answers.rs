@@ -83,8 +83,8 @@ async fn html_and_empty_bodies_have_messages() {
     for (status, body, expected) in [
         (502, "<html><head><title>Bad gateway</title></head></html>", "testland returned 502: Bad gateway"),
         (503, "", "testland returned 503: service unavailable"),
-        (400, "", "testland refused the request: bad request"),
-        (422, r#"{"detail":"too long"}"#, "testland refused the request: too long"),
+        (400, "", "testland rejected the request: bad request"),
+        (422, r#"{"detail":"too long"}"#, "testland rejected the request: too long"),
         (407, "", "the proxy returned 407: proxy authentication required"),
         (599, "", "testland returned 599: no reason given"),
     ] {
@@ -103,7 +103,7 @@ async fn a_platform_can_parse_its_own_errors() {
     let server = Server::repeating(vec![Answer::status(400, &[("x-code", "7")], "")]);
     let client = Client::new(Config { read_problem: reads, ..config(&server) });
     let error = client.send(&get(&server)).await.unwrap_err();
-    assert_eq!((error.kind(), error.message()), (Kind::Auth, "testland refused the request: bad key (7)"));
+    assert_eq!((error.kind(), error.message()), (Kind::Auth, "testland rejected the request: bad key (7)"));
     assert_eq!(error.hints(), ["`haul auth login testland`"]);
 }
 

@@ -51,7 +51,7 @@ async fn an_unknown_authority_is_not_trusted() {
 async fn a_certificate_for_another_host_or_time_is_refused() {
     let authority = Authority::new("trusted");
     for (server, cause) in [
-        (serving(&authority, Flaw::OtherHost), "the certificate is for another host"),
+        (serving(&authority, Flaw::OtherHost), "the certificate is for a different host"),
         (serving(&authority, Flaw::Expired), "the certificate has expired"),
     ] {
         let error = ask(&server, Some(authority.pem())).await.unwrap_err();
@@ -83,7 +83,7 @@ async fn a_redirect_to_plain_http_is_refused() {
     let server = Server::tls(authority.session("localhost", Flaw::None), moved);
     let client = Client::new(Config { cacert: Some(authority.pem()), ..config(&server) });
     let error = client.send(&Request::get(server.at("files"))).await.unwrap_err();
-    assert!(error.message().ends_with("which is not a secure connection"), "{error}");
+    assert!(error.message().ends_with("which is not a secure URL"), "{error}");
     assert_eq!((error.kind(), plain.count()), (Kind::Platform, 0));
 }
 

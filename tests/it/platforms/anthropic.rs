@@ -70,7 +70,7 @@ pub const PLATFORM: Platform = Platform {
         (GA, "ls --filter extra.scope.id=sesn_none", 0, ""),
         (BETA, "ls --filter extra.scope.id=sesn_none", 0, ""),
         (GA, "info @", 0, "doc.pdf"),
-        (GA, "get @ -o -", 5, "anthropic does not return the content of this file"),
+        (GA, "get @ -o -", 5, "anthropic does not allow downloading this file"),
         (GA, "get @ -o - --force", 5, "is not downloadable"),
         (downloadable(GA), "get @ -o -", 0, "CONTENT"),
         (downloadable(V2026), "get @ -o -", 0, "CONTENT"),

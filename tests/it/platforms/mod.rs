@@ -238,7 +238,7 @@ pub fn without_names(run: &Run, label: &str, is_listed: impl Fn(&Spec) -> bool) 
 /// The same for the hint that lists the other platforms with a dialect that `is_able` selects.
 pub fn without_able(run: &Run, name: &str, is_able: impl Fn(&Capabilities) -> bool) -> String {
     let is_able = |spec: &Spec| spec.dialects.iter().any(|dialect| is_able(dialect.can));
-    without_names(run, "providers that can", |spec| spec.name != name && is_able(spec))
+    without_names(run, "supported by", |spec| spec.name != name && is_able(spec))
 }
 
 /// Collects the platforms that a test runs on. Panics if there are none, because the test would check nothing.

@@ -93,7 +93,7 @@ pub const PLATFORM: Platform = Platform {
         column: "replicate",
         verbs: FETCHES,
         faults: &["401", "403", "404", "error of 100 MB"],
-        outcome: no(3, "*: the link was rejected or has expired, or the file is deleted*", 1),
+        outcome: no(3, "*: the link was rejected or has expired, or the file was deleted*", 1),
         why: "the response is the same for an invalid signature, an expired one and a deleted file",
     }],
     wire: Ok(&WIRE),

@@ -274,8 +274,8 @@ fn a_legitimately_empty_store_opens() {
 #[test]
 fn an_index_with_another_schema_is_refused() {
     let forms: [(&str, &str, &str); 6] = [
-        ("PRAGMA user_version = -1", "is the database of another program", ""),
-        ("PRAGMA user_version = 0", "is the database of another program", ""),
+        ("PRAGMA user_version = -1", "belongs to another program", ""),
+        ("PRAGMA user_version = 0", "belongs to another program", ""),
         ("PRAGMA user_version = 1", "is damaged", "index files_by_creation already exists"),
         ("DROP TABLE files", "is damaged", "no such table: files"),
         ("DROP TABLE generation", "is damaged", "no such table: generation"),
@@ -478,7 +478,7 @@ fn a_check_finds_and_repairs_what_the_content_allows() {
     }
     note(&store, "s", "n", Some("a"), &Object::new());
     let refused = haul::store::check(root, &Options::default(), true, &mut |_| Ok(()));
-    assert!(refused.unwrap_err().to_string().ends_with("another process uses the store"));
+    assert!(refused.unwrap_err().to_string().ends_with("another process is using the store"));
     assert_eq!(checked(root, false), []);
     drop(store);
     assert_eq!(checked(root, true), []);

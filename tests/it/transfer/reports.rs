@@ -129,7 +129,7 @@ fn skip_compares_with_earlier_uploads_on_a_platform_without_checksums() {
     upload().ok().says("a.txt: reused file");
     assert_eq!(platform.stored().len(), 1);
     fs::write(&path, "two").unwrap();
-    upload().ok().says("has other content");
+    upload().ok().says("has different content");
     assert_eq!(platform.stored().len(), 2, "same name and size, other content");
 }
 
@@ -148,7 +148,7 @@ fn skip_does_not_read_an_unchanged_file_again() {
     assert_eq!(digest, blake3::hash(b"one").to_hex().as_str());
     ledger.execute("UPDATE hashes SET digest = ?", ["00".repeat(32)]).unwrap();
     drop(ledger);
-    env.haul(["upload", "a.txt", "--if-exists", "skip"]).ok().says("has other content");
+    env.haul(["upload", "a.txt", "--if-exists", "skip"]).ok().says("has different content");
 }
 
 #[test]
@@ -270,7 +270,9 @@ fn a_report_that_cannot_name_every_file_is_not_retried() {
     process.signal(Signal::TERM);
     process.end().fails(143);
     assert_eq!(count(&report(&path), "not_started"), 1);
-    env.haul(["get", "--retry-from", "r.jsonl", "-o", "out/"]).fails(2).says("run the command itself again");
+    env.haul(["get", "--retry-from", "r.jsonl", "-o", "out/"])
+        .fails(2)
+        .says("run the original command again");
 }
 
 #[test]

@@ -38,7 +38,7 @@ fn ignored_and_hidden_files_are_skipped_and_counted() {
     sub/c.tmp
     --- err
     5 uploaded
-    skipped 7 ignored and hidden files and folders; `--hidden` and `--no-ignore` include them
+    skipped 7 ignored and hidden files and folders; use `--hidden` and `--no-ignore` to include them
     ");
     check!(env.haul(["upload", "-r", "docs", "--hidden", "--fields", "name"]).sorted(), @"
     status 0
@@ -53,7 +53,7 @@ fn ignored_and_hidden_files_are_skipped_and_counted() {
     sub/c.tmp
     --- err
     8 uploaded
-    skipped 4 ignored files and folders; `--no-ignore` includes them
+    skipped 4 ignored files and folders; use `--no-ignore` to include them
     ");
     check!(env.haul(["upload", "-r", "docs", "--no-ignore", "--fields", "name"]).sorted(), @"
     status 0
@@ -67,7 +67,7 @@ fn ignored_and_hidden_files_are_skipped_and_counted() {
     sub/c.tmp
     --- err
     7 uploaded
-    skipped 5 hidden files and folders; `--hidden` includes them
+    skipped 5 hidden files and folders; use `--hidden` to include them
     ");
     check!(env.haul(["upload", "-r", "docs", "--hidden", "--no-ignore", "--fields", "name"]).sorted(), @"
     status 0
@@ -97,7 +97,7 @@ fn ignored_and_hidden_files_are_skipped_and_counted() {
     {"name":"sub/c.md"}
     ]
     --- err
-    {"note":"skipped 8 ignored and hidden files and folders; `--hidden` and `--no-ignore` include them"}
+    {"note":"skipped 8 ignored and hidden files and folders; use `--hidden` and `--no-ignore` to include them"}
     "#);
     check!(env.haul(["upload", "-r", "docs/sub", "docs/drafts", "--fields", "name", "--if-exists", "skip"]).sorted(), @"
     status 0
@@ -150,12 +150,12 @@ fn rules_of_a_repository_end_at_its_root() {
     sub/a.txt
     --- err
     2 uploaded
-    skipped 1 hidden file or folder; `--hidden` includes it
+    skipped 1 hidden file or folder; use `--hidden` to include it
     ");
     check!(env.haul(["upload", "-r", "plain", "--gitignore", "--fields", "name"]), @"
     status 3
     --- err
-    skipped 3 ignored and hidden files and folders; `--hidden` and `--no-ignore` include them
+    skipped 3 ignored and hidden files and folders; use `--hidden` and `--no-ignore` to include them
     error: plain: no files to upload
     ");
     fs::remove_file(env.work().join(".gitignore")).unwrap();
@@ -164,7 +164,7 @@ fn rules_of_a_repository_end_at_its_root() {
     --- out
     sub/a.txt
     --- err
-    skipped 2 ignored and hidden files and folders; `--hidden` and `--no-ignore` include them
+    skipped 2 ignored and hidden files and folders; use `--hidden` and `--no-ignore` to include them
     ");
 }
 
@@ -181,7 +181,7 @@ fn nothing_left_is_an_error() {
     check!(env.haul(["upload", "-r", "logs", "--if-exists", "skip"]), @"
     status 3
     --- err
-    skipped 1 ignored file or folder; `--no-ignore` includes it
+    skipped 1 ignored file or folder; use `--no-ignore` to include it
     error: logs: no files to upload
     ");
     check!(env.haul(["upload", "-r", "logs", "empty", "--dry-run", "--json"]), @r#"
@@ -189,14 +189,14 @@ fn nothing_left_is_an_error() {
     --- out
     []
     --- err
-    {"note":"skipped 1 ignored file or folder; `--no-ignore` includes it"}
+    {"note":"skipped 1 ignored file or folder; use `--no-ignore` to include it"}
     {"error":{"kind":"not_found","exit_code":3,"message":"no files to upload","details":[],"hints":[],"request_id":null,"ref":null}}
     "#);
     check!(env.haul(["upload", "-r", "docs", "--include", "*.pdf"]), @"
     status 3
     --- err
     `--include '*.pdf'` matches no file or folder
-    skipped 7 ignored and hidden files and folders; `--hidden` and `--no-ignore` include them
+    skipped 7 ignored and hidden files and folders; use `--hidden` and `--no-ignore` to include them
     error: docs: no files to upload
     ");
     check!(env.haul(["upload", "-r", "empty", "docs/sub", "--fields", "name"]).sorted(), @"
@@ -283,7 +283,7 @@ fn unreadable_rules_are_refused() {
     sub/deep/c.md
     --- err
     3 uploaded
-    skipped 1 hidden file or folder; `--hidden` includes it
+    skipped 1 hidden file or folder; use `--hidden` to include it
     ");
     env.write("docs/sub/.haulignore", b"*.md\n\xff\n");
     check!(env.haul(["upload", "-r", "docs", "-j", "1", "--fields", "name"]), @"
@@ -292,7 +292,7 @@ fn unreadable_rules_are_refused() {
     a.md
     --- err
     a.md: already uploaded by an earlier run: [id]............
-    skipped 1 hidden file or folder; `--hidden` includes it
+    skipped 1 hidden file or folder; use `--hidden` to include it
     error: docs/sub/.haulignore: cannot read the ignore rules
     caused by: stream did not contain valid UTF-8
     hint: correct the ignore rules, or upload without them: `--no-ignore`
@@ -306,7 +306,7 @@ fn unreadable_rules_are_refused() {
     a.md
     --- err
     a.md: already uploaded by an earlier run: [id]............
-    skipped 1 hidden file or folder; `--hidden` includes it
+    skipped 1 hidden file or folder; use `--hidden` to include it
     error: docs/sub/.haulignore: no such file or directory
     hint: correct the ignore rules, or upload without them: `--no-ignore`
     1 unchanged, 1 failed
@@ -320,7 +320,7 @@ fn files_that_haul_writes_are_not_uploaded() {
     env.write("docs/haul.lock", "");
     env.write("docs/sub/haul.lock", "");
     env.write("docs/.haul-Ab12.tmp", "");
-    let note = r#"{"made_by":"haul get, to continue this download","of":"","part":null,"have":0,"blake3":null,
+    let note = r#"{"made_by":"written by haul get to resume this download","of":"","part":null,"have":0,"blake3":null,
         "version":{"validator":null,"total":null,"derived":false}}"#;
     env.write("docs/get.part.json", note);
     env.write("docs/get.part", "");
@@ -348,7 +348,7 @@ fn files_that_haul_writes_are_not_uploaded() {
     --- out
     a.md
     --- err
-    docs/report.jsonl: skipped: it is the report of this command
+    docs/report.jsonl: skipped: this command writes its report to it
     ");
     check!(env.haul(["upload", "docs/haul.lock", "docs/report.jsonl", "--fields", "name"]).sorted(), @"
     status 0

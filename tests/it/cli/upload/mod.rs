@@ -84,7 +84,7 @@ fn folders_give_names_relative_to_the_argument() {
     --- err
     2 uploaded
     docs/link.md: symbolic link skipped; to follow links: `--follow`
-    skipped 2 hidden files and folders; `--hidden` includes them
+    skipped 2 hidden files and folders; use `--hidden` to include them
     ");
     check!(env.haul(["upload", "-r", "docs", "--flat", "--include", "*.md", "--fields", "name"]).sorted(), @"
     status 0
@@ -94,7 +94,7 @@ fn folders_give_names_relative_to_the_argument() {
     --- err
     2 uploaded
     docs/link.md: symbolic link skipped; to follow links: `--follow`
-    skipped 2 hidden files and folders; `--hidden` includes them
+    skipped 2 hidden files and folders; use `--hidden` to include them
     ");
     check!(env.haul(["upload", "-r", "docs", "--exclude", "sub/*", "--follow", "--fields", "name"]).sorted(), @"
     status 0
@@ -103,7 +103,7 @@ fn folders_give_names_relative_to_the_argument() {
     link.md
     --- err
     2 uploaded
-    skipped 1 hidden file or folder; `--hidden` includes it
+    skipped 1 hidden file or folder; use `--hidden` to include it
     ");
     check!(env.haul(["upload", "-r", "docs", "--include", "[", "--fields", "name"]), @r#"
     status 2
@@ -172,7 +172,7 @@ fn standard_input_needs_a_name() {
     check!(env.haul(["upload", "-", "x", "--name", "y"]), @"
     status 2
     --- err
-    error: --name can be used with one file only
+    error: --name can be used with only one file
     ");
 }
 

@@ -134,10 +134,10 @@ fn name_and_target_options_need_exactly_one_file() {
             [&["da/same.txt", "db/same.txt"][..], &["--files-from", "list"], &["--retry-from", "report"]]
         {
             let run = env.haul([&["upload", option, "same.txt"], more].concat()).fails(2);
-            assert_eq!(run.stderr(), format!("error: {option} can be used with one file only\n"), "{more:?}");
+            assert_eq!(run.stderr(), format!("error: {option} can be used with only one file\n"), "{more:?}");
         }
         let piped = env.haul_reading("piped", ["upload", "-", "da/same.txt", option, "same.txt"]).fails(2);
-        assert_eq!(piped.stderr(), format!("error: {option} can be used with one file only\n"));
+        assert_eq!(piped.stderr(), format!("error: {option} can be used with only one file\n"));
     }
     assert_eq!(env.haul(["get", "same.txt", "-o", "-"]).ok().out, b"old");
     // A line of a report may give its only file another name.

@@ -81,7 +81,7 @@ fn descriptors_are_read_as_standard_input() {
     status 2
     --- err
     error: standard input is closed
-    hint: upload a file: `haul upload FILE`
+    hint: to upload a file: `haul upload FILE`
     ");
     check!(env.shell("haul get 1 -o - >&-"), @"
     status 1

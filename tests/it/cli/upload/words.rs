@@ -179,12 +179,12 @@ fn new_content_keeps_the_id_and_name() {
     status 3
     --- err
     error: nope: no file with this id or name on local
-    hint: list the files: `haul ls -p local`
+    hint: to list the files: `haul ls -p local`
     ");
     check!(env.haul(["upload", "a.txt", "b.txt", "--to", "a.txt"]), @"
     status 2
     --- err
-    error: --to can be used with one file only
+    error: --to can be used with only one file
     ");
     assert_eq!(env.ids(), old);
     assert_eq!(env.haul(["get", "a.txt", "-o", "-"]).ok().out, b"longer content");
@@ -204,7 +204,7 @@ fn options_set_the_attributes_of_a_file() {
     check!(env.haul(["upload", "a", "a", "--name", "x"]), @"
     status 2
     --- err
-    error: --name can be used with one file only
+    error: --name can be used with only one file
     ");
     let run = env.haul(["upload", "a", "--together"]);
     check!(without_able(&run, "local", |can| can.upload.files_per_request > 1), @"
@@ -212,6 +212,6 @@ fn options_set_the_attributes_of_a_file() {
     --- err
     error: local accepts one file per request
     hint: remove `--together`
-    hint: providers that can: [platforms]
+    hint: supported by: [platforms]
     ");
 }

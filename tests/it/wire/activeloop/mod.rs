@@ -259,7 +259,7 @@ async fn a_listing_ends_if_the_platform_says_so_or_a_page_is_short() {
     assert_eq!(next(r#"{"object":"list","data":null}"#, None).await, None);
     let server = serve(&[r#"{"data":[],"has_more":true}"#]);
     let error = open(&server, &[]).list(&two, None).await.unwrap_err();
-    assert_eq!(error.message(), "activeloop announces another page but returns no cursor for it");
+    assert_eq!(error.message(), "activeloop reports another page but returned no cursor for it");
 }
 
 // Sections 3.3 to 3.5: retrieve, delete, content.

@@ -181,7 +181,7 @@ async fn errors_name_the_session_and_never_its_url() {
     let server = Server::start(vec![state("active"), Answer::new(409, "")]);
     let gemini = open(&server);
     let error = gemini.upload(&hello(), silent()).await.unwrap_err();
-    assert_eq!((error.message(), error.may_be_done()), ("gemini returned no URL for the upload", false));
+    assert_eq!((error.message(), error.may_be_done()), ("gemini returned no upload URL", false));
     assert!(gemini.upload(&hello(), silent()).await.unwrap_err().is_unanswered(), "the file may be there");
 }
 

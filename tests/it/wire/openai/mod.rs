@@ -155,5 +155,5 @@ fn azure_needs_an_endpoint() {
     let spec = find("azure").unwrap();
     let profile = Profile { token: Some("t"), ..Profile::new(spec, &spec.base_url.parse().unwrap()) };
     let error = profile.open().map(drop).unwrap_err();
-    assert_eq!((error.kind(), error.message()), (Kind::Usage, "azure needs the endpoint of a resource"));
+    assert_eq!((error.kind(), error.message()), (Kind::Usage, "azure requires a resource endpoint"));
 }
