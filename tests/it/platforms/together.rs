@@ -311,7 +311,7 @@ pub const PLATFORM: Platform = Platform {
                 "redirect to another host",
                 "redirect to a file",
             ],
-            outcome: but(8, "{p} redirects to *; haul does not follow this redirect of a * request", 1),
+            outcome: but(8, "{p} redirects to *; haul does not follow redirects of * requests", 1),
             why: STORED,
         },
         Exception {
