@@ -4,7 +4,7 @@ import sys
 
 CASES = [
     "create", "metadata", "unicode name", "empty file", "several MB", "parts", "list", "filter", "get", "content", "link",
-    "update", "delete", "second delete", "bad token", "unknown id", "own bugs",
+    "update", "delete", "second delete", "bad token", "unknown id", "vector stores", "own bugs",
 ]
 
 results = {}

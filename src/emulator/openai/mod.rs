@@ -8,6 +8,7 @@
 
 mod batches;
 mod uploads;
+mod vector_stores;
 mod vendors;
 
 use std::sync::Arc;
@@ -244,6 +245,8 @@ pub struct Vendor {
     pub cursors: bool,
     /// Whether a single file can be retrieved.
     pub retrieve: bool,
+    /// Whether it has vector stores.
+    pub vector_stores: bool,
     /// Whether files with this purpose can be downloaded.
     pub downloads: fn(purpose: &str) -> bool,
     /// Whether downloading a file with this purpose returns its extracted text.
@@ -277,6 +280,7 @@ impl Vendor {
         lists_by_purpose: false,
         cursors: false,
         retrieve: true,
+        vector_stores: false,
         extracts: |_| false,
         downloads: |purpose| !matches!(purpose, "assistants" | "user_data" | "fine-tune" | "evals"),
         object: |_, file| {
@@ -361,6 +365,9 @@ pub fn routes(site: Arc<Site>, vendor: &'static Vendor) -> Router {
             .route(&format!("{prefix}/files/{{id}}/content"), get(content))
             .route(&format!("{prefix}/batches"), axum::routing::post(batches::create))
             .route(&format!("{prefix}/batches/{{id}}"), get(batches::info));
+        if vendor.vector_stores {
+            router = router.merge(vector_stores::routes(prefix));
+        }
     }
     if !vendor.uploads.is_empty() {
         router = router.merge(uploads::routes(&site, vendor));

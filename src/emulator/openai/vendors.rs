@@ -71,7 +71,8 @@ fn with_status(mut object: Object, status: &str) -> Object {
     object
 }
 
-const OPENAI_API: Vendor = Vendor { uploads: Vendor::OPENAI.purposes, ..Vendor::OPENAI };
+const OPENAI_API: Vendor =
+    Vendor { uploads: Vendor::OPENAI.purposes, vector_stores: true, ..Vendor::OPENAI };
 
 /// The OpenAI platform.
 pub static OPENAI: Platform = Platform { quirks: QUIRKS_WITH_UPLOADS, ..platform!("openai", OPENAI_API) };
@@ -81,6 +82,7 @@ const AZURE_API: Vendor = Vendor {
     alias: Some("/openai"),
     gate: Gate { headers: &["api-key"], ..Gate::BEARER },
     uploads: &["assistants", "batch", "fine-tune", "vision"],
+    vector_stores: true,
     ..Vendor::OPENAI
 };
 

@@ -84,3 +84,19 @@ await check("bad token", async () => {
 });
 
 await check("unknown id", () => assert.rejects(client.files.retrieve("file-unknown"), notFound));
+
+await check("vector stores", async () => {
+  const { id } = await client.vectorStores.create({ name: "n" });
+  const made = await create("x", "a.md", { purpose: "assistants" });
+  const attached = await client.vectorStores.files.createAndPoll(id, { file_id: made.id }, { pollIntervalMs: 10 });
+  assert.deepEqual([attached.id, attached.status, attached.usage_bytes], [made.id, "completed", 1]);
+  const second = await create("x", "b.xyz", { purpose: "assistants" });
+  const batch = await client.vectorStores.fileBatches.createAndPoll(id, { file_ids: [second.id] }, { pollIntervalMs: 10 });
+  assert.deepEqual([batch.file_counts.failed, batch.file_counts.total], [1, 1]);
+  const listed = [];
+  for await (const file of client.vectorStores.files.list(id, { limit: 1 })) listed.push(file.id);
+  assert.deepEqual(listed, [second.id, made.id]);
+  const gone = await client.vectorStores.files.delete(made.id, { vector_store_id: id });
+  assert.deepEqual(gone, { id: made.id, object: "vector_store.file.deleted", deleted: true });
+  await assert.rejects(client.vectorStores.files.retrieve(made.id, { vector_store_id: id }), is(404, /No file found with id/));
+});

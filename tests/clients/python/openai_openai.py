@@ -114,3 +114,30 @@ def _():
 def _():
     with raises(openai.NotFoundError, not_found):
         client.files.retrieve("file-unknown")
+
+
+@case("vector stores")
+def _():
+    store = client.vector_stores.create(name="n", metadata={"a": "b"})
+    stores = client.vector_stores
+    attached = stores.files.create_and_poll(vector_store_id=store.id, file_id=create(name="a.md", purpose="assistants").id)
+    equal((attached.status, attached.usage_bytes, attached.last_error), ("completed", 5, None))
+    uploaded = stores.files.upload_and_poll(vector_store_id=store.id, file=("b.md", b"hello"))
+    equal((uploaded.status, client.files.retrieve(uploaded.id).purpose), ("completed", "assistants"))
+    unsupported = stores.files.upload_and_poll(vector_store_id=store.id, file=("b.xyz", b"hello"))
+    equal((unsupported.status, unsupported.last_error.code), ("failed", "unsupported_file"))
+    files = [("c.md", b"c"), ("d.md", b"d")]
+    batch = stores.file_batches.upload_and_poll(vector_store_id=store.id, files=files)
+    equal((batch.status, batch.file_counts.completed), ("completed", 2))
+    pages = [file.id for file in stores.files.list(vector_store_id=store.id, limit=2, order="asc")]
+    equal((pages[:3], len(pages)), ([attached.id, uploaded.id, unsupported.id], 5))
+    failed = stores.files.list(vector_store_id=store.id, filter="failed")
+    equal([file.id for file in failed], [unsupported.id])
+    changed = stores.files.update(vector_store_id=store.id, file_id=attached.id, attributes={"k": "v", "n": 1})
+    equal(changed.attributes, {"k": "v", "n": 1})
+    equal(stores.files.delete(vector_store_id=store.id, file_id=attached.id).deleted, True)
+    with raises(openai.NotFoundError, lambda error: error.body["message"].startswith("No file found with id")):
+        stores.files.retrieve(vector_store_id=store.id, file_id=attached.id)
+    client.files.retrieve(attached.id)
+    equal([found.file_counts.total for found in stores.list(limit=1)][:1], [4])
+    equal(stores.delete(store.id).deleted, True)

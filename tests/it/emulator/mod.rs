@@ -11,6 +11,7 @@ mod memory;
 mod openai;
 mod serving;
 mod uploads;
+mod vector_stores;
 
 mod activeloop;
 mod llamacloud;
