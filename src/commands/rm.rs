@@ -20,7 +20,8 @@ use crate::ui::Columns;
 #[command(after_long_help = "Examples:\n  \
     haul rm report.pdf\n  \
     haul rm '*.tmp' --dry-run\n  \
-    haul rm --filter 'created_at < -30d' --yes")]
+    haul rm --filter 'created_at < -30d' --yes\n\n\
+    With `--set vector_store=ID`, files are detached from the vector store and not deleted.")]
 #[command(mut_arg("refs", |refs| refs.required_unless_present("retry_from")))]
 pub struct RmArgs {
     #[command(flatten)]
@@ -34,48 +35,67 @@ pub struct RmArgs {
     batch: BatchArgs,
 }
 
-const DELETED_FIELDS: [&str; 18] = File::fields_and(&["deleted"]);
+const DELETED_FIELDS: [&str; 19] = File::fields_and(&["deleted", "detached_from"]);
 
 pub(super) const DELETED_COLUMNS: Columns =
     Columns { all: &DELETED_FIELDS, shown: &["id", "name", "size", "deleted"], piped: None };
 
+/// The columns if files are detached.
+const DETACHED_COLUMNS: Columns =
+    Columns { shown: &["id", "name", "size", "deleted", "detached_from"], ..DELETED_COLUMNS };
+
 /// A deleted file.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "deleted_file")]
-pub(super) struct Deleted {
+pub(super) struct Row {
     #[serde(flatten)]
     file: File,
     /// Whether the file was deleted; false in a dry run.
     deleted: bool,
+    /// The vector store from which it was detached instead; null if it was not.
+    detached_from: Option<String>,
 }
 
 impl RmArgs {
     /// Deletes files.
     pub async fn run(mut self, ctx: &Context) -> Result<()> {
         self.selector = self.selector.prepare(ctx, &self.batch, Some(Op::Delete)).await?;
-        let columns = if self.ids { super::ls::ID_COLUMNS } else { DELETED_COLUMNS };
         let chosen: Vec<Result<Chosen>> = self.selector.files_once(ctx, Some(Op::Delete)).collect().await;
-        let operation = Operation { verb: "delete", done: "deleted", preposition: "from" };
+        let mut known = chosen.iter().filter_map(|chosen| chosen.as_ref().ok()).peekable();
+        let detaches = known.peek().is_some() && known.all(|chosen| chosen.provider.collection().is_some());
+        let (verb, done) = if detaches { ("detach", "detached") } else { ("delete", "deleted") };
+        let columns = match (self.ids, detaches) {
+            (true, _) => super::ls::ID_COLUMNS,
+            (_, true) => DETACHED_COLUMNS,
+            (_, false) => DELETED_COLUMNS,
+        };
+        let operation = Operation { verb, done, preposition: "from" };
         self.confirm.confirm(ctx, &chosen, self.selector.is_pattern(ctx), operation).await?;
         let rows = ctx.ui.rows(columns)?;
         let dry_run = self.confirm.dry_run;
         batch::run(
             ctx,
             &self.batch,
-            Labels::of(if dry_run { "would be deleted" } else { "deleted" })
-                .in_dry_run(dry_run.then_some("nothing deleted")),
+            match (dry_run, detaches) {
+                (true, false) => Labels::of("would be deleted").in_dry_run(Some("nothing deleted")),
+                (true, true) => Labels::of("would be detached").in_dry_run(Some("nothing detached")),
+                (false, _) => Labels::of(done),
+            },
             stream::iter(chosen),
             async |chosen: Chosen| {
                 if !dry_run {
                     let deleted = chosen.provider.delete(&chosen.file.id).await;
                     deleted.map_err(|error| chosen.failed(error))?;
                 }
-                Ok(chosen.file)
+                let collection =
+                    chosen.provider.collection().map(|collection| collection.setting().1.to_owned());
+                Ok((chosen.file, collection))
             },
             rows,
-            |rows, file| {
+            |rows, (file, collection)| {
                 let id = file.id.clone();
-                rows.push(&Deleted { file, deleted: !dry_run })?;
+                let deleted = !dry_run && collection.is_none();
+                rows.push(&Row { file, deleted, detached_from: collection.filter(|_| !dry_run) })?;
                 Ok(vec![Outcome::Done(Some(id))])
             },
         )

@@ -7,6 +7,7 @@
 mod activeloop;
 mod anthropic;
 mod capabilities;
+mod collection;
 mod gemini;
 mod lenient;
 mod listing;
@@ -27,6 +28,7 @@ mod xai;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::SignedDuration;
@@ -40,6 +42,7 @@ pub use capabilities::{
 };
 
 pub use crate::filter::Precision;
+pub use collection::Collection;
 pub use listing::{Listing, all_links, files_named, files_named_since, newest_named, passes, sort_files};
 pub use multipart::{Multipart, PartRange, Received, Session};
 pub use pushdown::Native;
@@ -209,7 +212,7 @@ pub struct Connection {
     /// The client, which contains the token.
     pub http: Client,
     /// How long a new file may be missing from listings; overrides the platform's value.
-    pub appears_within: Option<std::time::Duration>,
+    pub appears_within: Option<Duration>,
     /// The environment variable that contains the token, if it comes from one.
     pub token_variable: Option<String>,
     /// The clock.
@@ -234,6 +237,17 @@ impl Connection {
             }
             value => Ok(value),
         }
+    }
+
+    /// How much longer a file may be missing on a platform with this usual delay.
+    fn settles_in(&self, file: &File, usual: Duration) -> Duration {
+        let limit = if usual.is_zero() { usual } else { self.appears_within.unwrap_or(usual) };
+        let ahead = self.http.clock_ahead().unwrap_or_default();
+        let now = self.clock.now().checked_add(ahead);
+        let age = file.created_at.zip(now.ok()).map(|(created, now)| now.duration_since(created));
+        // A clock that is behind must not extend the time.
+        let age = age.map_or(limit, |age| Duration::try_from(age).unwrap_or_default());
+        limit.saturating_sub(age)
     }
 
     /// A URL below the base URL, with each segment percent-encoded.
@@ -353,8 +367,8 @@ pub trait Provider: Send + Sync {
     }
 
     /// How much longer requests for this file may return 404 even though it exists, because it is new.
-    fn settles_in(&self, _file: &File) -> std::time::Duration {
-        std::time::Duration::ZERO
+    fn settles_in(&self, _file: &File) -> Duration {
+        Duration::ZERO
     }
 
     /// Lists one page.
@@ -410,6 +424,11 @@ pub trait Provider: Send + Sync {
 
     /// The operations for multipart uploads; `None` if the platform has none.
     fn multipart(&self) -> Option<&dyn Multipart> {
+        None
+    }
+
+    /// The collection of files that the settings name, and its operations.
+    fn collection(&self) -> Option<&dyn Collection> {
         None
     }
 

@@ -31,6 +31,19 @@ const UNCERTAIN: SignedDuration = SignedDuration::from_secs(3);
 /// The delay between two attempts to take the lock of another process.
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
+/// The error of a step after an upload.
+pub(super) fn after_upload(new: &NewFile, message: String, error: &Error) -> Error {
+    let mut after = Error::new(error.kind(), message)
+        .cause(error.message())
+        .with_request_id(error.request_id().map(str::to_owned))
+        .about(new.name.clone());
+    if let Some(status) = error.status() {
+        after = after.with_status(status);
+    }
+    after = error.causes().into_iter().fold(after, Error::cause);
+    error.hints().iter().cloned().fold(after, Error::hint)
+}
+
 /// Finds the files of uploads whose responses were lost. Shared by all uploads of a command, so that no two uploads
 /// claim the same file.
 pub(super) struct LostUploads {

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use super::digest::{UploadHash, compare};
 use super::identity::{Evidence, Identity, conflict};
 use super::ledger::{Begun, Earlier, Ledger, OpenSession, Stamp};
-use super::lost::{LostUploads, NameLocks};
+use super::lost::{LostUploads, NameLocks, after_upload};
 use super::mark;
 use super::options::{Action, IfExists, Leftover, Preview, UploadOptions, Uploaded};
 use super::wait::{Polling, wait_until_processed};
@@ -19,11 +19,13 @@ use crate::hash::Hasher;
 use crate::interrupt::Interrupt;
 use crate::model::{Checksums, Clock, File, FileId, NewFile, Source, names_match};
 use crate::progress::{Outcome, Progress, silent};
-use crate::providers::{Duplicates, Op, Provider, files_named, newest_named, require};
+use crate::providers::{Collection, Duplicates, Op, Provider, files_named, newest_named, require};
 
 /// A command's uploads to one platform.
 pub struct Uploads {
     pub(super) provider: Arc<dyn Provider>,
+    /// The provider for all files, also those outside a collection.
+    stored: Arc<dyn Provider>,
     options: UploadOptions,
     pub(super) identity: Identity,
     pub(super) clock: Clock,
@@ -74,12 +76,14 @@ impl Uploads {
         clock: Clock,
         interrupt: Interrupt,
     ) -> Self {
-        let lost = LostUploads::new(Arc::clone(&provider), options.appears_within);
+        let stored = provider.collection().map(Collection::all_files);
+        let stored = stored.unwrap_or_else(|| Arc::clone(&provider));
+        let lost = LostUploads::new(Arc::clone(&stored), options.appears_within);
         let (names, contents) = (NameLocks::new(&ledger), NameLocks::default());
         let only_anew = AtomicBool::new(false);
         let evidence = (options.compare, options.compare_limit);
         let identity = Identity::new(Arc::clone(&provider), ledger, evidence, clock, interrupt.clone());
-        Self { provider, options, identity, clock, interrupt, lost, names, contents, only_anew }
+        Self { provider, stored, options, identity, clock, interrupt, lost, names, contents, only_anew }
     }
 
     /// Rejects options that the platform does not support.
@@ -179,12 +183,23 @@ impl Uploads {
             return Err(Error::failed(format!("{}: not uploaded", job.new.name)));
         };
         let is_new = action == Action::Uploaded;
+        let sent = job.sent.clone().unwrap_or_default();
+        let file = match self.provider.collection() {
+            None => file,
+            Some(collection) => match collection.attach(file.clone(), is_new).await {
+                Ok(attached) => attached,
+                Err(error) => {
+                    // Another run attaches the file and deletes the old one.
+                    self.identity.ledger.finish(job.number, &file, job.new.size, &sent, job.old.as_ref());
+                    return Err(self.not_attached(&job.new, &file, collection, &error));
+                }
+            },
+        };
         let (mut action, mut kept) = (if job.repairs { Action::Repaired } else { action }, None);
         if let Some(old) = job.old.clone().filter(|old| *old != file.id) {
             kept = self.retire(&job.new, &file, &old).await?.map(|error| (old, error));
             action = if kept.is_some() { action } else { Action::Replaced };
         }
-        let sent = job.sent.clone().unwrap_or_default();
         let old = kept.as_ref().map(|(old, _)| old);
         self.identity.ledger.finish(job.number, &file, job.new.size, &sent, old);
         // A later comparison does not have to read the file again.
@@ -231,7 +246,7 @@ impl Uploads {
             None => self.identity.ledger.earlier(new, stamp, self.clock.now()),
         };
         match earlier {
-            Earlier::Finished { id, old } => match self.provider.stat(&id).await {
+            Earlier::Finished { id, old } => match self.stored.stat(&id).await {
                 Ok(file) if file.size.is_none_or(|size| size == new.size) => {
                     self.lost.claim(&file.id);
                     self.reuse(&mut job, file, Action::Resumed).await?;
@@ -363,7 +378,7 @@ impl Uploads {
             error =
                 error.hint(format!("to replace one of them: `haul upload -p {profile} {path} --to {first}`"));
         }
-        Err(error.hint(format!("to delete one of them: `haul rm -p {profile} {first}`")))
+        Err(error.hint(self.removal("one of them", &candidates[0].id)))
     }
 
     /// Reuses an existing file. If its content is damaged or missing, the content is sent again.
@@ -380,6 +395,9 @@ impl Uploads {
 
     /// Gives the file a mark if the platform stores one, and records in the ledger that it is about to be sent.
     pub(super) async fn begin(&self, job: &mut Job, since: Timestamp) -> Result<()> {
+        if let Some(collection) = self.provider.collection() {
+            collection.check().await?;
+        }
         if self.provider.capabilities().upload.mark && self.in_place(job).is_none() {
             let sums = self.identity.digest(&job.new, Hasher::sha256()).await?;
             job.new.mark = sums.sha256.as_deref().map(mark::new);
@@ -581,25 +599,46 @@ impl Uploads {
             Err(error) if error.kind() == Kind::NotFound => Ok(None),
             Err(error) if error.is_interrupted() => Err(error),
             Err(error) => {
-                let message = format!("{}: uploaded as {}, but {old} was not deleted", new.name, file.id);
-                let mut kept = Error::new(error.kind(), message)
-                    .cause(error.message())
-                    .with_request_id(error.request_id().map(str::to_owned))
-                    .about(new.name.clone());
-                if let Some(status) = error.status() {
-                    kept = kept.with_status(status);
-                }
-                kept = error.causes().into_iter().fold(kept, Error::cause);
-                kept = error.hints().iter().cloned().fold(kept, Error::hint);
-                Ok(Some(kept.hint(format!("to delete the old file: `{}`", self.deletion(old)))))
+                let done = if self.provider.collection().is_some() { "detached" } else { "deleted" };
+                let message = format!("{}: uploaded as {}, but {old} was not {done}", new.name, file.id);
+                let kept = after_upload(new, message, &error);
+                Ok(Some(kept.hint(self.removal("the old file", old))))
             }
+        }
+    }
+
+    /// The error for an uploaded file that was not attached.
+    fn not_attached(&self, new: &NewFile, file: &File, collection: &dyn Collection, error: &Error) -> Error {
+        let place = collection.name();
+        let message = format!("{}: uploaded as {}, but not attached to {place}", new.name, file.id);
+        let mut error = after_upload(new, message, error);
+        if self.identity.ledger.is_on() {
+            error =
+                error.hint("to attach it: run the same command again, which does not send the file again");
+        }
+        error.hint(format!("to delete it: `{}`", self.deletion(&file.id)))
+    }
+
+    /// The hint to delete or detach a file.
+    fn removal(&self, what: &str, id: &FileId) -> String {
+        match self.provider.collection() {
+            Some(collection) => {
+                format!("to detach {what}: `{} {}`", self.rm(id), collection.option())
+            }
+            None => format!("to delete {what}: `{}`", self.rm(id)),
         }
     }
 
     /// The command that deletes a file.
     fn deletion(&self, id: &FileId) -> String {
-        let profile = word(self.provider.profile());
-        format!("haul rm -p {profile} {}", word(&format!("id:{id}")))
+        match self.provider.collection() {
+            Some(collection) => format!("{} {}", self.rm(id), collection.option_for_all()),
+            None => self.rm(id),
+        }
+    }
+
+    fn rm(&self, id: &FileId) -> String {
+        format!("haul rm -p {} {}", word(self.provider.profile()), word(&format!("id:{id}")))
     }
 }
 

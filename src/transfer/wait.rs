@@ -49,7 +49,8 @@ pub async fn wait_until_processed(
         if provider.spec().has_failed(&status) {
             let why = ["status_details", "upload_error_message", "processing_error_message"];
             let why = why.iter().find_map(|key| file.extra.get(*key)?.as_str());
-            let why = why.or_else(|| file.extra.get("error")?.get("message")?.as_str());
+            let mut errors = ["error", "last_error"].iter();
+            let why = why.or_else(|| errors.find_map(|key| file.extra.get(*key)?.get("message")?.as_str()));
             let error = Error::platform(format!("{}: {platform} failed to process it: {status}", file.name));
             let error = why.into_iter().fold(error, Error::cause);
             return Err(error.about(file.id.to_string()));
@@ -59,12 +60,16 @@ pub async fn wait_until_processed(
             let error =
                 Error::platform(format!("{}: still {status} on {platform} after {minutes} min", file.name));
             let reference = format!("id:{}", file.id);
-            let look = format!("to check again: `haul info -p {} {}`", provider.profile(), word(&reference));
+            let within = provider
+                .collection()
+                .map_or_else(String::new, |collection| format!(" {}", collection.option()));
+            let look =
+                format!("to check again: `haul info -p {} {}{within}`", provider.profile(), word(&reference));
             return Err(error.hint(look).about(file.id.to_string()));
         }
         sleep(pause).await;
         pause = pause.saturating_add(pause.div_f64(2.0)).min(pauses.1);
-        file = provider.stat(&file.id).await?;
+        file = once_found(provider.as_ref(), &file, || provider.stat(&file.id)).await?;
     }
 }
 

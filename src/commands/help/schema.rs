@@ -61,7 +61,7 @@ static ROWS: [Shape; 18] = [
     row::<planned::Row>("uploaded_file", "upload, cp", &planned::UPLOADED_COLUMNS),
     row::<planned::Planned>("planned_file", "upload --dry-run, cp --dry-run", &planned::UPLOADED_COLUMNS),
     row::<get::Saved>("saved_file", "get, cp to this machine", &get::SAVED_COLUMNS),
-    row::<rm::Deleted>("deleted_file", "rm", &rm::DELETED_COLUMNS),
+    row::<rm::Row>("deleted_file", "rm", &rm::DELETED_COLUMNS),
     row::<link::Row>("link", "link, link --list", &link::LINK_COLUMNS),
     row::<lint::Row>("finding", "lint", &lint::COLUMNS),
     row::<providers::Row>("provider", "providers", &providers::COLUMNS),

@@ -71,8 +71,7 @@ fn with_status(mut object: Object, status: &str) -> Object {
     object
 }
 
-const OPENAI_API: Vendor =
-    Vendor { uploads: Vendor::OPENAI.purposes, vector_stores: true, ..Vendor::OPENAI };
+const OPENAI_API: Vendor = Vendor { uploads: Vendor::OPENAI.purposes, vector_stores: true, ..Vendor::OPENAI };
 
 /// The OpenAI platform.
 pub static OPENAI: Platform = Platform { quirks: QUIRKS_WITH_UPLOADS, ..platform!("openai", OPENAI_API) };

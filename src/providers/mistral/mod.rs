@@ -171,13 +171,7 @@ impl Provider for Mistral {
     }
 
     fn settles_in(&self, file: &File) -> Duration {
-        let limit = self.connection.appears_within.unwrap_or(CAN.appears_within);
-        let ahead = self.connection.http.clock_ahead().unwrap_or_default();
-        let now = self.connection.clock.now().checked_add(ahead);
-        let age = file.created_at.zip(now.ok()).map(|(created, now)| now.duration_since(created));
-        // A clock that is behind must not extend the time.
-        let age = age.map_or(limit, |age| Duration::try_from(age).unwrap_or_default());
-        limit.saturating_sub(age)
+        self.connection.settles_in(file, CAN.appears_within)
     }
 
     async fn list(&self, query: &Query, cursor: Option<&str>) -> Result<Page> {

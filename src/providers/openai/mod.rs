@@ -2,7 +2,9 @@
 
 mod parts;
 mod provider;
+mod store;
 mod uploads;
+mod vector_stores;
 mod vendors;
 mod wire;
 

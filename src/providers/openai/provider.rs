@@ -2,6 +2,7 @@
 //! differ.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::SignedDuration;
@@ -12,9 +13,11 @@ use super::super::lenient::{Fields, as_word};
 use super::super::listing::{SeenPages, page_size};
 use super::super::pushdown::Pushed;
 use super::super::{
-    BatchFormat, Capabilities, Connection, Download, Multipart, Op, Page, Provider, Query, Spec,
+    BatchFormat, Capabilities, Collection, Connection, Download, Multipart, Op, Page, Provider, Query, Spec,
+    USUAL_DELAY,
 };
 use super::parts;
+use super::store::{VECTOR_STORE, VectorStore};
 use super::wire::{Format, List, order};
 use crate::error::{Error, Kind, Message, Result};
 use crate::filter::{Expr, Filter};
@@ -55,6 +58,8 @@ pub(in crate::providers) struct Vendor {
     pub(super) derived: &'static [&'static str],
     /// Whether the platform documents a limit of 200 MB and 50,000 requests for a batch.
     pub(super) limits_batches: bool,
+    /// The capabilities with a vector store, where the platform has vector stores.
+    pub(super) attached: Option<&'static Capabilities>,
     /// Whether a single file can be retrieved. If not, it is looked up in the listing.
     pub(super) retrieve: bool,
     /// The documented purposes of files that are sent in parts; empty without the Uploads API.
@@ -87,7 +92,9 @@ impl Vendor {
             None => connection.http.clone(),
         };
         let refused = self.refused_at(&connection.base_url);
-        Ok(Box::new(OpenAi { vendor: self, refused, connection: Connection { http, ..connection } }))
+        let store = connection.setting(VECTOR_STORE.key).filter(|_| self.attached.is_some());
+        let store = store.map(VectorStore::new);
+        Ok(Box::new(OpenAi { vendor: self, refused, connection: Connection { http, ..connection }, store }))
     }
 
     /// Whether a base URL is the vendor's own. Facts about the vendor's files may not hold for other servers.
@@ -104,7 +111,7 @@ impl Vendor {
         self.spec.dialects[0].can
     }
 
-    fn format(&self) -> Format {
+    pub(super) fn format(&self) -> Format {
         Format {
             platform: self.spec.name,
             id: &["id"],
@@ -130,8 +137,10 @@ impl Vendor {
 pub(super) struct OpenAi {
     pub(super) vendor: &'static Vendor,
     /// The purposes whose files this server does not return.
-    refused: &'static [&'static str],
+    pub(super) refused: &'static [&'static str],
     pub(super) connection: Connection,
+    /// The vector store that the settings name.
+    pub(super) store: Option<VectorStore>,
 }
 
 #[async_trait]
@@ -145,11 +154,21 @@ impl Provider for OpenAi {
     }
 
     fn capabilities(&self) -> &'static Capabilities {
-        self.vendor.can()
+        self.vendor.attached.filter(|_| self.store.is_some()).unwrap_or_else(|| self.vendor.can())
     }
 
     fn decides<'a>(&self, filter: &'a Filter) -> Vec<&'a Expr> {
-        Pushed::of(Some(filter), self.vendor.can().list.native, None).decided
+        Pushed::of(Some(filter), self.capabilities().list.native, None).decided
+    }
+
+    fn collection(&self) -> Option<&dyn Collection> {
+        self.store.as_ref().map(|_| self as &dyn Collection)
+    }
+
+    fn settles_in(&self, file: &File) -> Duration {
+        // A new attachment may not be found for some seconds.
+        let usual = if self.store.is_some() { USUAL_DELAY } else { Duration::ZERO };
+        self.connection.settles_in(file, usual)
     }
 
     fn client(&self) -> Option<&Client> {
@@ -157,6 +176,9 @@ impl Provider for OpenAi {
     }
 
     async fn list(&self, query: &Query, cursor: Option<&str>) -> Result<Page> {
+        if let Some(store) = &self.store {
+            return self.list_attached(store, query, cursor).await;
+        }
         let Vendor { parameters, listed_purposes, .. } = self.vendor;
         let can = &self.vendor.can().list;
         let sends = |name: &str| parameters.contains(&name);
@@ -207,6 +229,9 @@ impl Provider for OpenAi {
     }
 
     async fn stat(&self, id: &FileId) -> Result<File> {
+        if let Some(store) = &self.store {
+            return self.stat_attached(store, id).await;
+        }
         if !self.vendor.retrieve {
             return self.search(id).await;
         }
@@ -231,6 +256,9 @@ impl Provider for OpenAi {
     }
 
     async fn delete(&self, id: &FileId) -> Result<()> {
+        if let Some(store) = &self.store {
+            return self.detach(store, id).await;
+        }
         let request = Request::delete(self.url(&[id.as_str()])?);
         let reply = self.connection.http.send(&self.extended(request)).await?;
         self.vendor.format().check_deleted(id, &reply)
@@ -283,7 +311,7 @@ impl OpenAi {
     }
 
     /// A GET request below `files`, with the profile's headers and parameters.
-    fn files(&self, segments: &[&str]) -> Result<Request> {
+    pub(super) fn files(&self, segments: &[&str]) -> Result<Request> {
         Ok(self.extended(Request::get(self.url(segments)?)))
     }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::parts::{MD5, PART_SIZE, VIA};
 use super::provider::{Expiry, Vendor, read_problem};
+use super::store::{self, VECTOR_STORE};
 use crate::filter::{Comparison, Equality, Op as Is};
 use crate::http::RateLimit;
 use crate::model::StatusWords;
@@ -37,13 +38,15 @@ pub(in crate::providers) static OPENAI: Vendor = Vendor {
             VIA,
             PART_SIZE,
             MD5,
+            VECTOR_STORE,
         ],
-        dialects: &[only(&Capabilities { upload: IN_PARTS, scope: &["organization", "project"], ..CAN })],
+        dialects: &[only(&OPENAI_CAN)],
         open: |connection| OPENAI.open(connection),
         ..SPEC
     },
     refused: &["assistants", "user_data", "evals"],
     limits_batches: true,
+    attached: Some(&Capabilities { list: ATTACHED, ..OPENAI_CAN }),
     parts_for: PURPOSES,
     ..VENDOR
 };
@@ -58,14 +61,15 @@ pub(in crate::providers) static AZURE: Vendor = Vendor {
         base_url: "https://RESOURCE.openai.azure.com/openai/v1",
         base_path: "/openai/v1",
         docs_url: "https://learn.microsoft.com/azure/foundry/reference/rest",
-        settings: &[AUTH_HEADER, QUERY, VIA, PART_SIZE, MD5],
-        dialects: &[only(&Capabilities { upload: IN_PARTS, ..CAN })],
+        settings: &[AUTH_HEADER, QUERY, VIA, PART_SIZE, MD5, VECTOR_STORE],
+        dialects: &[only(&AZURE_CAN)],
         status: StatusWords { ready: &["notrunning"], failed: &["deleted", "deleting"] },
         open: |connection| AZURE.open(connection),
         ..SPEC
     },
     auth_header: Some("api-key"),
     needs_endpoint: true,
+    attached: Some(&Capabilities { list: ATTACHED, ..AZURE_CAN }),
     parts_for: &["assistants", "batch", "fine-tune", "vision"],
     ..VENDOR
 };
@@ -414,6 +418,7 @@ const VENDOR: Vendor = Vendor {
     refused: &[],
     derived: &[],
     limits_batches: false,
+    attached: None,
     retrieve: true,
     parts_for: &[],
 };
@@ -501,6 +506,26 @@ const LIST: ListAbility = ListAbility {
     newest_first: true,
 };
 
+/// The listing of a vector store. The time of creation is that of the attachment.
+const ATTACHED: ListAbility = ListAbility {
+    max_page: store::PAGE,
+    stated: &[
+        "size",
+        "purpose",
+        "status",
+        "created_at",
+        "expires_at",
+        "extra.object",
+        "extra.vector_store_id",
+        "extra.usage_bytes",
+        "extra.last_error",
+        "extra.attributes",
+        "extra.chunking_strategy",
+    ],
+    native: &[Native::exact("status", &[Is::Eq]).sent(Spelling::Once(store::status))],
+    ..LIST
+};
+
 /// A listing without parameters and pages.
 const UNPAGED: ListAbility =
     ListAbility { max_page: u32::MAX, stated: PERMANENT, native: &[], sort: &[], newest_first: false };
@@ -524,6 +549,10 @@ const CAN: Capabilities = Capabilities {
         "to upload a new file and delete the old one: `haul upload FILE --if-exists replace`",
     )],
 };
+
+const AZURE_CAN: Capabilities = Capabilities { upload: IN_PARTS, ..CAN };
+
+const OPENAI_CAN: Capabilities = Capabilities { scope: &["organization", "project"], ..AZURE_CAN };
 
 const ORGANIZATION: Setting = Setting {
     key: "organization",

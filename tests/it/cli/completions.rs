@@ -227,7 +227,7 @@ fn commands_options_and_values_are_completed() {
     assert_eq!(offered(&env, &["auth", "status", "wo"]), ["work"]);
     assert_eq!(offered(&env, &["ls", "--fields", "id,na"]), ["id,name"]);
     assert_eq!(offered(&env, &["get", "--fields", "sav"]), ["saved_to"]);
-    assert_eq!(offered(&env, &["rm", "--fields", "de"]), ["deleted"]);
+    assert_eq!(offered(&env, &["rm", "--fields", "de"]), ["deleted", "detached_from"]);
     assert_eq!(offered(&env, &["meta", "get", "--fields", "pro"]), ["provider", "profile"]);
     assert_eq!(offered(&env, &["profile", "ls", "--fields", "ori"]), ["origin"]);
     assert_eq!(offered(&env, &["rm", "--fields", "ori"]), [""; 0]);

@@ -1,6 +1,7 @@
 //! OpenAI and its vendors over a socket: the requests, and answers that the emulator does not give.
 
 mod uploads;
+mod vector_stores;
 
 use haul::error::{Error, Kind};
 use haul::model::{FileId, NewFile};
