@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 
-use haul::providers::REGISTRY;
+use haul::providers::{Download, REGISTRY};
 use serde_json::Value;
 
+use crate::support::generated::root;
 use crate::support::sandbox::Sandbox;
 
 /// The name of each platform and the generated part of its page. A platform without a page fails the test that compares them.
@@ -58,6 +59,28 @@ fn table(rows: &[Value]) -> String {
         }
     }
     table
+}
+
+/// The table of vendors rejects what the capabilities reject, and has a row for each vendor.
+#[test]
+fn the_table_of_vendors_matches_the_capabilities() {
+    let page = std::fs::read_to_string(root().join("docs/platforms/README.md")).unwrap();
+    let (_, after) = page.split_once("| vendor | `upload` |").expect("the table");
+    let mut rows = after.lines().skip(2).take_while(|line| line.starts_with('|'));
+    let vendors = REGISTRY.iter().skip_while(|spec| spec.name != "openai");
+    for spec in vendors.take_while(|spec| spec.name != "mistral" && spec.name != "together") {
+        let row = rows.next().unwrap_or_else(|| panic!("{} has no row", spec.name));
+        let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
+        let can = spec.dialects[0].can;
+        let gets = can.download != Download::Never;
+        let has_stores = spec.settings.iter().any(|setting| setting.key == "vector_store");
+        let possible = [true, true, true, gets, can.delete, can.upload.lifetime.is_some(), gets, has_stores];
+        assert_eq!((cells[0], cells.len()), (spec.name, 1 + possible.len()));
+        for (cell, possible) in cells[1..].iter().zip(possible) {
+            assert!(if possible { ["C", "I"].contains(cell) } else { *cell == "–" }, "{row}");
+        }
+    }
+    assert_eq!(rows.next(), None, "no vendor has this row");
 }
 
 const SHARED: [(&str, &str); 6] = [
