@@ -47,6 +47,8 @@ pub enum Kind {
     Platform,
     /// Size or checksum mismatch after a transfer.
     Mismatch,
+    /// `sync --check` found changes.
+    OutOfDate,
     /// Ended by a signal.
     Interrupted(#[serde(skip)] Signal),
     /// The reader closed the output; not a failure.
@@ -67,7 +69,7 @@ fn without_signal(schema: &mut Schema) {
 
 impl Kind {
     /// All kinds that are failures, in the order of their exit codes.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Failed,
         Self::Usage,
         Self::NotFound,
@@ -78,6 +80,7 @@ impl Kind {
         Self::Unreachable,
         Self::Platform,
         Self::Mismatch,
+        Self::OutOfDate,
         Self::Interrupted(Signal::Hangup),
         Self::Interrupted(Signal::Interrupt),
         Self::Interrupted(Signal::Terminate),
@@ -95,7 +98,7 @@ impl Kind {
             Self::RateLimited => 6,
             Self::Unreachable => 7,
             Self::Platform => 8,
-            Self::Mismatch => 9,
+            Self::Mismatch | Self::OutOfDate => 9,
             Self::Interrupted(signal) => signal.exit_code(),
         }
     }
@@ -113,6 +116,7 @@ impl Kind {
             Self::Unreachable => "platform unreachable, after retries",
             Self::Platform => "platform error or invalid response",
             Self::Mismatch => "size or checksum mismatch after a transfer",
+            Self::OutOfDate => "out of date: `haul sync --check` found something to change",
             Self::Interrupted(Signal::Interrupt) => "interrupted by Ctrl-C (SIGINT)",
             Self::Interrupted(Signal::Terminate) => "interrupted by SIGTERM",
             Self::Interrupted(Signal::Hangup) => "interrupted by SIGHUP",

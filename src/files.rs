@@ -235,6 +235,23 @@ pub fn wait_for_lock(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
+/// Locks a folder until the handle is closed. None if another handle has the lock, here or in another process.
+#[cfg(unix)]
+pub fn lock_folder(folder: &Path) -> io::Result<Option<File>> {
+    let file = File::open(folder)?;
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => Ok(None),
+        // A file system without locks does not protect against other processes.
+        Err(TryLockError::Error(_)) | Ok(()) => Ok(Some(file)),
+    }
+}
+
+/// Locks a folder by a file in it, because folders cannot be locked.
+#[cfg(not(unix))]
+pub fn lock_folder(folder: &Path) -> io::Result<Option<File>> {
+    lock_new(&folder.join(".haul.lock.guard"))
+}
+
 fn lock(path: &Path, options: &OpenOptions) -> io::Result<Option<File>> {
     loop {
         if path.symlink_metadata().is_ok_and(|found| found.is_symlink()) {

@@ -26,6 +26,7 @@ pub mod settings;
 pub mod signing;
 pub mod source;
 pub mod store;
+pub mod sync;
 pub mod transfer;
 pub mod ui;
 pub mod vault;
@@ -98,8 +99,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 /// Runs a command. Commands with network access get a runtime on this thread; `serve` has its own. A command returns
 /// 0 or an error; `serve` returns its child's exit code.
 fn dispatch(command: Command, ctx: &Context) -> Result<ExitCode> {
-    let changes_files =
-        matches!(command, Command::Upload(_) | Command::Cp(_) | Command::Rm(_) | Command::Meta(_));
+    let changes_files = matches!(
+        command,
+        Command::Upload(_) | Command::Cp(_) | Command::Sync(_) | Command::Gc(_) | Command::Rm(_) | Command::Meta(_)
+    );
     let done = match command {
         Command::Serve(args) => return args.run(ctx).map(ExitCode::from),
         Command::Providers(args) => args.run(ctx),
@@ -116,6 +119,9 @@ fn dispatch(command: Command, ctx: &Context) -> Result<ExitCode> {
         Command::Cat(args) => block_on(ctx, args.run(ctx)),
         Command::Cp(args) => block_on(ctx, args.run(ctx)),
         Command::Rm(args) => block_on(ctx, args.run(ctx)),
+        Command::Sync(args) => block_on(ctx, args.run(ctx)),
+        Command::Gc(args) => block_on(ctx, args.run(ctx)),
+        Command::Du(args) => block_on(ctx, args.run(ctx)),
         Command::Meta(args) => block_on(ctx, args.run(ctx)),
         Command::Link(args) => block_on(ctx, args.run(ctx)),
         Command::Lint(args) => args.run(ctx),

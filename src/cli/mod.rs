@@ -61,6 +61,12 @@ pub enum Command {
     /// Delete files
     #[command(visible_alias = "delete")]
     Rm(commands::rm::RmArgs),
+    /// Upload what has changed in a folder, and record the ids in a lock file
+    Sync(Box<commands::sync::SyncArgs>),
+    /// Delete files that are no longer needed
+    Gc(Box<commands::gc::GcArgs>),
+    /// Show the number, size and age of files
+    Du(commands::du::DuArgs),
     /// Show and change metadata
     #[command(subcommand)]
     Meta(commands::meta::MetaCommand),

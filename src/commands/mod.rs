@@ -5,6 +5,8 @@ pub mod cat;
 pub mod completions;
 pub mod config;
 pub mod cp;
+pub mod du;
+pub mod gc;
 pub mod get;
 pub mod help;
 pub mod info;
@@ -17,6 +19,7 @@ pub mod profile;
 pub mod providers;
 pub mod rm;
 pub mod serve;
+pub mod sync;
 pub mod upload;
 
 mod batch;

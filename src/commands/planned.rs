@@ -31,7 +31,7 @@ pub(super) async fn preview(
     let work = async |files: Vec<NewFile>| {
         let mut previews = Vec::with_capacity(files.len());
         for new in files {
-            previews.push((uploads.preview(&new).await?, new));
+            previews.push((uploads.preview(&new, None).await?, new));
         }
         Ok(previews)
     };

@@ -526,8 +526,13 @@ fn absolute(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
 
-/// Builds the new file. Returns an error before anything is sent if the file exceeds one of the platform's limits.
-async fn prepare(work: Work, template: &NewFile, provider: &dyn Provider, ctx: &Context) -> Result<NewFile> {
+/// Builds the new file. Fails before sending anything if the file exceeds one of the platform's limits.
+pub(super) async fn prepare(
+    work: Work,
+    template: &NewFile,
+    provider: &dyn Provider,
+    ctx: &Context,
+) -> Result<NewFile> {
     let name = work.name().to_owned();
     let is_stopped = ctx.interrupt.is_stopped();
     let (source, size) = match work {

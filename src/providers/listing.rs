@@ -8,7 +8,7 @@ use futures_util::stream::{self, Stream, StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 use tokio::task::JoinHandle;
 
-use super::stated::{left_to_check, require_sortable};
+use super::stated::{left_to_check, require_stated};
 use super::{FileLink, LinkPage, Page, Provider, Query, Sort};
 use crate::error::{Error, Result};
 use crate::filter::{self, Filter, Op};
@@ -167,7 +167,7 @@ impl Listing {
         self.stated = provider.stated();
         self.check = self.query.filter.as_ref().map(|filter| left_to_check(provider, filter)).transpose()?;
         match self.query.sort.as_ref().filter(|_| self.collects) {
-            Some(sort) => require_sortable(provider, &sort.field),
+            Some(sort) => require_stated(provider, &sort.field, "sort"),
             None => Ok(()),
         }
     }

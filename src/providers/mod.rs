@@ -25,7 +25,7 @@ mod stated;
 mod together;
 mod xai;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,7 +46,7 @@ pub use collection::Collection;
 pub use listing::{Listing, all_links, files_named, files_named_since, newest_named, passes, sort_files};
 pub use multipart::{Multipart, PartRange, Received, Session};
 pub use pushdown::Native;
-pub use stated::{left_to_check, require_ages, states};
+pub use stated::{left_to_check, require_ages, require_stated, states};
 
 use crate::error::{Error, Result};
 use crate::filter::{Equality, Expr, Filter};
@@ -440,7 +440,12 @@ pub trait Provider: Send + Sync {
     /// Deletes a file. If the file does not exist, the error has the kind [`Kind::NotFound`](crate::error::Kind::NotFound).
     async fn delete(&self, id: &FileId) -> Result<()>;
 
-    /// Opens a file's content.
+    /// The files that other objects of the platform use, such as vector stores. `haul gc` never deletes them.
+    async fn attached(&self) -> Result<HashSet<FileId>> {
+        Ok(HashSet::new())
+    }
+
+    /// Opens the content of a file.
     async fn download(&self, _id: &FileId, _range: Option<Range>) -> Result<ContentStream> {
         Err(self.unsupported(Op::Download))
     }

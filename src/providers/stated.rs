@@ -41,9 +41,9 @@ pub fn left_to_check(provider: &dyn Provider, filter: &Filter) -> Result<Filter>
     Ok(left)
 }
 
-/// Rejects sorting by a field that is not returned.
-pub(super) fn require_sortable(provider: &dyn Provider, field: &str) -> Result<()> {
-    if states(provider.stated(), field) { Ok(()) } else { Err(unstated(provider, field, "sort")) }
+/// Rejects a use of a field that is not returned. `verb` names the use, such as `sort` or `group`.
+pub fn require_stated(provider: &dyn Provider, field: &str, verb: &str) -> Result<()> {
+    if states(provider.stated(), field) { Ok(()) } else { Err(unstated(provider, field, verb)) }
 }
 
 /// Rejects selecting the newest of several files if the creation time of one of them is unknown.

@@ -46,6 +46,8 @@ pub enum Evidence {
     Fingerprint,
     /// This machine's ledger.
     Ledger,
+    /// The lock file of `haul sync`.
+    Lock,
     /// The downloaded content.
     Download,
 }
@@ -58,6 +60,7 @@ impl Evidence {
             Self::Size => "size",
             Self::Fingerprint => "fingerprint",
             Self::Ledger => "ledger",
+            Self::Lock => "lock file",
             Self::Download => "download",
         }
     }

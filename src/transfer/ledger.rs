@@ -353,7 +353,18 @@ impl Ledger {
         path.flatten().map(PathBuf::from)
     }
 
-    /// The recorded hash of a local file, if the file has not changed since. `kind` is `blake3`, `sha256` or `md5`.
+    /// Whether this ledger records an upload of the file, as opposed to a comparison.
+    pub fn uploaded(&self, id: &FileId) -> bool {
+        let found = self.with(|state| {
+            state
+                .db
+                .prepare("SELECT 1 FROM uploads WHERE target = ? AND id = ? AND state = 'done' AND run != '' LIMIT 1")?
+                .exists(params![state.target, id.0])
+        });
+        found.unwrap_or_default()
+    }
+
+    /// A recorded hash of a local file that has not changed since: `kind` is `blake3`, `sha256` or `md5`.
     pub(super) fn hash(&self, path: &Path, kind: &str) -> Option<String> {
         let stamp = Stamp::of(path)?;
         let path = text_of(path);

@@ -27,7 +27,7 @@ pub use download::{DownloadOptions, Existing, Target, download, preview};
 pub use identity::{Compare, Evidence};
 pub use ledger::Ledger;
 pub use names::{base_name, inside, marked, safe_path};
-pub use options::{Action, COMPARE_LIMIT, IfExists, Leftover, Preview, UploadOptions, Uploaded};
+pub use options::{Action, COMPARE_LIMIT, IfExists, Known, Leftover, Preview, UploadOptions, Uploaded};
 pub use plan::plan;
 pub use pool::{Jobs, Pool};
 pub use selection::{Planned, Selection};

@@ -7,7 +7,7 @@ use clap::ValueEnum;
 
 use super::identity::{Compare, Evidence};
 use crate::error::Error;
-use crate::model::{File, FileId};
+use crate::model::{Checksums, File, FileId};
 use crate::progress::Outcome;
 
 /// What to do if a file with the same name exists.
@@ -61,7 +61,9 @@ pub struct UploadOptions {
     pub compare_limit: u64,
     /// How long a new file may be missing from listings; overrides the platform's value.
     pub appears_within: Option<std::time::Duration>,
-    /// Earlier uploads of which only the replaced file still has to be deleted, by path and name.
+    /// Whether files are always uploaded anew, instead of replacing the content of existing ones.
+    pub anew: bool,
+    /// Earlier uploads of which only the deletion of the replaced file is left, by path and name.
     pub leftovers: HashMap<(PathBuf, String), Leftover>,
 }
 
@@ -75,6 +77,7 @@ impl Default for UploadOptions {
             compare: Compare::Auto,
             compare_limit: COMPARE_LIMIT,
             appears_within: None,
+            anew: false,
             leftovers: HashMap::new(),
         }
     }
@@ -115,6 +118,8 @@ pub struct Uploaded {
     pub twin: Option<FileId>,
     /// The replaced file that could not be deleted, with the error.
     pub kept: Option<(FileId, Error)>,
+    /// The checksums of the content, as far as they were computed while it was sent.
+    pub sent: Checksums,
 }
 
 impl Uploaded {
@@ -136,7 +141,16 @@ pub struct Leftover {
     pub old: FileId,
 }
 
-/// The action that an upload would take.
+/// The files on the platform that concern one upload, if the caller knows them.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// The files of the same name with which the local file is compared.
+    pub named: Vec<File>,
+    /// A file that exists and is not compared, because it is about to be deleted.
+    pub old: Option<FileId>,
+}
+
+/// The outcome of a dry run.
 #[derive(Clone, Debug)]
 pub enum Preview {
     /// Send the file.

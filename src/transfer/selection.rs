@@ -119,6 +119,13 @@ impl Selection {
         self.include.as_ref().is_none_or(hit) && !self.exclude.as_ref().is_some_and(hit)
     }
 
+    /// Whether a walk with these patterns would select a file at this relative path, apart from ignore files.
+    pub fn selects(&self, relative: &str) -> bool {
+        let mut folders = relative.match_indices('/').map(|(end, _)| &relative[..end]);
+        let is_hidden = || relative.split('/').any(|part| part.starts_with('.'));
+        (self.hidden || !is_hidden()) && !folders.any(|folder| self.prunes(folder)) && self.wants(relative)
+    }
+
     /// Whether the folder at this relative path is excluded.
     pub(super) fn prunes(&self, relative: &str) -> bool {
         let name = last(relative);

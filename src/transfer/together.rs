@@ -28,7 +28,7 @@ impl Uploads {
         let _lock = self.lock(files.iter().map(|new| new.name.clone()).collect()).await;
         let mut jobs = Vec::with_capacity(files.len());
         for (new, item) in files.iter().zip(items) {
-            jobs.push(self.plan(new, item).await?);
+            jobs.push(self.plan(new, None, item).await?);
         }
         if let Err(error) = self.send_missing(&mut jobs).await {
             for job in &jobs {

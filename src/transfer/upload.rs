@@ -12,7 +12,7 @@ use super::identity::{Evidence, Identity, conflict};
 use super::ledger::{Begun, Earlier, Ledger, OpenSession, Stamp};
 use super::lost::{LostUploads, NameLocks, after_upload};
 use super::mark;
-use super::options::{Action, IfExists, Leftover, Preview, UploadOptions, Uploaded};
+use super::options::{Action, IfExists, Known, Leftover, Preview, UploadOptions, Uploaded};
 use super::wait::{Polling, wait_until_processed};
 use crate::error::{Error, Kind, Result, word};
 use crate::hash::Hasher;
@@ -109,8 +109,8 @@ impl Uploads {
     /// Uploads a file, unless [`UploadOptions::if_exists`] or the ledger finds it on the platform.
     pub async fn upload(&self, new: &NewFile, progress: &dyn Progress) -> Result<Uploaded> {
         let item = progress.item(&new.name, Some(new.size));
-        // Boxed, because each future awaiting it would otherwise hold its state again for every file in flight.
-        let result = self.until_interrupted(Box::pin(self.attempt(new, &item))).await;
+        // Boxed: each future that awaits it would hold its state again, for every file in flight.
+        let result = self.until_interrupted(Box::pin(self.attempt(new, None, &item))).await;
         if let Source::Remote(remote) = &new.source {
             remote.close().await;
         }
@@ -118,12 +118,55 @@ impl Uploads {
         result.map_err(|error| error.about(new.name.clone()))
     }
 
-    /// The expected outcome of [`upload`](Self::upload), determined without sending the file.
-    pub async fn preview(&self, new: &NewFile) -> Result<Preview> {
+    /// Like [`upload`](Self::upload), but compares with `known` files only. Also returns the SHA-256 of the content.
+    pub async fn upload_beside(
+        &self,
+        new: &NewFile,
+        known: &Known,
+        progress: &dyn Progress,
+    ) -> Result<(Uploaded, String)> {
+        let item = progress.item(&new.name, Some(new.size));
+        let stamp = Stamp::of_source(new);
+        let result = self.until_interrupted(Box::pin(self.attempt(new, Some(known), &item))).await;
+        item.finish(result.as_ref().map_or(Outcome::Failed, Uploaded::outcome));
+        let uploaded = result.map_err(|error| error.about(new.name.clone()))?;
+        let sha256 = match &uploaded.sent.sha256 {
+            Some(sent) => sent.clone(),
+            None => self.sha256(new).await?,
+        };
+        if Stamp::of_source(new) != stamp {
+            return Err(
+                Error::failed(format!("{}: changed during the upload", new.name)).about(new.name.clone())
+            );
+        }
+        Ok((uploaded, sha256))
+    }
+
+    /// The SHA-256 of a local file, from the ledger if the file has not changed since it was hashed.
+    pub async fn sha256(&self, new: &NewFile) -> Result<String> {
+        let digest = self.until_interrupted(self.identity.digest(new, Hasher::sha256())).await;
+        digest.map(|sums| sums.sha256.unwrap_or_default()).map_err(|error| error.about(new.name.clone()))
+    }
+
+    /// Whether a file on the platform can stand for a local file: it is not deleted, failed or expired.
+    pub fn is_usable(&self, file: &File) -> bool {
+        let gone = file.status.as_deref().is_some_and(|status| {
+            let is = |words: &[&str]| words.iter().any(|word| status.eq_ignore_ascii_case(word));
+            is(&["deleted", "expired"]) || self.provider.spec().has_failed(status)
+        });
+        // By the platform's clock, as it returned the time.
+        let now = self.lost.platform_time(self.clock.now());
+        let expired = file.expires_at.is_some_and(|time| time <= now);
+        !gone && !expired
+    }
+
+    /// The expected outcome of [`upload`](Self::upload), without sending the file. Compares with `known` files only, if
+    /// they are given.
+    pub async fn preview(&self, new: &NewFile, known: Option<&Known>) -> Result<Preview> {
         let plan = async {
             let new =
                 if self.options.if_exists.compares() { self.sized(new).await? } else { Cow::Borrowed(new) };
-            self.plan(&new, &silent()).await
+            self.plan(&new, known, &silent()).await
         };
         let job = plan.await;
         if let Source::Remote(remote) = &new.source {
@@ -150,10 +193,15 @@ impl Uploads {
         done.unwrap_or_else(|| Err(self.interrupt.error()))
     }
 
-    async fn attempt(&self, new: &NewFile, item: &Arc<dyn Progress>) -> Result<Uploaded> {
+    async fn attempt(
+        &self,
+        new: &NewFile,
+        known: Option<&Known>,
+        item: &Arc<dyn Progress>,
+    ) -> Result<Uploaded> {
         let _lock = self.lock([new.name.clone()].into()).await;
         let new = self.sized(new).await?;
-        let mut job = self.plan(&new, item).await?;
+        let mut job = self.plan(&new, known, item).await?;
         if job.result.is_none()
             && let Err(error) = self.send(&mut job).await
         {
@@ -212,14 +260,23 @@ impl Uploads {
         } else {
             file
         };
-        let name = job.new.name;
-        Ok(Uploaded { file, name, action, evidence: job.evidence, different: job.different, twin, kept })
+        let Job { new: NewFile { name, .. }, evidence, different, .. } = job;
+        Ok(Uploaded { file, name, action, evidence, different, twin, kept, sent })
     }
 
-    /// Decides what to do with a file, based on the ledger and the existing files.
-    pub(super) async fn plan(&self, new: &NewFile, item: &Arc<dyn Progress>) -> Result<Job> {
-        let stated = Hasher::cheapest(self.provider.capabilities().checksums);
-        // If the platform reports no checksum, one is recorded in the ledger.
+    /// Decides what to do with a file from the ledger and from the existing files.
+    pub(super) async fn plan(
+        &self,
+        new: &NewFile,
+        known: Option<&Known>,
+        item: &Arc<dyn Progress>,
+    ) -> Result<Job> {
+        let stated = self.provider.capabilities().checksums;
+        // A lock file records the SHA-256.
+        let also = stated.contains(&"sha256") || stated.is_empty();
+        let stated =
+            if self.options.anew && also { Some(Hasher::sha256()) } else { Hasher::cheapest(stated) };
+        // Where the platform returns no checksum, the ledger records one.
         let hasher = stated.filter(|_| self.options.verify);
         // It is compared with the checksum that the platform got before the content.
         let hasher = if self.stores_once() { Some(Hasher::sha256()) } else { hasher };
@@ -269,7 +326,16 @@ impl Uploads {
             Earlier::Begun(begun) => self.identity.ledger.forget(Some(begun.number)),
             Earlier::Nothing => {}
         }
-        self.apply_if_exists(&mut job).await?;
+        match known {
+            None => self.apply_if_exists(&mut job).await?,
+            Some(known) => {
+                if let Some(old) = &known.old {
+                    self.lost.claim(old);
+                    job.known.push(old.clone());
+                }
+                self.compare_with(&mut job, known.named.clone()).await?;
+            }
+        }
         Ok(job)
     }
 
@@ -302,13 +368,19 @@ impl Uploads {
 
     /// Applies [`UploadOptions::if_exists`] to the existing files with the same name.
     async fn apply_if_exists(&self, job: &mut Job) -> Result<()> {
-        let if_exists = self.options.if_exists;
-        if self.options.to.is_some() || !if_exists.compares() {
+        if self.options.to.is_some() || !self.options.if_exists.compares() {
             return Ok(());
         }
+        job.known.clear();
         let named = files_named(&self.provider, &job.new.name).await?;
+        self.compare_with(job, named).await
+    }
+
+    /// Applies [`UploadOptions::if_exists`] to these files of the same name.
+    async fn compare_with(&self, job: &mut Job, named: Vec<File>) -> Result<()> {
+        let if_exists = self.options.if_exists;
         self.lost.exclude(&named);
-        job.known = named.iter().map(|file| file.id.clone()).collect();
+        job.known.extend(named.iter().map(|file| file.id.clone()));
         let candidates: Vec<File> =
             named.into_iter().filter(|file| self.is_candidate(&job.new, file)).collect();
         match if_exists {
@@ -350,14 +422,7 @@ impl Uploads {
     fn is_candidate(&self, new: &NewFile, file: &File) -> bool {
         let same_purpose =
             new.purpose.as_ref().is_none_or(|purpose| file.purpose.as_ref().is_none_or(|its| its == purpose));
-        let gone = file.status.as_deref().is_some_and(|status| {
-            let is = |words: &[&str]| words.iter().any(|word| status.eq_ignore_ascii_case(word));
-            is(&["deleted", "expired"]) || self.provider.spec().has_failed(status)
-        });
-        // Use the platform's clock, because the platform reported the time.
-        let now = self.lost.platform_time(self.clock.now());
-        let expired = file.expires_at.is_some_and(|time| time <= now);
-        same_purpose && !gone && !expired
+        same_purpose && self.is_usable(file)
     }
 
     /// The only file with this name, which is to be replaced. If there are several, that is an error.
@@ -465,7 +530,9 @@ impl Uploads {
 
     /// The file whose content is replaced while its id stays the same, if the platform supports that.
     fn in_place(&self, job: &Job) -> Option<FileId> {
-        let can = self.provider.capabilities().replace && !self.only_anew.load(Ordering::Relaxed);
+        let can = self.provider.capabilities().replace
+            && !self.options.anew
+            && !self.only_anew.load(Ordering::Relaxed);
         self.options.to.clone().or_else(|| job.old.clone().filter(|_| can))
     }
 
@@ -550,7 +617,7 @@ impl Uploads {
     /// Looks for a file with the same name that another command has uploaded since the names were compared. Reads one
     /// page.
     async fn twin(&self, job: &Job, file: &File) -> Option<FileId> {
-        let looks = matches!(self.options.if_exists, IfExists::Skip | IfExists::Update);
+        let looks = matches!(self.options.if_exists, IfExists::Skip | IfExists::Update) && !self.options.anew;
         if !looks || self.provider.adds_once() {
             return None;
         }

@@ -12,6 +12,8 @@ mod filter;
 mod find;
 mod http;
 mod platforms;
+#[cfg(unix)]
+mod project;
 mod serve;
 mod store;
 mod support;

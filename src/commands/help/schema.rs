@@ -8,7 +8,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use crate::commands::{
-    auth, config, get, link, lint, local, ls, planned, profile, providers, report, rm, serve,
+    auth, config, du, gc, get, link, lint, local, ls, planned, profile, providers, report, rm, serve, sync,
 };
 use crate::error::ErrorLine;
 use crate::model::File;
@@ -54,14 +54,17 @@ impl Shape {
     }
 }
 
-/// Rows on stdout: elements of the `--json` array, or lines of `--jsonl`.
-static ROWS: [Shape; 18] = [
+/// Rows on stdout: elements of the array of `--json`, or lines of `--jsonl`.
+static ROWS: [Shape; 21] = [
     row::<File>("file", "ls, info, meta; link --dry-run", &ls::FILE_COLUMNS),
     row::<ls::Count>("count", "ls --count", &ls::COUNT_COLUMNS),
     row::<planned::Row>("uploaded_file", "upload, cp", &planned::UPLOADED_COLUMNS),
     row::<planned::Planned>("planned_file", "upload --dry-run, cp --dry-run", &planned::UPLOADED_COLUMNS),
     row::<get::Saved>("saved_file", "get, cp to this machine", &get::SAVED_COLUMNS),
     row::<rm::Row>("deleted_file", "rm", &rm::DELETED_COLUMNS),
+    row::<sync::Row>("synced_file", "sync", &sync::COLUMNS),
+    row::<gc::Row>("collected_file", "gc", &gc::COLUMNS),
+    row::<du::Usage>("usage", "du", &du::GROUP_COLUMNS),
     row::<link::Row>("link", "link, link --list", &link::LINK_COLUMNS),
     row::<lint::Row>("finding", "lint", &lint::COLUMNS),
     row::<providers::Row>("provider", "providers", &providers::COLUMNS),

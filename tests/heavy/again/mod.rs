@@ -7,6 +7,7 @@ mod modes;
 mod parts;
 mod proxy;
 mod signals;
+mod sync;
 
 use std::sync::Arc;
 

@@ -32,6 +32,7 @@ fn reached(kind: Kind) -> Run {
             fs::write(blob, "other").unwrap();
             env.haul(["get", "a.txt", "-o", "b.txt"])
         }
+        Kind::OutOfDate => env.haul(["sync", ".", "local:", "--check"]),
         // The platform returns no checksum, and the ledger is off.
         Kind::Conflict => {
             let upload =

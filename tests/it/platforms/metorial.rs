@@ -167,6 +167,13 @@ pub const PLATFORM: Platform = Platform {
             outcome: no(8, "metorial returned 40*", 1),
             why: "the link carries no token",
         },
+        Exception {
+            column: "metorial presigned",
+            verbs: &[Verb::Upload],
+            faults: &["401", "403"],
+            outcome: no(8, "metorial returned 40*", 1),
+            why: "the presigned URL carries no token",
+        },
         without_file_details("metorial presigned"),
     ],
     wire: Ok(&WIRE),

@@ -1,6 +1,6 @@
 //! OpenAI, and the base of the vendors with its API.
 
-use super::faults::{Class, Column, FETCHES, Requests, Target, Verb};
+use super::faults::{Class, Column, Exception, FETCHES, Requests, Target, Verb, no};
 use super::records::Records;
 use super::soak::Soak;
 use super::wire::{Cursor, Dialect, Fetch, Replies, openai_page};
@@ -95,6 +95,13 @@ pub const PLATFORM: Platform = Platform {
     }],
     no_column: &[],
     extreme_quirks: &["openai.upload-life=9223372036854775807"],
+    exceptions: &[Exception {
+        column: "openai",
+        verbs: FETCHES,
+        faults: &["404", "error of 100 MB"],
+        outcome: no(5, "openai does not return the content of *", 1),
+        why: "the file exists, and only the platform knows which contents it returns",
+    }],
     wire: Ok(&WIRE),
     listings: &[WIRE],
     soak: Ok(Soak::of(&[Case { quirks: &["openai.ranges", "openai.downloads"], ..V1 }])),

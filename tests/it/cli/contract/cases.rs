@@ -19,7 +19,8 @@ impl Case {
     /// Whether it may change local or remote files.
     pub fn changes(&self) -> bool {
         let only_looks = match self.arguments {
-            ["ls" | "info" | "providers" | "config" | "auth" | "serve", ..] | ["meta", "get", ..] => true,
+            ["ls" | "info" | "du" | "gc" | "providers" | "config" | "auth" | "serve", ..]
+            | ["meta", "get", ..] => true,
             arguments => arguments.iter().any(|word| matches!(*word, "-n" | "--dry-run" | "--list")),
         };
         !only_looks
@@ -45,6 +46,8 @@ pub const NONE: &[Case] = &[
     case(&["get", "*", "-o", "to/", "-n"], 3, 0, "saved_file", "name,saved_to"),
     case(&["cp", "local:", "to/"], 3, 0, "saved_file", "name,saved_to"),
     case(&["rm", "*", "--yes"], 3, 0, "deleted_file", "name,deleted"),
+    case(&["du"], 0, 1, "usage", "files,bytes"),
+    case(&["gc", "--older", "1h"], 0, 0, "collected_file", "name,deleted"),
     case(&["meta", "get", "*"], 3, 0, "file", "name,metadata"),
     case(&["meta", "set", "*", "a=b", "--yes"], 3, 0, "file", "name,metadata"),
     case(&["meta", "unset", "*", "a", "--yes"], 3, 0, "file", "name,metadata"),
@@ -70,6 +73,9 @@ pub const ONE: &[Case] = &[
     case(&["cp", "up.txt", "local:"], 0, 1, "uploaded_file", "name,size"),
     case(&["cp", "local:one", "to/"], 0, 1, "saved_file", "name,saved_to"),
     case(&["rm", "one"], 0, 1, "deleted_file", "id,name,deleted"),
+    case(&["du", "--by", "type"], 0, 1, "usage", "group,files"),
+    case(&["sync", ".", "local:", "-n", "--include", "one"], 0, 1, "synced_file", "action,path"),
+    case(&["gc", "--keep", "1"], 0, 0, "collected_file", "name,deleted"),
     case(&["rm", "one", "--dry-run"], 0, 1, "deleted_file", "id,name,deleted"),
     case(&["meta", "get", "one"], 0, 1, "file", "name,metadata"),
     case(&["meta", "set", "one", "a=b"], 0, 1, "file", "name,metadata.a"),

@@ -1,0 +1,462 @@
+//! `haul sync`
+
+mod run;
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use jiff::SignedDuration;
+use schemars::JsonSchema;
+use serde::Serialize;
+use unicode_normalization::UnicodeNormalization as _;
+
+use crate::commands::report::{Entry, Reported};
+use crate::commands::sources::{Sources, Work};
+use crate::commands::upload::{ledger_of, lifetime, read_metadata};
+use crate::context::Context;
+use crate::error::{Error, Result, word};
+use crate::model::{FileId, NewFile, Ref};
+use crate::providers::{Listing, Op, Provider, Query, require};
+use crate::settings::parse_lifetime;
+use crate::sync::{Hold, Lock, Remote, Target};
+use crate::transfer::{
+    COMPARE_LIMIT, Compare, Evidence, IfExists, LeftOut, Planned, Selection, UploadOptions, Uploads,
+};
+use crate::ui::Columns;
+use run::Run;
+
+/// The arguments of `haul sync`.
+#[derive(Args, Debug)]
+#[command(after_long_help = "Examples:\n  \
+    haul sync docs xai:\n  \
+    haul sync docs xai: --delete\n  \
+    haul sync docs gemini: --renew 24h\n  \
+    haul sync docs xai: --check\n\n\
+    The lock file records the id, size and SHA-256 of each file, so that a second run uploads only what has changed and \
+    programs can read the ids: `jq -r '.targets.xai.files[\"docs/a.pdf\"].id' haul.lock`. Commit it with the folder. It \
+    discloses names, hashes and ids of files, but no tokens or links.\n\n\
+    Only files that haul sync itself uploaded are replaced and deleted. A file that exists on the platform with the same \
+    name and content is adopted; it is never deleted without --take-over.")]
+pub struct SyncArgs {
+    /// The folder
+    #[arg(value_name = "DIR")]
+    folder: PathBuf,
+    /// The profile, as `PROFILE:` [default: the current profile]
+    #[arg(value_name = "PROFILE:")]
+    target: Option<String>,
+    /// The lock file [default: the nearest haul.lock up to the root of the repository]
+    #[arg(long, value_name = "FILE")]
+    lock: Option<PathBuf>,
+    /// Delete files on the platform whose local files no longer exist
+    #[arg(long)]
+    delete: bool,
+    /// Upload files again that expire within this time, such as 24h
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    renew: Option<String>,
+    /// Text before the names on the platform
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        hide_default_value = true,
+        allow_hyphen_values = true
+    )]
+    prefix: String,
+    /// Only files that match this pattern
+    #[arg(long, value_name = "GLOB", allow_hyphen_values = true)]
+    include: Vec<String>,
+    /// Skip files and folders that match this pattern
+    #[arg(long, value_name = "GLOB", allow_hyphen_values = true)]
+    exclude: Vec<String>,
+    /// Include hidden files
+    #[arg(long, hide_short_help = true)]
+    hidden: bool,
+    /// Include files that .gitignore and .haulignore files exclude
+    #[arg(long, hide_short_help = true)]
+    no_ignore: bool,
+    /// Follow symbolic links inside the folder
+    #[arg(long, hide_short_help = true)]
+    follow: bool,
+    /// Purpose, one of the platform's own values
+    #[arg(long, value_name = "WORD", allow_hyphen_values = true)]
+    purpose: Option<String>,
+    /// Metadata key, or all keys of a JSON file
+    #[arg(short, long, value_name = "KEY=VALUE|@FILE", allow_hyphen_values = true, hide_short_help = true)]
+    metadata: Vec<String>,
+    /// Lifetime on the platform, such as 7d
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    expires: Option<String>,
+    /// The evidence by which local files are compared with files that are not in the lock file
+    #[arg(long, value_name = "BY", default_value = "auto", hide_short_help = true)]
+    compare: Compare,
+    /// What to do if a file on the platform has the name and cannot be compared, or was changed there
+    #[arg(long, value_name = "WHAT", default_value = "fail", hide_short_help = true)]
+    on_conflict: OnConflict,
+    /// Replace and delete adopted files, too
+    #[arg(long, hide_short_help = true)]
+    take_over: bool,
+    /// Change nothing, and fail with exit code 9 if there is something to change
+    #[arg(long)]
+    check: bool,
+    /// Show what would be done, and change nothing
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+    /// Delete even more than half of the files
+    #[arg(short, long)]
+    yes: bool,
+    /// Number of parallel transfers [default: 8, up to 32 on slow connections]
+    #[arg(short, long, value_name = "N", hide_short_help = true, value_parser = clap::value_parser!(u16).range(1..=256))]
+    jobs: Option<u16>,
+}
+
+/// What to do about a conflict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum OnConflict {
+    /// Report it and continue with the other files
+    Fail,
+    /// Upload the local file in addition
+    Upload,
+}
+
+/// What was done with a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+enum Action {
+    /// It was uploaded.
+    Uploaded,
+    /// It was uploaded, and the file with its former content was deleted.
+    Replaced,
+    /// It was uploaded again before it expires, and the older file was deleted.
+    Renewed,
+    /// A file with the same name and content existed.
+    Adopted,
+    /// The local file no longer exists, and the file on the platform was deleted.
+    Deleted,
+    /// The local file no longer exists, and the file on the platform was kept because haul sync did not upload it.
+    Kept,
+    /// Nothing was to do.
+    Unchanged,
+}
+
+impl Action {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Uploaded => "uploaded",
+            Self::Replaced => "replaced",
+            Self::Renewed => "renewed",
+            Self::Adopted => "adopted",
+            Self::Deleted => "deleted",
+            Self::Kept => "kept",
+            Self::Unchanged => "unchanged",
+        }
+    }
+}
+
+pub(super) const COLUMNS: Columns = Columns {
+    all: &["action", "path", "profile", "id", "name", "size", "evidence", "kept"],
+    shown: &["action", "path", "id", "size"],
+    piped: None,
+};
+
+/// A file of `haul sync`.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "synced_file")]
+pub(super) struct Row {
+    /// What was done; with `--dry-run` and `--check`, what would be done.
+    action: Action,
+    /// The local path, as in the lock file.
+    path: String,
+    /// The profile.
+    profile: String,
+    /// The id on the platform; null before the upload.
+    id: Option<FileId>,
+    /// The name on the platform.
+    name: String,
+    /// The size in bytes.
+    size: u64,
+    /// The evidence from a comparison; null without one.
+    evidence: Option<Evidence>,
+    /// The id of the file with the former content, if it was not deleted; else null.
+    kept: Option<FileId>,
+}
+
+/// A unit of work.
+enum Item {
+    /// A local file, under its path in the lock file.
+    Local(String, Planned),
+    /// A row of the lock file whose local file no longer exists.
+    Gone(String),
+}
+
+impl Reported for Item {
+    fn entries(&self) -> Vec<Entry> {
+        Vec::new()
+    }
+}
+
+/// More deleted rows than this need confirmation if they are also more than half.
+const MANY: usize = 10;
+
+impl SyncArgs {
+    /// Uploads what has changed in a folder.
+    pub async fn run(self, ctx: &Context) -> Result<()> {
+        let profile = self.profile(ctx)?;
+        let provider = ctx.open(profile.as_deref())?;
+        require(provider.spec(), provider.capabilities(), Op::Upload, "REF")?;
+        let renew = self.renew.as_deref().map(renewal).transpose()?;
+        let template = self.template()?;
+        self.check_folder()?;
+        let path = match &self.lock {
+            Some(path) => path.clone(),
+            None => Lock::find(
+                &std::env::current_dir().map_err(|error| Error::io("find", Path::new("."), error))?,
+            ),
+        };
+        let dry_run = self.dry_run || self.check;
+        let _hold = if dry_run { None } else { Some(self.hold(ctx, &path).await?) };
+        let mut lock = Lock::read(&path)?;
+        let below = self.path_in(&lock)?;
+        let target = lock.target(provider.profile(), target_of(ctx, profile.as_deref())?)?.clone();
+        let files = self.local_files(ctx, provider.as_ref(), &below, lock.path())?;
+        let gone = self.gone(ctx, &lock, &below, &target, &files)?;
+        let (uploads, appears_within) =
+            self.uploads(ctx, &provider, profile.as_deref(), lock.path(), dry_run)?;
+        let remote = list(ctx, &provider, &uploads, &target, &files).await?;
+        let run = Run {
+            args: &self,
+            ctx,
+            uploads,
+            template,
+            lock: RefCell::new(lock),
+            remote: RefCell::new(remote),
+            renew,
+            appears_within,
+            now: ctx.clock.now(),
+            dry_run,
+            provider,
+        };
+        let items = files.into_iter().map(|(key, file)| Item::Local(key, file));
+        let items = items.chain(gone.into_iter().map(Item::Gone));
+        run.process(items).await
+    }
+
+    /// The profile of the second argument.
+    fn profile(&self, ctx: &Context) -> Result<Option<String>> {
+        let Some(text) = &self.target else { return Ok(None) };
+        let address = ctx.address(text);
+        match (address.profile, address.reference) {
+            (Some(profile), Ref::Any(rest)) if rest.is_empty() => Ok(Some(profile)),
+            _ => Err(Error::usage(format!("{text}: not a profile")).hint(format!(
+                "write the name of a profile and a colon, such as `haul sync {} local:`",
+                word(&self.folder.to_string_lossy())
+            ))),
+        }
+    }
+
+    fn template(&self) -> Result<NewFile> {
+        Ok(NewFile {
+            purpose: self.purpose.clone(),
+            metadata: read_metadata(&self.metadata)?,
+            expires: self.expires.as_deref().map(lifetime).transpose()?,
+            content_type: String::new(),
+            ..NewFile::from_bytes("", Vec::new())
+        })
+    }
+
+    fn check_folder(&self) -> Result<()> {
+        let found = fs::metadata(&self.folder).map_err(|error| Error::io("read", &self.folder, error))?;
+        if found.is_dir() {
+            return Ok(());
+        }
+        let path = self.folder.to_string_lossy();
+        let hint = format!("to upload a file: `haul upload {}`", word(&path));
+        Err(Error::usage(format!("{path}: not a folder")).hint(hint))
+    }
+
+    /// Locks the lock file against other commands.
+    async fn hold(&self, ctx: &Context, path: &Path) -> Result<Hold> {
+        let waits =
+            |folder: &Path| ctx.ui.note(&format!("waiting for another `haul sync` in {}", folder.display()));
+        let hold = ctx.interrupt.until_cancelled(Hold::take(path, waits)).await?;
+        // Before any upload, whose id would be lost.
+        let folder = crate::files::folder_of(path);
+        tempfile::tempfile_in(folder).map_err(|error| Error::io("write the lock file in", folder, error))?;
+        Ok(hold)
+    }
+
+    /// The path of the folder relative to the folder of the lock file, with `/` at its end unless it is empty.
+    fn path_in(&self, lock: &Lock) -> Result<String> {
+        let real = |path: &Path| fs::canonicalize(path).map_err(|error| Error::io("read", path, error));
+        let (folder, base) = (real(&self.folder)?, real(lock.folder())?);
+        let Ok(below) = folder.strip_prefix(&base) else {
+            let own = self.folder.join("haul.lock");
+            let message =
+                format!("{}: not below the folder of {}", self.folder.display(), lock.path().display());
+            return Err(Error::usage(message)
+                .hint(format!("use another lock file, such as `--lock {}`", word(&own.to_string_lossy()))));
+        };
+        let below = key_of(below)?;
+        Ok(if below.is_empty() { below } else { below + "/" })
+    }
+
+    /// The local files by their paths in the lock file.
+    fn local_files(
+        &self,
+        ctx: &Context,
+        provider: &dyn Provider,
+        below: &str,
+        lock: &Path,
+    ) -> Result<BTreeMap<String, Planned>> {
+        let ui = ctx.ui.clone();
+        let left_out = LeftOut::new(move |note| ui.note(note));
+        let sources = Sources {
+            retried: Vec::new(),
+            arguments: vec![self.folder.clone()],
+            name: None,
+            selection: Selection {
+                recursive: true,
+                follow: self.follow,
+                hidden: self.hidden,
+                no_ignore: self.no_ignore,
+                gitignore: !self.no_ignore,
+                report: Some(lock.to_owned()),
+                ..Selection::default()
+            }
+            .with_globs(&self.include, &self.exclude)?,
+        };
+        let prefix = provider.spec().name_slash.flatten(self.prefix.clone());
+        let mut files = BTreeMap::new();
+        for work in sources.distinct(provider, IfExists::Skip, &left_out)? {
+            let Work::File(planned) = work? else { continue };
+            let relative = planned.path.strip_prefix(&self.folder).unwrap_or(&planned.path);
+            let key = format!("{below}{}", key_of(relative)?);
+            let name = format!("{prefix}{}", planned.name);
+            files.insert(key, Planned { name, ..planned });
+        }
+        Ok(files)
+    }
+
+    /// The rows whose local files no longer exist and are to be deleted.
+    fn gone(
+        &self,
+        ctx: &Context,
+        lock: &Lock,
+        below: &str,
+        target: &Target,
+        files: &BTreeMap<String, Planned>,
+    ) -> Result<Vec<String>> {
+        let selection = Selection { hidden: self.hidden, ..Selection::default() };
+        let selection = selection.with_globs(&self.include, &self.exclude)?;
+        let rows: Vec<&String> = target.files.keys().filter(|key| key.starts_with(below)).collect();
+        let is_gone = |key: &&&String| {
+            let relative = &key[below.len()..];
+            let absent = |error: std::io::Error| error.kind() == std::io::ErrorKind::NotFound;
+            !files.contains_key(**key)
+                && selection.selects(relative)
+                && lock.folder().join(key.as_str()).symlink_metadata().is_err_and(absent)
+        };
+        let gone: Vec<String> = rows.iter().filter(is_gone).map(|key| (*key).clone()).collect();
+        if !self.delete {
+            if !gone.is_empty() {
+                let (count, exists) = match gone.len() {
+                    1 => ("1 local file".to_owned(), "no longer exists"),
+                    count => (format!("{count} local files"), "no longer exist"),
+                };
+                ctx.ui.note(&format!(
+                    "{count} of the lock file {exists}; `--delete` deletes such files on the platform"
+                ));
+            }
+            return Ok(Vec::new());
+        }
+        if gone.len() > MANY && gone.len() * 2 > rows.len() && !self.yes {
+            let message = format!(
+                "{} of {} local files of {} no longer exist; nothing deleted",
+                gone.len(),
+                rows.len(),
+                lock.path().display()
+            );
+            return Err(Error::usage(message).hint("to delete them on the platform: add `--yes`"));
+        }
+        Ok(gone)
+    }
+
+    fn uploads(
+        &self,
+        ctx: &Context,
+        provider: &Arc<dyn Provider>,
+        profile: Option<&str>,
+        lock: &Path,
+        dry_run: bool,
+    ) -> Result<(Uploads, Duration)> {
+        let profile_of = ctx.profile(profile)?;
+        let appears_within = profile_of.appears_within.map(|time| time.value);
+        let options = UploadOptions {
+            if_exists: IfExists::Skip,
+            verify: true,
+            compare: self.compare,
+            compare_limit: profile_of.compare_limit.map_or(COMPARE_LIMIT, |limit| limit.value),
+            appears_within,
+            anew: true,
+            ..UploadOptions::default()
+        };
+        // All runs with this lock file continue each other.
+        let ledger = ledger_of(ctx, profile, &format!("sync {}", lock.display()))?;
+        let ledger = if dry_run { ledger.read_only() } else { ledger };
+        let uploads = Uploads::new(Arc::clone(provider), options, ledger, ctx.clock, ctx.interrupt.clone());
+        Ok((uploads, appears_within.unwrap_or(provider.capabilities().appears_within)))
+    }
+}
+
+/// Parses the value of `--renew`.
+fn renewal(text: &str) -> Result<SignedDuration> {
+    let span = parse_lifetime(text).filter(|span| span.is_positive());
+    span.ok_or_else(|| Error::usage(format!("--renew {text}: invalid duration")).hint("write `24h` or `7d`"))
+}
+
+/// The description of a profile in the lock file.
+fn target_of(ctx: &Context, profile: Option<&str>) -> Result<Target> {
+    let profile = ctx.profile(profile)?;
+    let scope = profile.spec.dialect(&profile.dialect.value).can.scope;
+    let scope =
+        scope.iter().filter_map(|key| Some(((*key).to_owned(), profile.set.get(*key)?.value.clone())));
+    let is_remote = profile.base_url.value.scheme().starts_with("http");
+    Ok(Target {
+        provider: profile.spec.name.to_owned(),
+        base_url: if is_remote { profile.base_url.value.to_string() } else { String::new() },
+        scope: scope.collect(),
+        files: BTreeMap::new(),
+    })
+}
+
+/// A relative path as in the lock file: NFC, with `/` between components.
+fn key_of(path: &Path) -> Result<String> {
+    let parts: Option<Vec<&str>> = path.components().map(|part| part.as_os_str().to_str()).collect();
+    let parts =
+        parts.ok_or_else(|| Error::usage(format!("{}: the name is not valid UTF-8", path.display())))?;
+    Ok(parts.join("/").nfc().collect())
+}
+
+/// Reads the listing once, and keeps what concerns the rows of the lock file and the local files.
+async fn list(
+    ctx: &Context,
+    provider: &Arc<dyn Provider>,
+    uploads: &Uploads,
+    target: &Target,
+    files: &BTreeMap<String, Planned>,
+) -> Result<Remote> {
+    let mut remote = Remote::new(target, files.values().map(|file| file.name.as_str()));
+    let mut listing = Listing::new(Arc::clone(provider), Query::default(), None)?;
+    while let Some(page) = ctx.interrupt.until_cancelled(listing.next()).await? {
+        for file in page {
+            let is_usable = uploads.is_usable(&file);
+            remote.add(file, is_usable);
+        }
+    }
+    Ok(remote)
+}

@@ -1,0 +1,342 @@
+//! The work of `haul sync`: decides about each file, carries it out and records it.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::stream;
+use jiff::{SignedDuration, Timestamp, Unit};
+
+use super::{Action, COLUMNS, Item, OnConflict, Row, SyncArgs};
+use crate::commands::batch::{self, BatchArgs, Labels};
+use crate::commands::report::Outcome;
+use crate::commands::sources::Work;
+use crate::commands::upload::prepare;
+use crate::context::Context;
+use crate::error::{Error, Kind, Result, word};
+use crate::human;
+use crate::model::{FileId, NewFile, Source};
+use crate::progress::Progress;
+use crate::providers::{Op, Provider, require};
+use crate::sync::{self, Lock, Origin, Remote, State, Target, state_of};
+use crate::transfer::{Action as Sent, Evidence, Known, Planned, Preview, Uploads};
+
+/// The state of one run.
+pub(super) struct Run<'a> {
+    pub(super) args: &'a SyncArgs,
+    pub(super) ctx: &'a Context,
+    pub(super) provider: Arc<dyn Provider>,
+    pub(super) uploads: Uploads,
+    pub(super) template: NewFile,
+    pub(super) lock: RefCell<Lock>,
+    pub(super) remote: RefCell<Remote>,
+    pub(super) renew: Option<SignedDuration>,
+    /// How long a new file may be missing from listings.
+    pub(super) appears_within: Duration,
+    pub(super) now: Timestamp,
+    pub(super) dry_run: bool,
+}
+
+/// The time between writes of the lock file.
+const PACE: Duration = Duration::from_secs(2);
+
+impl Run<'_> {
+    /// Processes all items, prints a row for each, and writes the lock file.
+    pub(super) async fn process(&self, items: impl Iterator<Item = Item>) -> Result<()> {
+        let ctx = self.ctx;
+        let rows = ctx.ui.rows(COLUMNS)?;
+        let progress = ctx.ui.progress();
+        let progress = progress.as_ref();
+        let counts = RefCell::new(BTreeMap::<Action, u64>::new());
+        let written = Cell::new(Instant::now());
+        let shows_all = ctx.ui.is_json() || ctx.ui.verbosity() > 0;
+        let labels = Labels { skipped: "unchanged", ..Labels::of("synchronized").without_summary() };
+        let result = batch::run(
+            ctx,
+            &BatchArgs { jobs: self.args.jobs, ..BatchArgs::default() },
+            labels,
+            stream::iter(items.map(Ok)),
+            async |item| match item {
+                Item::Local(path, file) => self.local(path, file, progress).await,
+                Item::Gone(path) => self.delete(path).await,
+            },
+            rows,
+            |rows, (row, error): (Row, Option<Error>)| {
+                *counts.borrow_mut().entry(row.action).or_default() += 1;
+                let (id, kept) = (row.id.clone(), row.kept.clone());
+                let is_unchanged = row.action == Action::Unchanged;
+                if shows_all || !is_unchanged {
+                    rows.push(&row)?;
+                }
+                if !self.dry_run && written.get().elapsed() > PACE {
+                    self.lock.borrow_mut().write()?;
+                    written.set(Instant::now());
+                }
+                Ok(vec![match (id, kept.zip(error)) {
+                    (Some(id), Some((old, error))) => Outcome::Kept { id, old, error },
+                    (id, _) if is_unchanged => Outcome::Skipped(id),
+                    (id, _) => Outcome::Done(id),
+                }])
+            },
+        )
+        .await;
+        if self.dry_run {
+            result?;
+        } else {
+            let recorded = self.lock.borrow_mut().write();
+            self.uploads.end(result.is_ok() && recorded.is_ok());
+            result.and(recorded)?;
+        }
+        self.conclude(&counts.into_inner())
+    }
+
+    /// Prints the summary of a run without failures.
+    fn conclude(&self, counts: &BTreeMap<Action, u64>) -> Result<()> {
+        let (ctx, dry_run) = (self.ctx, self.dry_run);
+        let parts: Vec<String> =
+            counts.iter().map(|(action, count)| format!("{count} {}", action.word())).collect();
+        let changes: u64 =
+            counts.iter().filter(|(action, _)| **action != Action::Unchanged).map(|(_, n)| n).sum();
+        if !ctx.ui.is_json() {
+            let (files, bytes) = self.uploads.downloaded();
+            if files > 0 {
+                let (number, size) = (human::count(files, "file"), human::size(bytes));
+                ctx.ui.note(&format!("compared {number} by downloading {size}"));
+            }
+            let summary = parts.join(", ");
+            ctx.ui.note(&if dry_run { format!("dry run: nothing changed; {summary}") } else { summary });
+        }
+        if self.args.check && changes > 0 {
+            let what = human::count(changes, "change");
+            return Err(Error::new(Kind::OutOfDate, format!("the lock file is out of date: {what}"))
+                .hint("run the same command without `--check`"));
+        }
+        Ok(())
+    }
+
+    /// The state of the file of a row. A file that the listing does not contain is looked up.
+    async fn state(&self, row: &sync::Row) -> Result<State> {
+        let state = self.remote.borrow().state(row);
+        if state != State::Missing {
+            return Ok(state);
+        }
+        match self.ctx.interrupt.until_cancelled(self.provider.stat(&row.id)).await {
+            Ok(file) if self.uploads.is_usable(&file) => Ok(state_of(row, &file)),
+            Ok(_) => Ok(State::Missing),
+            Err(error) if error.kind() == Kind::NotFound => {
+                let delay = SignedDuration::try_from(self.appears_within).unwrap_or(SignedDuration::MAX);
+                let is_new = self.now.duration_since(row.uploaded_at) < delay;
+                Ok(if is_new { State::present(row) } else { State::Missing })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Uploads a local file, if that is necessary.
+    async fn local(
+        &self,
+        path: String,
+        file: Planned,
+        progress: &dyn Progress,
+    ) -> Result<(Row, Option<Error>)> {
+        let row = self.target(|target| target.files.get(&path).cloned());
+        let state = match &row {
+            Some(row) => self.state(row).await.map_err(|error| error.about(path.as_str()))?,
+            None => State::Missing,
+        };
+        let (name, size) = (file.name.clone(), file.size);
+        let result = |action, id, evidence, kept| Row {
+            action,
+            path: path.clone(),
+            profile: self.provider.profile().to_owned(),
+            id,
+            name: name.clone(),
+            size,
+            evidence,
+            kept,
+        };
+        let is_same = match &row {
+            Some(row) if row.size == size => {
+                let source = Source::Path(file.path.clone());
+                let new = NewFile { source, size, ..NewFile::from_bytes(&name, Vec::new()) };
+                self.uploads.sha256(&new).await? == row.sha256
+            }
+            _ => false,
+        };
+        let mut renews = false;
+        match (&row, state) {
+            (Some(row), State::Present(present)) if is_same => {
+                renews = self.renew.is_some_and(|time| present.is_due(row, self.now, time));
+                if !renews {
+                    let (kept, error) = self.retire(&path).await?.unzip();
+                    return Ok((
+                        result(Action::Unchanged, Some(row.id.clone()), Some(Evidence::Lock), kept),
+                        error,
+                    ));
+                }
+            }
+            (Some(row), State::Changed) if self.args.on_conflict == OnConflict::Fail => {
+                return Err(self.conflict(Error::new(
+                    Kind::Conflict,
+                    format!("{path}: the content of {} was changed on {}", row.id, self.provider.spec().name),
+                )));
+            }
+            _ => {}
+        }
+        // The file with the former content, and whether it may be deleted.
+        let old = row.filter(|_| state != State::Missing);
+        let deletes = old.as_ref().is_some_and(|row| {
+            matches!(state, State::Present(_)) && self.owns(row) && !self.is_shared(&path, &row.id)
+        });
+        if deletes {
+            let about = word(&path);
+            require(self.provider.spec(), self.provider.capabilities(), Op::Delete, &about)?;
+        }
+        let new = prepare(Work::File(file), &self.template, self.provider.as_ref(), self.ctx).await?;
+        let named = if renews { Vec::new() } else { self.remote.borrow_mut().take_named(&new.name) };
+        let mut known = Known { named, old: old.as_ref().map(|row| row.id.clone()) };
+        let finished = |sent: bool| match (sent, renews, deletes) {
+            (false, ..) => Action::Adopted,
+            (_, true, _) => Action::Renewed,
+            (_, _, true) => Action::Replaced,
+            _ => Action::Uploaded,
+        };
+        let kept = old.as_ref().filter(|_| !deletes).map(|row| row.id.clone());
+        if self.dry_run {
+            let preview = match self.uploads.preview(&new, Some(&known)).await {
+                Err(error) if self.uploads_beside(&error) => Preview::Upload,
+                preview => preview.map_err(|error| self.conflict(error))?,
+            };
+            return Ok(match preview {
+                Preview::Reuse(file, evidence) => {
+                    (result(finished(false), Some(file.id), evidence, kept), None)
+                }
+                Preview::Upload | Preview::Replace(_) => (result(finished(true), None, None, kept), None),
+            });
+        }
+        let (uploaded, sha256) = match self.uploads.upload_beside(&new, &known, progress).await {
+            Err(error) if self.uploads_beside(&error) => {
+                known.named.clear();
+                self.uploads.upload_beside(&new, &known, progress).await?
+            }
+            uploaded => uploaded.map_err(|error| self.conflict(error))?,
+        };
+        let is_adopted = uploaded.action == Sent::Reused;
+        let time = uploaded.file.created_at.unwrap_or(self.now);
+        let row = sync::Row {
+            id: uploaded.file.id.clone(),
+            name: uploaded.file.name.clone(),
+            size: new.size,
+            sha256,
+            uploaded_at: time.round(Unit::Second).unwrap_or(time),
+            expires_at: uploaded.file.expires_at.map(|time| time.round(Unit::Second).unwrap_or(time)),
+            origin: if is_adopted { Origin::Adopted } else { Origin::Uploaded },
+            replaces: old.filter(|_| deletes).map(|row| row.id),
+        };
+        self.change(|target| drop(target.files.insert(path.clone(), row)));
+        if let Some(kept) = &kept {
+            self.ctx.ui.note(&format!("{path}: kept {kept}, which haul sync did not upload"));
+        }
+        let (left, error) = self.retire(&path).await?.unzip();
+        Ok((result(finished(!is_adopted), Some(uploaded.file.id), uploaded.evidence, left.or(kept)), error))
+    }
+
+    /// Whether a conflict is resolved by uploading the file in addition.
+    fn uploads_beside(&self, error: &Error) -> bool {
+        error.kind() == Kind::Conflict && self.args.on_conflict == OnConflict::Upload
+    }
+
+    /// Adds the options of this command to the hints of a conflict.
+    fn conflict(&self, error: Error) -> Error {
+        if error.kind() != Kind::Conflict {
+            return error;
+        }
+        let error = error.keep_hints(|hint| !hint.contains("--if-exists"));
+        error.hint("to upload the local file in addition: `--on-conflict upload`")
+    }
+
+    /// Whether this command may delete the file of a row.
+    fn owns(&self, row: &sync::Row) -> bool {
+        row.origin == Origin::Uploaded || self.args.take_over
+    }
+
+    /// Whether the row of another path has this id.
+    fn is_shared(&self, path: &str, id: &FileId) -> bool {
+        self.target(|target| target.files.iter().any(|(other, row)| other != path && row.id == *id))
+    }
+
+    /// Deletes the file that the row of this path replaces. Returns its id and the error if it still exists.
+    async fn retire(&self, path: &str) -> Result<Option<(FileId, Error)>> {
+        let replaced = self.target(|target| target.files.get(path).and_then(|row| row.replaces.clone()));
+        let Some(old) = replaced.filter(|_| !self.dry_run) else { return Ok(None) };
+        match self.remove(&old).await {
+            Ok(()) => {
+                self.change(|target| {
+                    if let Some(row) = target.files.get_mut(path) {
+                        row.replaces = None;
+                    }
+                });
+                Ok(None)
+            }
+            Err(error) if error.is_interrupted() => Err(error),
+            Err(error) => {
+                let message = format!("{path}: {old}, which it replaces, was not deleted");
+                let kept = Error::new(error.kind(), message).caused_by(error).about(path);
+                Ok(Some((old, kept.hint("run the same command again: it deletes the file"))))
+            }
+        }
+    }
+
+    /// Deletes a file that may be gone already.
+    async fn remove(&self, id: &FileId) -> Result<()> {
+        match self.ctx.interrupt.until_cancelled(self.provider.delete(id)).await {
+            Err(error) if error.kind() == Kind::NotFound => Ok(()),
+            deleted => deleted,
+        }
+    }
+
+    /// Deletes the file of a row whose local file no longer exists.
+    async fn delete(&self, path: String) -> Result<(Row, Option<Error>)> {
+        let Some(row) = self.target(|target| target.files.get(&path).cloned()) else {
+            return Err(Error::failed(format!("{path}: no longer in the lock file")));
+        };
+        let state = self.state(&row).await.map_err(|error| error.about(path.as_str()))?;
+        if state == State::Changed {
+            let platform = self.provider.spec().name;
+            let message = format!("{path}: not deleted: the content of {} was changed on {platform}", row.id);
+            let hint = format!("to delete it: `haul rm {}:id:{}`", self.provider.profile(), row.id);
+            return Err(Error::new(Kind::Conflict, message).hint(hint));
+        }
+        let deletes = self.owns(&row) && !self.is_shared(&path, &row.id);
+        if deletes && state != State::Missing {
+            require(self.provider.spec(), self.provider.capabilities(), Op::Delete, &word(&path))?;
+        }
+        if !self.dry_run {
+            let ids = row.replaces.iter().chain(Some(&row.id).filter(|_| deletes && state != State::Missing));
+            for id in ids {
+                self.remove(id).await.map_err(|error| error.about(path.as_str()))?;
+            }
+            self.change(|target| drop(target.files.remove(&path)));
+        }
+        let action = if deletes { Action::Deleted } else { Action::Kept };
+        let kept = (!deletes).then(|| row.id.clone());
+        let profile = self.provider.profile().to_owned();
+        let sync::Row { id, name, size, .. } = row;
+        Ok((Row { action, path, profile, id: Some(id), name, size, evidence: None, kept }, None))
+    }
+
+    /// Reads the rows of the profile.
+    fn target<T>(&self, read: impl FnOnce(&Target) -> T) -> T {
+        let lock = self.lock.borrow();
+        match lock.targets().get(self.provider.profile()) {
+            Some(target) => read(target),
+            None => read(&Target::default()),
+        }
+    }
+
+    /// Changes the rows of the profile.
+    fn change(&self, change: impl FnOnce(&mut Target)) {
+        self.lock.borrow_mut().change(self.provider.profile(), change);
+    }
+}

@@ -1,0 +1,201 @@
+//! `haul sync` on every platform: requests counted at the server, and runs that are stopped and repeated.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::sync::Arc;
+use std::time::Duration;
+
+use haul::model::Clock;
+use haul::providers::Download;
+use rustix::process::Signal;
+use serde_json::Value;
+
+use super::{machine, remote_cases, stored};
+use crate::platforms::some;
+use crate::support::emulator::Emulator;
+use crate::support::rig::{Case, Rig, TOKEN};
+use crate::support::sandbox::{Run, Sandbox};
+
+const FILES: usize = 12;
+
+fn write(env: &Sandbox, number: usize, content: &str) {
+    fs::create_dir_all(env.work().join("docs")).unwrap();
+    env.write(format!("docs/{number:02}.txt"), content);
+}
+
+fn project(env: &Sandbox) {
+    for number in 0..FILES {
+        write(env, number, &format!("content {number}"));
+    }
+}
+
+fn sync(env: &Sandbox, case: &Case, more: &[&str]) -> Run {
+    let profile = format!("{}:", case.provider);
+    env.haul([&["sync", "docs", &profile, "--json", "--compare", "download"], more].concat())
+}
+
+/// Counts the actions of a run.
+fn count(run: &Run, action: &str) -> usize {
+    run.json().iter().filter(|row| row["action"] == action).count()
+}
+
+/// The uploads and deletions that the platform has received since the last call.
+fn changes(served: &Emulator) -> usize {
+    let is_change = |line: &&Value| line["method"] != "GET" && line["method"] != "HEAD";
+    let is_listing = |line: &&Value| line["path"].as_str().unwrap().ends_with("/query");
+    served.log().iter().filter(|line| is_change(line) && !is_listing(line)).count()
+}
+
+/// The ids in the lock file.
+fn ids(env: &Sandbox, case: &Case) -> BTreeSet<String> {
+    let lock: Value = serde_json::from_slice(&env.read("haul.lock")).unwrap();
+    let files = lock["targets"][case.provider]["files"].as_object().unwrap();
+    files.values().map(|row| row["id"].as_str().unwrap().to_owned()).collect()
+}
+
+fn stored_ids(case: &Case, served: &Arc<Emulator>) -> BTreeSet<String> {
+    stored(case, served).into_iter().map(|file| file.id.0).collect()
+}
+
+/// Whether a file without a lock file and a ledger can be compared.
+fn is_comparable(case: &Case) -> bool {
+    let can = case.can();
+    !can.checksums.is_empty() || can.upload.mark || can.download == Download::Any
+}
+
+#[test]
+fn only_changes_are_sent() {
+    for case in some(remote_cases()) {
+        let served = Arc::new(Emulator::start(&case.setup(Clock(None))));
+        let env = machine(&case, &served, &served.root);
+        project(&env);
+        let run = sync(&env, &case, &[]).ok();
+        assert_eq!(
+            (count(&run, "uploaded"), stored(&case, &served).len()),
+            (FILES, FILES),
+            "{}: {run}",
+            case.name()
+        );
+        assert_eq!(ids(&env, &case), stored_ids(&case, &served), "{}", case.name());
+        changes(&served);
+        let run = sync(&env, &case, &[]).ok();
+        assert_eq!((count(&run, "unchanged"), changes(&served)), (FILES, 0), "{}: {run}", case.name());
+        let before = ids(&env, &case);
+        // The size stays the same.
+        write(&env, 3, "CONTENT 3");
+        let run = sync(&env, &case, &[]);
+        if case.can().delete {
+            assert_eq!((run.status, count(&run, "replaced")), (0, 1), "{}: {run}", case.name());
+            assert_eq!(ids(&env, &case).difference(&before).count(), 1, "{}", case.name());
+        } else {
+            assert_eq!((run.status, changes(&served)), (5, 0), "{}: {run}", case.name());
+        }
+        assert_eq!(ids(&env, &case), stored_ids(&case, &served), "{}: {run}", case.name());
+        // From another machine, with the lock file only.
+        let other = machine(&case, &served, &served.root);
+        project(&other);
+        write(&other, 3, if case.can().delete { "CONTENT 3" } else { "content 3" });
+        fs::copy(env.work().join("haul.lock"), other.work().join("haul.lock")).unwrap();
+        changes(&served);
+        let run = sync(&other, &case, &[]).ok();
+        assert_eq!((count(&run, "unchanged"), changes(&served)), (FILES, 0), "{}: {run}", case.name());
+        // Without the lock file and the ledger.
+        let third = machine(&case, &served, &served.root);
+        project(&third);
+        write(&third, 3, if case.can().delete { "CONTENT 3" } else { "content 3" });
+        let run = sync(&third, &case, &[]);
+        let expected = if is_comparable(&case) { (0, FILES) } else { (5, 0) };
+        assert_eq!((run.status, count(&run, "adopted")), expected, "{}: {run}", case.name());
+        assert_eq!(stored(&case, &served).len(), FILES, "{}: {run}", case.name());
+    }
+}
+
+#[test]
+fn a_file_is_renewed_before_it_expires() {
+    for case in
+        some(remote_cases().filter(|case| case.can().upload.lifetime.is_some() || case.provider == "gemini"))
+    {
+        let start = "2026-11-01T00:00:00Z".parse().unwrap();
+        let served = Emulator::start(&case.setup(Clock(Some(start))));
+        let mut env = machine(&case, &served, &served.root);
+        env.set("HAUL_NOW", "2026-11-01T00:00:00Z");
+        write(&env, 0, "content");
+        let lifetime = case.can().upload.lifetime.is_some();
+        let options: &[&str] =
+            if lifetime { &["--expires", "48h", "--renew", "24h"] } else { &["--renew", "24h"] };
+        let served = Arc::new(served);
+        sync(&env, &case, options).ok();
+        let first = ids(&env, &case);
+        let served = Arc::into_inner(served).unwrap();
+        let before = served.root.clone();
+        // 14 of 48 hours are left.
+        env.set("HAUL_NOW", "2026-11-02T10:00:00Z");
+        let later = "2026-11-02T10:00:00Z".parse().unwrap();
+        let served = Arc::new(served.again(&case.setup(Clock(Some(later)))));
+        let lock = String::from_utf8(env.read("haul.lock")).unwrap();
+        env.write("haul.lock", lock.replace(&before, &served.root));
+        env.use_platform(&case, &served.base(case.provider), TOKEN);
+        let run = sync(&env, &case, options);
+        assert_eq!(run.status, 0, "{}: {run}", case.name());
+        let second = ids(&env, &case);
+        assert!(count(&run, "renewed") == 1 && first != second, "{}: {run}", case.name());
+        assert_eq!(second, stored_ids(&case, &served), "{}: {run}", case.name());
+    }
+}
+
+/// Syncs changes, stopping it `stops` times.
+fn check(case: Case, stops: usize, seed: u64) {
+    let served = Arc::new(Emulator::start(&case.setup(Clock(None))));
+    let foreign = Rig::on(case, Arc::clone(&served)).put("foreign.txt", "of others");
+    let env = machine(&case, &served, &served.root);
+    let mut random = fastrand::Rng::with_seed(seed);
+    project(&env);
+    let profile = format!("{}:", case.provider);
+    let stop_and_repeat = |random: &mut fastrand::Rng| {
+        for stop in 0.. {
+            let command = ["sync", "docs", &profile, "-q", "-j", "4", "--delete", "--compare", "download"];
+            let process = env.spawn(env.command().args(command));
+            if stop < stops {
+                std::thread::sleep(Duration::from_millis(random.u64(20..300)));
+                process.signal([Signal::INT, Signal::TERM, Signal::KILL][random.usize(0..3)]);
+            }
+            let run = process.end();
+            if run.status == 0 {
+                break;
+            }
+            let is_stopped = matches!(run.status, 130 | 143) || run.is_killed();
+            assert!(is_stopped, "{} seed {seed}: {run}", case.name());
+        }
+        let mut expected = ids(&env, &case);
+        assert_eq!(expected.len(), FILES, "{} seed {seed}", case.name());
+        expected.insert(foreign.id.0.clone());
+        assert_eq!(stored_ids(&case, &served), expected, "{} seed {seed}", case.name());
+    };
+    stop_and_repeat(&mut random);
+    if case.can().delete {
+        for number in 0..FILES / 2 {
+            write(&env, number, &format!("changed {number}"));
+        }
+        fs::rename(env.work().join("docs/07.txt"), env.work().join("docs/new.txt")).unwrap();
+        stop_and_repeat(&mut random);
+    }
+    let run = sync(&env, &case, &[]).ok();
+    assert_eq!(count(&run, "unchanged"), FILES, "{} seed {seed}: {run}", case.name());
+}
+
+#[test]
+fn a_sync_survives_signals() {
+    for (seed, case) in (1..).zip(some(remote_cases())) {
+        check(case, 3, seed);
+    }
+}
+
+#[test]
+#[ignore = "heavy: 20 signals in every dialect"]
+fn a_sync_survives_many_signals() {
+    for (seed, case) in (100..).zip(remote_cases()) {
+        for round in 0..4 {
+            check(case, 5, seed + round);
+        }
+    }
+}

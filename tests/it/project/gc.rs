@@ -1,0 +1,106 @@
+use std::fs;
+
+use serde_json::Value;
+
+use crate::support::sandbox::{Run, Sandbox};
+
+/// A store with files of different ages: `a.txt` three times, one of them with other content, and `b.txt`.
+fn store() -> Sandbox {
+    let mut env = Sandbox::new();
+    for (day, name, content) in
+        [(1, "a.txt", "one"), (2, "a.txt", "one"), (3, "a.txt", "other"), (4, "b.txt", "two")]
+    {
+        env.set("HAUL_NOW", &format!("2026-03-0{day}T00:00:00Z"));
+        env.write(name, content);
+        env.haul(["upload", name]).ok();
+    }
+    env.set("HAUL_NOW", "2026-03-10T00:00:00Z");
+    env
+}
+
+fn names(run: &Run) -> Vec<String> {
+    let name = |row: &Value| {
+        format!("{} {}", row["name"].as_str().unwrap(), &row["created_at"].as_str().unwrap()[8..10])
+    };
+    let mut names: Vec<String> = run.json().iter().map(name).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn criteria_are_joined_and_nothing_is_deleted_without_yes() {
+    let env = store();
+    let gc = |more: &[&str]| env.haul([&["gc", "local:", "--json"], more].concat());
+    gc(&[]).fails(2).says("no criterion");
+    for (options, expected) in [
+        (&["--older", "8d"][..], &["a.txt 01"][..]),
+        (&["--older", "5d"], &["a.txt 01", "a.txt 02", "a.txt 03", "b.txt 04"]),
+        (&["--duplicates"], &["a.txt 01"]),
+        (&["--keep", "1"], &["a.txt 01", "a.txt 02"]),
+        (&["--keep", "1", "--older", "8d"], &["a.txt 01"]),
+        (&["--filter", "name = 'b.txt'"], &["b.txt 04"]),
+        (&["--filter", "name = 'b.txt'", "--older", "8d"], &[]),
+        (&["--older", "1d", "--min-age", "8d"], &["a.txt 01", "a.txt 02"]),
+    ] {
+        let run = gc(options).ok();
+        assert_eq!(names(&run), expected, "{options:?}: {run}");
+        assert!(run.json().iter().all(|row| row["deleted"] == false), "{run}");
+    }
+    assert_eq!(env.ids().len(), 4);
+    let run = env.haul(["gc", "local:", "--keep", "1"]).ok();
+    assert!(run.stderr().contains("2 files (6 B); nothing deleted"), "{run}");
+    let run = gc(&["--keep", "1", "--yes"]).ok();
+    assert!(run.json().iter().all(|row| row["deleted"] == true), "{run}");
+    assert_eq!(env.ids().len(), 2);
+}
+
+#[test]
+fn young_locked_and_foreign_files_are_protected() {
+    let mut env = store();
+    env.set("HAUL_NOW", "2026-03-04T12:00:00Z");
+    let gc = |env: &Sandbox, more: &[&str]| env.haul([&["gc", "local:", "--json"], more].concat());
+    let all = ["--filter", "size > 0"];
+    assert_eq!(
+        names(&gc(&env, &all).ok()),
+        ["a.txt 01", "a.txt 02", "a.txt 03"],
+        "b.txt is younger than a day"
+    );
+    env.set("HAUL_NOW", "2026-03-10T00:00:00Z");
+    gc(&env, &["--unlocked"]).fails(2).says("needs a lock file");
+    fs::create_dir(env.work().join("docs")).unwrap();
+    env.write("docs/b.txt", "two");
+    env.haul(["sync", "docs", "local:"]).ok();
+    assert_eq!(
+        names(&gc(&env, &all).ok()),
+        ["a.txt 01", "a.txt 02", "a.txt 03"],
+        "b.txt is in the lock file"
+    );
+    assert_eq!(gc(&env, &["--unlocked"]).ok().json().len(), 3);
+    let lock = env.work().join("haul.lock");
+    let moved = env.work().join("docs/other.lock");
+    fs::rename(&lock, &moved).unwrap();
+    let run = gc(&env, &[&all[..], &["--lock", "docs/other.lock"]].concat()).ok();
+    assert_eq!(run.json().len(), 3, "{run}");
+    assert_eq!(gc(&env, &all).ok().json().len(), 4, "without the lock file");
+    // Without the ledger, haul does not know that it uploaded the files.
+    fs::remove_dir_all(env.home().join("state")).unwrap();
+    let unlocked = ["--unlocked", "--lock", "docs/other.lock"];
+    assert_eq!(gc(&env, &unlocked).ok().json().len(), 0);
+    assert_eq!(gc(&env, &[&unlocked[..], &["--foreign"]].concat()).ok().json().len(), 3);
+}
+
+#[test]
+fn a_plan_is_applied_later_to_what_has_not_changed() {
+    let env = store();
+    env.haul(["gc", "local:", "--older", "1d", "--plan", "plan.json"]).ok();
+    assert_eq!(env.ids().len(), 4);
+    let plan: Value = serde_json::from_slice(&env.read("plan.json")).unwrap();
+    let id = |at: usize| plan["files"][at]["id"].as_str().unwrap().to_owned();
+    env.haul(["rm", &format!("id:{}", id(0))]).ok();
+    env.haul(["meta", "set", &format!("id:{}", id(1)), "--name", "new.txt"]).ok();
+    let run = env.haul(["gc", "--apply", "plan.json", "--json"]).ok();
+    assert_eq!(run.json().iter().filter(|row| row["deleted"] == true).count(), 3, "{run}");
+    assert_eq!(env.ids(), [id(1)]);
+    env.write("plan.json", "[]");
+    env.haul(["gc", "--apply", "plan.json"]).fails(2).says("not a plan");
+}

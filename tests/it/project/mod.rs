@@ -1,0 +1,5 @@
+//! Files as part of a project: `sync`, `du` and `gc`.
+
+mod du;
+mod gc;
+mod sync;
