@@ -101,7 +101,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn dispatch(command: Command, ctx: &Context) -> Result<ExitCode> {
     let changes_files = matches!(
         command,
-        Command::Upload(_) | Command::Cp(_) | Command::Sync(_) | Command::Gc(_) | Command::Rm(_) | Command::Meta(_)
+        Command::Upload(_)
+            | Command::Cp(_)
+            | Command::Sync(_)
+            | Command::Gc(_)
+            | Command::Rm(_)
+            | Command::Meta(_)
     );
     let done = match command {
         Command::Serve(args) => return args.run(ctx).map(ExitCode::from),

@@ -13,7 +13,8 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
 use super::download::relay;
-use super::upload::{Job, Uploads};
+use super::job::Job;
+use super::upload::Uploads;
 use crate::error::{Error, Result, Signal};
 use crate::interrupt::Interrupt;
 use crate::model::{File, NewFile, Remote, Source};

@@ -4,6 +4,7 @@ mod copy;
 mod digest;
 mod download;
 mod identity;
+mod job;
 mod ledger;
 mod lost;
 pub mod mark;

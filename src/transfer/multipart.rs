@@ -12,9 +12,10 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 
+use super::job::Job;
 use super::ledger::{OpenSession, Stamp};
 use super::options::Action;
-use super::upload::{Job, Uploads};
+use super::upload::Uploads;
 use crate::error::{Error, Kind, Result};
 use crate::hash::Hasher;
 use crate::model::{Checksums, File, NewFile};

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use super::job::Job;
 use super::options::{Action, Uploaded};
-use super::upload::{Job, RUN_AGAIN, Uploads, not_found_out};
+use super::upload::{RUN_AGAIN, Uploads, not_found_out};
 use crate::error::{Error, Result};
 use crate::model::NewFile;
 use crate::progress::{Outcome, Progress};

@@ -9,7 +9,8 @@ use jiff::Timestamp;
 
 use super::digest::{UploadHash, compare};
 use super::identity::{Evidence, Identity, conflict};
-use super::ledger::{Begun, Earlier, Ledger, OpenSession, Stamp};
+use super::job::{Job, Metered};
+use super::ledger::{Begun, Earlier, Ledger, Stamp};
 use super::lost::{LostUploads, NameLocks, after_upload};
 use super::mark;
 use super::options::{Action, IfExists, Known, Leftover, Preview, UploadOptions, Uploaded};
@@ -36,35 +37,6 @@ pub struct Uploads {
     contents: NameLocks,
     /// Whether a response has shown that the platform cannot replace content.
     only_anew: AtomicBool,
-}
-
-/// The upload of one file.
-pub(super) struct Job {
-    /// The file to upload, with its mark.
-    pub(super) new: NewFile,
-    metered: Arc<Metered>,
-    /// The file to replace.
-    old: Option<FileId>,
-    /// Whether the content is sent again because the old file's content is damaged or missing.
-    repairs: bool,
-    /// The stamp of the local file, taken before reading it.
-    stamp: Option<Stamp>,
-    /// The number of its row in the ledger.
-    number: Option<i64>,
-    /// When an earlier attempt began that may have stored the file, and the action if it has.
-    attempted: Option<(Timestamp, Action)>,
-    /// The file on the platform, once known.
-    pub(super) result: Option<(File, Action)>,
-    /// The hash of the content that was sent.
-    sent: Option<Checksums>,
-    /// The failed multipart upload that the next attempt resumes.
-    pub(super) session: Option<OpenSession>,
-    /// The checksums of a file that was sent in parts.
-    pub(super) in_parts: Option<Checksums>,
-    evidence: Option<Evidence>,
-    different: Option<FileId>,
-    /// The existing files with the same name.
-    known: Vec<FileId>,
 }
 
 impl Uploads {
@@ -725,40 +697,4 @@ pub(super) fn not_found_out(error: Error, other: Error) -> Error {
     // The hints of `other` say when to run the command again.
     let error = error.with_kind(Kind::RateLimited).unanswered();
     other.hints().iter().fold(error, |error, hint| error.hint(hint.clone())).hint(RUN_AGAIN)
-}
-
-impl Job {
-    /// Reports the progress of this file and computes its hash.
-    pub(super) fn progress(&self) -> Arc<dyn Progress> {
-        Arc::clone(&self.metered) as Arc<dyn Progress>
-    }
-
-    /// A hasher for the algorithm that the ledger records or that is compared with the platform's checksum.
-    pub(super) fn hasher(&self) -> Option<Hasher> {
-        self.metered.hash.as_ref().map(UploadHash::hasher)
-    }
-
-    /// Whether the platform may have stored the file despite this error. Parts do not form a file until they are
-    /// combined.
-    fn may_be_stored(&self, error: &Error) -> bool {
-        error.may_be_done() && self.session.as_ref().is_none_or(|open| open.completing)
-    }
-}
-
-/// Reports positions and passes the content on to the hash.
-struct Metered {
-    item: Arc<dyn Progress>,
-    hash: Option<UploadHash>,
-}
-
-impl Progress for Metered {
-    fn at(&self, bytes: u64) {
-        self.item.at(bytes);
-    }
-
-    fn read(&self, offset: u64, bytes: &[u8]) {
-        if let Some(hash) = &self.hash {
-            hash.update(offset, bytes);
-        }
-    }
 }

@@ -1,0 +1,79 @@
+//! The state of one upload.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::digest::UploadHash;
+use super::identity::Evidence;
+use super::ledger::{OpenSession, Stamp};
+use super::options::Action;
+use crate::error::Error;
+use crate::hash::Hasher;
+use crate::model::{Checksums, File, FileId, NewFile};
+use crate::progress::Progress;
+
+/// The upload of one file.
+pub(super) struct Job {
+    /// The file to upload, with its mark.
+    pub(super) new: NewFile,
+    pub(super) metered: Arc<Metered>,
+    /// The file to replace.
+    pub(super) old: Option<FileId>,
+    /// Whether the content is sent again because the old file's content is damaged or missing.
+    pub(super) repairs: bool,
+    /// The stamp of the local file, taken before reading it.
+    pub(super) stamp: Option<Stamp>,
+    /// The number of its row in the ledger.
+    pub(super) number: Option<i64>,
+    /// When an earlier attempt began that may have stored the file, and the action if it has.
+    pub(super) attempted: Option<(Timestamp, Action)>,
+    /// The file on the platform, once known.
+    pub(super) result: Option<(File, Action)>,
+    /// The hash of the content that was sent.
+    pub(super) sent: Option<Checksums>,
+    /// The failed multipart upload that the next attempt resumes.
+    pub(super) session: Option<OpenSession>,
+    /// The checksums of a file that was sent in parts.
+    pub(super) in_parts: Option<Checksums>,
+    pub(super) evidence: Option<Evidence>,
+    pub(super) different: Option<FileId>,
+    /// The existing files with the same name.
+    pub(super) known: Vec<FileId>,
+}
+
+impl Job {
+    /// Reports the progress of this file and computes its hash.
+    pub(super) fn progress(&self) -> Arc<dyn Progress> {
+        Arc::clone(&self.metered) as Arc<dyn Progress>
+    }
+
+    /// A hasher for the algorithm that the ledger records or that is compared with the platform's checksum.
+    pub(super) fn hasher(&self) -> Option<Hasher> {
+        self.metered.hash.as_ref().map(UploadHash::hasher)
+    }
+
+    /// Whether the platform may have stored the file despite this error. Parts do not form a file until they are
+    /// combined.
+    pub(super) fn may_be_stored(&self, error: &Error) -> bool {
+        error.may_be_done() && self.session.as_ref().is_none_or(|open| open.completing)
+    }
+}
+
+/// Reports positions and passes the content on to the hash.
+pub(super) struct Metered {
+    pub(super) item: Arc<dyn Progress>,
+    pub(super) hash: Option<UploadHash>,
+}
+
+impl Progress for Metered {
+    fn at(&self, bytes: u64) {
+        self.item.at(bytes);
+    }
+
+    fn read(&self, offset: u64, bytes: &[u8]) {
+        if let Some(hash) = &self.hash {
+            hash.update(offset, bytes);
+        }
+    }
+}
