@@ -475,7 +475,7 @@ async fn spool(ctx: &Context, stream: PathBuf) -> Result<(Source, u64)> {
 /// The hint after uploading `count` files; `id` is the id of the last one.
 fn next(ctx: &Context, provider: &dyn Provider, is_named: bool, count: u64, id: &FileId) -> String {
     if count > 1 {
-        return format!("list the files: `{}`", ctx.command("ls", is_named.then(|| provider.profile())));
+        return format!("to list the files: `{}`", ctx.command("ls", is_named.then(|| provider.profile())));
     }
     // A profile selected by a flag applies to one command only, so the hint repeats it.
     let is_named = is_named || matches!(ctx.settings.profile_name().origin, Origin::Flag(_));

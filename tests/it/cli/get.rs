@@ -209,7 +209,7 @@ fn cat_prints_files_and_no_binary_content_on_a_terminal() {
     status 3
     --- err
     error: nope: no file with this id or name on local
-    hint: list the files: `haul ls -p local`
+    hint: to list the files: `haul ls -p local`
     ");
     check!(env.terminal(80, "", &["cat", "a.txt"]), @"
     status 0
