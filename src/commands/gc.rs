@@ -221,10 +221,10 @@ impl GcArgs {
         let files = all(ctx, provider, None).await?;
         let superseded = self.keep.map(|keep| superseded(&files, keep as usize));
         let duplicates = self.duplicates.then(|| duplicates(&files, &locks.ids));
-        let attached = if files.is_empty() {
+        let used = if files.is_empty() {
             HashSet::new()
         } else {
-            ctx.interrupt.until_cancelled(provider.attached()).await?
+            ctx.interrupt.until_cancelled(provider.in_use()).await?
         };
         let mut protected = BTreeMap::<&str, u64>::new();
         let mut rows = Vec::new();
@@ -250,7 +250,7 @@ impl GcArgs {
                 Some("in a lock file")
             } else if young < now && created.is_none_or(|at| at > young) {
                 Some("younger than --min-age")
-            } else if attached.contains(&file.id) {
+            } else if used.contains(&file.id) {
                 Some("used by a vector store")
             } else if is_foreign() {
                 Some("not uploaded by haul")
@@ -378,7 +378,7 @@ impl GcArgs {
         require(provider.spec(), provider.capabilities(), Op::Delete, "REF")?;
         // A file can have been added to a lock file or a vector store since the plan.
         let locks = Locks::read(&self.lock, false)?;
-        let attached = ctx.interrupt.until_cancelled(provider.attached()).await?;
+        let used = ctx.interrupt.until_cancelled(provider.in_use()).await?;
         let (kept, rows): (Vec<_>, Vec<_>) = plan
             .files
             .into_iter()
@@ -391,7 +391,7 @@ impl GcArgs {
                 reasons: file.reasons,
                 deleted: false,
             })
-            .partition(|row| locks.ids.contains(&row.id) || attached.contains(&row.id));
+            .partition(|row| locks.ids.contains(&row.id) || used.contains(&row.id));
         if !kept.is_empty() {
             let count = human::count(kept.len() as u64, "file");
             ctx.ui.note(&format!("kept {count}: in a lock file or used by a vector store since the plan"));

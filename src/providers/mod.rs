@@ -441,7 +441,7 @@ pub trait Provider: Send + Sync {
     async fn delete(&self, id: &FileId) -> Result<()>;
 
     /// The files that other objects of the platform use, such as vector stores. `haul gc` never deletes them.
-    async fn attached(&self) -> Result<HashSet<FileId>> {
+    async fn in_use(&self) -> Result<HashSet<FileId>> {
         Ok(HashSet::new())
     }
 

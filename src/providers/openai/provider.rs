@@ -1,6 +1,7 @@
 //! The provider for OpenAI and for vendors and gateways with the same Files API. A [`Vendor`] describes how they
 //! differ.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -159,6 +160,13 @@ impl Provider for OpenAi {
 
     fn decides<'a>(&self, filter: &'a Filter) -> Vec<&'a Expr> {
         Pushed::of(Some(filter), self.capabilities().list.native, None).decided
+    }
+
+    async fn in_use(&self) -> Result<HashSet<FileId>> {
+        match self.vendor.attached {
+            Some(_) => self.in_vector_stores().await,
+            None => Ok(HashSet::new()),
+        }
     }
 
     fn collection(&self) -> Option<&dyn Collection> {

@@ -1,6 +1,7 @@
 //! Vector stores. With `--set vector_store=ID`, uploaded files are attached to a vector store, and attached files are listed
 //! and detached. A record of an attached file has neither a name nor a size, which come from the record of the file itself.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -8,7 +9,7 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use serde_json::json;
 
 use super::super::lenient::Fields;
-use super::super::listing::page_size;
+use super::super::listing::{SeenPages, page_size};
 use super::super::pushdown::Pushed;
 use super::super::{Collection, Page, Provider, Query};
 use super::provider::OpenAi;
@@ -78,6 +79,42 @@ impl OpenAi {
         let request = Request::delete(self.in_store(store, &["files", id.as_str()])?);
         let reply = self.connection.http.send(&self.for_store(request)).await?;
         self.vendor.format().check_deleted(id, &reply)
+    }
+
+    /// The files of all vector stores. A server without vector stores uses none.
+    pub(super) async fn in_vector_stores(&self) -> Result<HashSet<FileId>> {
+        let stores = match self.ids_of(&[], "list of vector stores").await {
+            Err(error) if matches!(error.status(), Some(404 | 405 | 501)) => return Ok(HashSet::new()),
+            stores => stores?,
+        };
+        let mut used = HashSet::new();
+        for store in stores {
+            match self.ids_of(&[store.as_str(), "files"], "list of attached files").await {
+                // It was deleted in between.
+                Err(error) if error.kind() == Kind::NotFound => {}
+                files => used.extend(files?),
+            }
+        }
+        Ok(used)
+    }
+
+    /// The ids of all pages of a list below `vector_stores`.
+    async fn ids_of(&self, segments: &[&str], what: &str) -> Result<Vec<FileId>> {
+        let platform = self.vendor.spec.name;
+        let url = self.connection.url(&[&["vector_stores"], segments].concat())?;
+        let (mut ids, mut cursor, mut seen) = (Vec::new(), None::<String>, SeenPages::before(None));
+        loop {
+            let request =
+                Request::get(url.clone()).query("limit", PAGE).maybe_query("after", cursor.as_deref());
+            let list: List = self.connection.http.json(&self.for_store(request), what).await?;
+            let Page { mut files, next } = list.into_page(platform, PAGE, |fields| self.attached(fields))?;
+            seen.add(platform, &mut files, |file| file.id.as_str(), next.as_deref())?;
+            ids.extend(files.into_iter().map(|file| file.id));
+            cursor = next;
+            if cursor.is_none() {
+                return Ok(ids);
+            }
+        }
     }
 
     async fn attachment(&self, store: &VectorStore, id: &FileId) -> Result<Fields> {

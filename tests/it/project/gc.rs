@@ -2,7 +2,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::support::sandbox::{Run, Sandbox};
+use crate::support::sandbox::{HAUL, Run, Sandbox};
 
 /// A store with files of different ages: `a.txt` three times, one of them with other content, and `b.txt`.
 fn store() -> Sandbox {
@@ -103,4 +103,21 @@ fn a_plan_is_applied_later_to_what_has_not_changed() {
     assert_eq!(env.ids(), [id(1)]);
     env.write("plan.json", "[]");
     env.haul(["gc", "--apply", "plan.json"]).fails(2).says("not a plan");
+}
+
+#[test]
+fn files_of_a_vector_store_are_protected() {
+    let env = Sandbox::with_files(&["a.txt", "b.txt"]);
+    let script = format!(
+        r#"set -eu
+        store=$(curl -sf -X POST -H "Authorization: Bearer $OPENAI_API_KEY" -H 'Content-Type: application/json' -d '{{}}' \
+          "$OPENAI_BASE_URL/vector_stores" | sed 's/.*"id":"\([^"]*\)".*/\1/')
+        {HAUL} upload -q -p openai a.txt
+        {HAUL} upload -q -p openai b.txt --set "vector_store=$store"
+        {HAUL} gc openai: --older 0s --min-age 0s --yes --json --fields name,deleted"#
+    );
+    let run = env.haul(["serve", "--ephemeral", "--only", "openai", "--", "sh", "-c", &script]).ok();
+    let names: Vec<Value> = run.json().iter().map(|row| row["name"].clone()).collect();
+    assert_eq!(names, ["a.txt"], "{run}");
+    assert!(run.stderr().contains("kept 1 file: used by a vector store"), "{run}");
 }
