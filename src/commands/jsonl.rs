@@ -572,11 +572,11 @@ mod tests {
             (request("b").replace("POST", "GET"), "2: method is not POST (warning)"),
             (
                 request("b").replace("responses", "embeddings"),
-                "2: url differs from that of the first line (warning)",
+                "2: url differs from the first line (warning)",
             ),
             (
                 request("b").replace("\"m\"", "\"n\""),
-                "2: model differs from that of the first line (warning)",
+                "2: model differs from the first line (warning)",
             ),
             (request("b").replace("\"x\"", "\"model\""), "2: duplicate field `model`, column 83 (warning)"),
             (request("b").replace("model", "m"), "2: body has no model (warning)"),

@@ -3,7 +3,7 @@ use super::*;
 #[test]
 fn exit_codes_match_the_documentation() {
     let codes: Vec<u8> = Kind::ALL.iter().map(|kind| kind.exit_code()).collect();
-    assert_eq!(codes, [1, 2, 3, 4, 5, 5, 6, 7, 8, 9, 129, 130, 143]);
+    assert_eq!(codes, [1, 2, 3, 4, 5, 5, 6, 7, 8, 9, 9, 129, 130, 143]);
 }
 
 #[test]

@@ -332,8 +332,8 @@ mod tests {
         lock.write().unwrap();
         let text = fs::read_to_string(&path).unwrap();
         let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(lines[7].split(':').next(), Some("        \"docs/a.txt\""), "{text}");
-        assert_eq!(lines.len(), 13, "{text}");
+        assert_eq!(lines[8].split(':').next(), Some("        \"docs/a.txt\""), "{text}");
+        assert_eq!(lines.len(), 14, "{text}");
         assert!(!text.contains("replaces"), "{text}");
         let again = Lock::read(&path).unwrap();
         assert_eq!(again.document, lock.document);
@@ -357,7 +357,7 @@ mod tests {
             targets: [("xai".to_owned(), Target { files: [("a".to_owned(), row("f"))].into(), ..like() })]
                 .into(),
         });
-        let line = document.lines().nth(7).unwrap();
+        let line = document.lines().nth(8).unwrap();
         for (text, expected) in [
             (document[..document.len() / 2].to_owned(), "not a valid lock file"),
             (String::new(), "not a valid lock file"),
