@@ -23,7 +23,8 @@ use crate::ui::Columns;
 #[derive(Args, Debug)]
 #[command(after_long_help = "Examples:\n  \
     haul du\n  \
-    haul du xai: openai: --by purpose\n  \
+    haul du xai: openai:\n  \
+    haul du openai: --by purpose\n  \
     haul du gemini: --by expiry\n  \
     haul du --by month --filter 'size > 1MB' --json")]
 pub struct DuArgs {

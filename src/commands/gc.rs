@@ -31,7 +31,7 @@ use crate::ui::Columns;
 #[command(after_long_help = "Examples:\n  \
     haul gc --older 30d\n  \
     haul gc xai: --duplicates --yes\n  \
-    haul gc openai: --unlocked --lock haul.lock --older 7d --yes\n  \
+    haul gc openai: --unlocked --older 7d --yes\n  \
     haul gc --keep 3 --plan plan.json && haul gc --apply plan.json\n\n\
     A file is deleted only if it meets all criteria. Never deleted are files of a lock file, files younger than --min-age \
     and files that a vector store uses; with --unlocked, also files that haul did not upload.")]

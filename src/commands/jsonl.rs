@@ -570,14 +570,8 @@ mod tests {
         let a = request("a");
         for (second, expected) in [
             (request("b").replace("POST", "GET"), "2: method is not POST (warning)"),
-            (
-                request("b").replace("responses", "embeddings"),
-                "2: url differs from the first line (warning)",
-            ),
-            (
-                request("b").replace("\"m\"", "\"n\""),
-                "2: model differs from the first line (warning)",
-            ),
+            (request("b").replace("responses", "embeddings"), "2: url differs from the first line (warning)"),
+            (request("b").replace("\"m\"", "\"n\""), "2: model differs from the first line (warning)"),
             (request("b").replace("\"x\"", "\"model\""), "2: duplicate field `model`, column 83 (warning)"),
             (request("b").replace("model", "m"), "2: body has no model (warning)"),
             (request("b").replace(r#"{"model":"m","x":[1]}"#, "[{}]"), "2: body is not an object (warning)"),

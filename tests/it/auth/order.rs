@@ -13,11 +13,11 @@ fn sent(home: &Sandbox, profile: &str, server: &Server) -> String {
 
 #[test]
 fn the_flag_beats_the_variable_and_the_variable_the_file() {
-    let servers = ["flag", "variable", "file"].map(|name| (name, Server::willing()));
+    let servers = ["flag", "variable", "config"].map(|name| (name, Server::willing()));
     let profile = |(name, server): &(&str, Server)| {
         format!("[profiles.{name}]\nprovider = 'xai'\nbase_url = '{}'\n", server.url)
     };
-    let text = format!("default_profile = 'file'\n{}", servers.iter().map(profile).collect::<String>());
+    let text = format!("default_profile = 'config'\n{}", servers.iter().map(profile).collect::<String>());
     let counts = || servers.each_ref().map(|(_, server)| server.seen().len());
     let home = Sandbox::new().with_config(&text);
     home.line("ls").ok();

@@ -35,6 +35,7 @@ const EXCEPTIONS: &[(&str, Instead, &str)] = &[
         Elsewhere,
         "the emulator has no batches: tests/it/cli/lint.rs",
     ),
+    ("haul sync docs xai: --check", Elsewhere, "it fails because there is something to change"),
     ("haul serve", Serves, "it serves until Ctrl-C"),
     ("haul serve --only xai --fault '429 POST times=2 retry-after=1'", Serves, "likewise"),
 ];
@@ -98,6 +99,7 @@ impl Stage {
             ("train.jsonl", r#"{"messages":[{"role":"user","content":"a"}]}"#),
             ("valid.jsonl", r#"{"messages":[{"role":"user","content":"b"}]}"#),
             ("src/main.rs", "fn main() {}"),
+            ("haul.lock", r#"{"version":1,"targets":{}}"#),
             ("metadata.json", r#"{"author":"hegel"}"#),
         ] {
             env.write(name, content);

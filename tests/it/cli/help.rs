@@ -23,7 +23,11 @@ fn the_first_screen() {
       info         Show details of files [alias: show]
       get          Download files [alias: download]
       cat          Print the content of files
+      cp           Copy files between platforms, and to and from this machine [alias: copy]
       rm           Delete files [alias: delete]
+      sync         Upload what has changed in a folder, and record the ids in a lock file
+      gc           Delete files that are no longer needed
+      du           Show the number, size and age of files
       meta         Show and change metadata
       link         Create, list and revoke links to files
       lint         Check JSONL files for batches and fine-tuning
@@ -139,6 +143,7 @@ fn topics() {
         7  platform unreachable, after retries
         8  platform error or invalid response
         9  size or checksum mismatch after a transfer
+        9  out of date: `haul sync --check` found something to change
       129  interrupted by SIGHUP
       130  interrupted by Ctrl-C (SIGINT)
       143  interrupted by SIGTERM
@@ -193,6 +198,7 @@ fn help_fits_the_terminal() {
             // Text for copying is not wrapped, and a line with a single word cannot be.
             let is_whole = |line: &str| {
                 line.starts_with("Usage: ")
+                    || line.starts_with("       haul ")
                     || (line.starts_with("  ")
                         && !line.starts_with("   ")
                         && (line.contains("haul ") || line.contains('{')))

@@ -102,6 +102,6 @@ fn a_row_has_every_key() {
     assert_eq!(keys(&["meta", "get", "one", "--json"]), file);
     assert_eq!(keys(&["upload", "one", "--name", "two", "--json"]), format!("{file} evidence kept"));
     assert_eq!(keys(&["get", "one", "-o", "to", "--json"]), format!("{file} saved_to"));
-    assert_eq!(keys(&["rm", "one", "-n", "--json"]), format!("{file} deleted"));
+    assert_eq!(keys(&["rm", "one", "-n", "--json"]), format!("{file} deleted detached_from"));
     assert_eq!(keys(&["link", "one", "--json"]), "url expires_at link_id file");
 }

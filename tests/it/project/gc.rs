@@ -112,9 +112,9 @@ fn files_of_a_vector_store_are_protected() {
         r#"set -eu
         store=$(curl -sf -X POST -H "Authorization: Bearer $OPENAI_API_KEY" -H 'Content-Type: application/json' -d '{{}}' \
           "$OPENAI_BASE_URL/vector_stores" | sed 's/.*"id":"\([^"]*\)".*/\1/')
-        {HAUL} upload -q -p openai a.txt
-        {HAUL} upload -q -p openai b.txt --set "vector_store=$store"
-        {HAUL} gc openai: --older 0s --min-age 0s --yes --json --fields name,deleted"#
+        {HAUL} upload -q -p openai a.txt > /dev/null
+        {HAUL} upload -q -p openai b.txt --set "vector_store=$store" > /dev/null
+        {HAUL} gc openai: --filter 'size > 0' --min-age 0s --yes --json --fields name,deleted"#
     );
     let run = env.haul(["serve", "--ephemeral", "--only", "openai", "--", "sh", "-c", &script]).ok();
     let names: Vec<Value> = run.json().iter().map(|row| row["name"].clone()).collect();
