@@ -30,7 +30,7 @@ use crate::transfer::{COMPARE_LIMIT, Claim, Compare, IfExists, RemoteFile, Targe
 )]
 #[command(after_long_help = "Examples:\n  \
     haul cp xai:report.pdf openai:\n  \
-    haul cp 'xai:*.txt' local: --if-exists skip\n  \
+    haul cp 'xai:*.pdf' local: --if-exists skip\n  \
     haul cp xai: backup/ --report r.jsonl\n  \
     haul cp -r docs openai:\n  \
     haul cp --retry-from r.jsonl backup/\n\n\
