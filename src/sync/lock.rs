@@ -3,7 +3,7 @@
 //! It is JSON with sorted keys and one file per line, so that it can be committed, merged and read by other programs.
 
 use std::collections::BTreeMap;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::fs;
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
@@ -198,7 +198,7 @@ impl Lock {
     }
 
     /// The files of a profile, which must be those of the same platform, address and scope.
-    pub fn target(&mut self, profile: &str, like: Target) -> Result<&mut Target> {
+    pub fn target(&mut self, profile: &str, like: &Target) -> Result<&mut Target> {
         let path = self.path.display().to_string();
         let target = self
             .document
@@ -280,13 +280,13 @@ fn render(document: &Document) -> String {
     for (at, (profile, target)) in targets.iter().copied().enumerate() {
         text.push_str(if at == 0 { "\n" } else { ",\n" });
         let Target { provider, base_url, scope, files } = target;
-        text.push_str(&format!("    {}: {{\n", json(profile)));
-        text.push_str(&format!("      \"provider\": {},\n", json(provider)));
-        text.push_str(&format!("      \"base_url\": {},\n", json(base_url)));
-        text.push_str(&format!("      \"scope\": {},\n      \"files\": {{", json(scope)));
+        let _ = writeln!(text, "    {}: {{", json(profile));
+        let _ = writeln!(text, "      \"provider\": {},", json(provider));
+        let _ = writeln!(text, "      \"base_url\": {},", json(base_url));
+        let _ = write!(text, "      \"scope\": {},\n      \"files\": {{", json(scope));
         for (at, (path, row)) in files.iter().enumerate() {
             text.push_str(if at == 0 { "\n" } else { ",\n" });
-            text.push_str(&format!("        {}: {}", json(path), json(row)));
+            let _ = write!(text, "        {}: {}", json(path), json(row));
         }
         text.push_str("\n      }\n    }");
     }
@@ -326,7 +326,7 @@ mod tests {
         let mut lock = Lock::read(&path).unwrap();
         lock.write().unwrap();
         assert!(!path.exists(), "nothing to record");
-        let target = lock.target("xai", like()).unwrap();
+        let target = lock.target("xai", &like()).unwrap();
         target.files.insert("docs/b \"q\".txt".to_owned(), row("f2"));
         target.files.insert("docs/a.txt".to_owned(), row("f1"));
         lock.write().unwrap();
@@ -340,10 +340,10 @@ mod tests {
         let mut other = again;
         let moved = Target { base_url: "https://example.com".to_owned(), ..like() };
         assert!(
-            other.target("xai", moved).unwrap_err().message().contains("the base URL https://api.x.ai/v1")
+            other.target("xai", &moved).unwrap_err().message().contains("the base URL https://api.x.ai/v1")
         );
         // Without files the target is dropped.
-        lock.target("xai", like()).unwrap().files.clear();
+        lock.target("xai", &like()).unwrap().files.clear();
         lock.write().unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "{\n  \"version\": 1,\n  \"targets\": {}\n}\n");
     }

@@ -222,7 +222,7 @@ impl SyncArgs {
         let _hold = if dry_run { None } else { Some(self.hold(ctx, &path).await?) };
         let mut lock = Lock::read(&path)?;
         let below = self.path_in(&lock)?;
-        let target = lock.target(provider.profile(), target_of(ctx, profile.as_deref())?)?.clone();
+        let target = lock.target(provider.profile(), &target_of(ctx, profile.as_deref())?)?.clone();
         let files = self.local_files(ctx, provider.as_ref(), &below, lock.path())?;
         let gone = self.gone(ctx, &lock, &below, &target, &files)?;
         let (uploads, appears_within) =
@@ -238,7 +238,7 @@ impl SyncArgs {
             renew,
             appears_within,
             now: ctx.clock.now(),
-            dry_run,
+            previews: dry_run,
             provider,
         };
         let items = files.into_iter().map(|(key, file)| Item::Local(key, file));
@@ -415,7 +415,7 @@ impl SyncArgs {
 
 /// Parses the value of `--renew`.
 fn renewal(text: &str) -> Result<SignedDuration> {
-    let span = parse_lifetime(text).filter(|span| span.is_positive());
+    let span = parse_lifetime(text).filter(SignedDuration::is_positive);
     span.ok_or_else(|| Error::usage(format!("--renew {text}: invalid duration")).hint("write `24h` or `7d`"))
 }
 

@@ -20,7 +20,7 @@ use crate::model::{FileId, NewFile, Source};
 use crate::progress::Progress;
 use crate::providers::{Op, Provider, require};
 use crate::sync::{self, Lock, Origin, Remote, State, Target, state_of};
-use crate::transfer::{Action as Sent, Evidence, Known, Planned, Preview, Uploads};
+use crate::transfer::{Action as Sent, Evidence, Known, Planned, Preview, Uploaded, Uploads};
 
 /// The state of one run.
 pub(super) struct Run<'a> {
@@ -35,7 +35,7 @@ pub(super) struct Run<'a> {
     /// How long a new file may be missing from listings.
     pub(super) appears_within: Duration,
     pub(super) now: Timestamp,
-    pub(super) dry_run: bool,
+    pub(super) previews: bool,
 }
 
 /// The time between writes of the lock file.
@@ -69,7 +69,7 @@ impl Run<'_> {
                 if shows_all || !is_unchanged {
                     rows.push(&row)?;
                 }
-                if !self.dry_run && written.get().elapsed() > PACE {
+                if !self.previews && written.get().elapsed() > PACE {
                     self.lock.borrow_mut().write()?;
                     written.set(Instant::now());
                 }
@@ -81,7 +81,7 @@ impl Run<'_> {
             },
         )
         .await;
-        if self.dry_run {
+        if self.previews {
             result?;
         } else {
             let recorded = self.lock.borrow_mut().write();
@@ -93,7 +93,7 @@ impl Run<'_> {
 
     /// Prints the summary of a run without failures.
     fn conclude(&self, counts: &BTreeMap<Action, u64>) -> Result<()> {
-        let (ctx, dry_run) = (self.ctx, self.dry_run);
+        let (ctx, dry_run) = (self.ctx, self.previews);
         let parts: Vec<String> =
             counts.iter().map(|(action, count)| format!("{count} {}", action.word())).collect();
         let changes: u64 =
@@ -177,7 +177,7 @@ impl Run<'_> {
                 }
             }
             (Some(row), State::Changed) if self.args.on_conflict == OnConflict::Fail => {
-                return Err(self.conflict(Error::new(
+                return Err(Self::conflict(Error::new(
                     Kind::Conflict,
                     format!("{path}: the content of {} was changed on {}", row.id, self.provider.spec().name),
                 )));
@@ -203,10 +203,10 @@ impl Run<'_> {
             _ => Action::Uploaded,
         };
         let kept = old.as_ref().filter(|_| !deletes).map(|row| row.id.clone());
-        if self.dry_run {
+        if self.previews {
             let preview = match self.uploads.preview(&new, Some(&known)).await {
                 Err(error) if self.uploads_beside(&error) => Preview::Upload,
-                preview => preview.map_err(|error| self.conflict(error))?,
+                preview => preview.map_err(Self::conflict)?,
             };
             return Ok(match preview {
                 Preview::Reuse(file, evidence) => {
@@ -220,20 +220,11 @@ impl Run<'_> {
                 known.named.clear();
                 self.uploads.upload_beside(&new, &known, progress).await?
             }
-            uploaded => uploaded.map_err(|error| self.conflict(error))?,
+            uploaded => uploaded.map_err(Self::conflict)?,
         };
         let is_adopted = uploaded.action == Sent::Reused;
-        let time = uploaded.file.created_at.unwrap_or(self.now);
-        let row = sync::Row {
-            id: uploaded.file.id.clone(),
-            name: uploaded.file.name.clone(),
-            size: new.size,
-            sha256,
-            uploaded_at: time.round(Unit::Second).unwrap_or(time),
-            expires_at: uploaded.file.expires_at.map(|time| time.round(Unit::Second).unwrap_or(time)),
-            origin: if is_adopted { Origin::Adopted } else { Origin::Uploaded },
-            replaces: old.filter(|_| deletes).map(|row| row.id),
-        };
+        let replaces = old.filter(|_| deletes).map(|row| row.id);
+        let row = self.recorded(&uploaded, new.size, sha256, replaces);
         self.change(|target| drop(target.files.insert(path.clone(), row)));
         if let Some(kept) = &kept {
             self.ctx.ui.note(&format!("{path}: kept {kept}, which haul sync did not upload"));
@@ -242,13 +233,36 @@ impl Run<'_> {
         Ok((result(finished(!is_adopted), Some(uploaded.file.id), uploaded.evidence, left.or(kept)), error))
     }
 
+    /// The row of a file that was uploaded or adopted.
+    fn recorded(
+        &self,
+        uploaded: &Uploaded,
+        size: u64,
+        sha256: String,
+        replaces: Option<FileId>,
+    ) -> sync::Row {
+        let seconds = |time: Timestamp| time.round(Unit::Second).unwrap_or(time);
+        let file = &uploaded.file;
+        let is_adopted = uploaded.action == Sent::Reused;
+        sync::Row {
+            id: file.id.clone(),
+            name: file.name.clone(),
+            size,
+            sha256,
+            uploaded_at: seconds(file.created_at.unwrap_or(self.now)),
+            expires_at: file.expires_at.map(seconds),
+            origin: if is_adopted { Origin::Adopted } else { Origin::Uploaded },
+            replaces,
+        }
+    }
+
     /// Whether a conflict is resolved by uploading the file in addition.
     fn uploads_beside(&self, error: &Error) -> bool {
         error.kind() == Kind::Conflict && self.args.on_conflict == OnConflict::Upload
     }
 
     /// Adds the options of this command to the hints of a conflict.
-    fn conflict(&self, error: Error) -> Error {
+    fn conflict(error: Error) -> Error {
         if error.kind() != Kind::Conflict {
             return error;
         }
@@ -269,7 +283,7 @@ impl Run<'_> {
     /// Deletes the file that the row of this path replaces. Returns its id and the error if it still exists.
     async fn retire(&self, path: &str) -> Result<Option<(FileId, Error)>> {
         let replaced = self.target(|target| target.files.get(path).and_then(|row| row.replaces.clone()));
-        let Some(old) = replaced.filter(|_| !self.dry_run) else { return Ok(None) };
+        let Some(old) = replaced.filter(|_| !self.previews) else { return Ok(None) };
         match self.remove(&old).await {
             Ok(()) => {
                 self.change(|target| {
@@ -312,7 +326,7 @@ impl Run<'_> {
         if deletes && state != State::Missing {
             require(self.provider.spec(), self.provider.capabilities(), Op::Delete, &word(&path))?;
         }
-        if !self.dry_run {
+        if !self.previews {
             let ids = row.replaces.iter().chain(Some(&row.id).filter(|_| deletes && state != State::Missing));
             for id in ids {
                 self.remove(id).await.map_err(|error| error.about(path.as_str()))?;
