@@ -10,6 +10,10 @@ use url::{Host, Url};
 use super::{Config, tls};
 use crate::error::{Error, Result};
 
+/// How long an unused connection is kept. Servers close idle connections after a minute or more, and a request that is sent
+/// at that moment is lost.
+const IDLE: Duration = Duration::from_secs(20);
+
 /// Up to eight pools: with or without TLS, for file content or small requests, for this machine or others. A command
 /// rarely uses more than two.
 #[derive(Debug, Default)]
@@ -50,6 +54,7 @@ fn build(tls: ClientConfig, bulk: bool, local: bool, timeout: Duration) -> Resul
         .retry(reqwest::retry::never())
         // Shorter than the limit for a small request, to distinguish a failed connection from a missing response.
         .connect_timeout(timeout.mul_f64(0.9).min(Duration::from_secs(30)))
+        .pool_idle_timeout(IDLE)
         .tcp_nodelay(true);
     if bulk {
         builder = builder.http1_only().no_gzip();
