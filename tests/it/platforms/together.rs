@@ -170,7 +170,7 @@ pub const PLATFORM: Platform = Platform {
         Exception {
             column: "together v1",
             verbs: &[Verb::Upload, Verb::Replace],
-            faults: &["page though done"],
+            faults: &["page though done", "chunked garbage"],
             outcome: ok(1),
             why: "a file with content is listed, so haul finds it",
         },
@@ -192,7 +192,7 @@ pub const PLATFORM: Platform = Platform {
             column: "together start",
             verbs: &[Verb::Upload],
             faults: &["302", "redirect in a loop", "redirect to a file"],
-            outcome: no(8, "{p} returned no file id for the upload*", 1),
+            outcome: no(8, "{p} returned an upload URL that is not an http URL*", 1),
             why: "the answer is a redirect to the storage",
         },
         Exception {
@@ -201,6 +201,27 @@ pub const PLATFORM: Platform = Platform {
             faults: &["redirect to nowhere"],
             outcome: no(8, "{p} returned no URL for the upload*", 1),
             why: "the answer is a redirect to the storage",
+        },
+        Exception {
+            column: "together start",
+            verbs: &[Verb::Upload],
+            faults: &["chunked garbage"],
+            outcome: no(8, "{p} sent an invalid response*", 1),
+            why: "no content was sent, and the registration is not a file yet",
+        },
+        Exception {
+            column: "together start",
+            verbs: &[Verb::Upload],
+            faults: &["page though done"],
+            outcome: no(8, "the response to the upload is HTML or XML, not JSON*", 1),
+            why: "no content was sent, and the registration is not a file yet",
+        },
+        Exception {
+            column: "together parts",
+            verbs: &[Verb::Upload],
+            faults: &["reset in the body", "reset in the body always", "half-closed in the body"],
+            outcome: cannot("two parts are sent at a time, and the number of their requests varies"),
+            why: "two parts are sent at a time, and the number of their requests varies",
         },
         Exception {
             column: "together parts",
@@ -214,6 +235,7 @@ pub const PLATFORM: Platform = Platform {
             verbs: &[Verb::Upload],
             faults: &[
                 "page though done",
+                "chunked garbage",
                 "cut JSON",
                 "empty",
                 "wrong type",
@@ -228,6 +250,7 @@ pub const PLATFORM: Platform = Platform {
             verbs: &[Verb::Upload],
             faults: &[
                 "reset always",
+                "reset in the body always",
                 "closed always",
                 "silent always",
                 "slow head always",
