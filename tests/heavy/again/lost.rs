@@ -79,7 +79,8 @@ fn check(case: Case, fault: Fault, older: Older) -> Option<String> {
 fn check_all(combinations: impl Iterator<Item = (Case, Fault, Older)>) {
     let all: Vec<_> = combinations.collect();
     let failed = Mutex::new(Vec::new());
-    in_parallel(6, &all, |(case, fault, older)| {
+    // Most of the time is spent waiting for late listings.
+    in_parallel(10, &all, |(case, fault, older)| {
         failed.lock().unwrap().extend(check(*case, *fault, *older));
     });
     let failed = failed.into_inner().unwrap();
