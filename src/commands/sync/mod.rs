@@ -2,7 +2,7 @@
 
 mod run;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,6 +13,7 @@ use clap::{Args, ValueEnum};
 use jiff::SignedDuration;
 use schemars::JsonSchema;
 use serde::Serialize;
+use tokio::sync::Notify;
 use unicode_normalization::UnicodeNormalization as _;
 
 use crate::commands::report::{Entry, Reported};
@@ -239,6 +240,8 @@ impl SyncArgs {
             appears_within,
             now: ctx.clock.now(),
             previews: dry_run,
+            left: Cell::new(files.len()),
+            uploaded: Notify::new(),
             provider,
         };
         let items = files.into_iter().map(|(key, file)| Item::Local(key, file));

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::stream;
 use jiff::{SignedDuration, Timestamp, Unit};
+use tokio::sync::Notify;
 
 use super::{Action, COLUMNS, Item, OnConflict, Row, SyncArgs};
 use crate::commands::batch::{self, BatchArgs, Labels};
@@ -36,6 +37,10 @@ pub(super) struct Run<'a> {
     pub(super) appears_within: Duration,
     pub(super) now: Timestamp,
     pub(super) previews: bool,
+    /// The number of local files that are not processed yet.
+    pub(super) left: Cell<usize>,
+    /// Signals that a local file was processed.
+    pub(super) uploaded: Notify,
 }
 
 /// The time between writes of the lock file.
@@ -58,8 +63,19 @@ impl Run<'_> {
             labels,
             stream::iter(items.map(Ok)),
             async |item| match item {
-                Item::Local(path, file) => self.local(path, file, progress).await,
-                Item::Gone(path) => self.delete(path).await,
+                Item::Local(path, file) => {
+                    let result = self.local(path, file, progress).await;
+                    self.left.set(self.left.get().saturating_sub(1));
+                    self.uploaded.notify_waiters();
+                    result
+                }
+                Item::Gone(path) => {
+                    // A platform that stores equal content once gives a renamed file the id of the former one.
+                    while self.left.get() > 0 {
+                        self.uploaded.notified().await;
+                    }
+                    self.delete(path).await
+                }
             },
             rows,
             |rows, (row, error): (Row, Option<Error>)| {
