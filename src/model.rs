@@ -276,6 +276,12 @@ pub struct Address {
 }
 
 impl Address {
+    /// The profile of an address that denotes all of its files: `PROFILE:`.
+    pub fn whole_profile(&self) -> Option<&str> {
+        let is_whole = matches!(&self.reference, Ref::Any(text) if text.is_empty());
+        self.profile.as_deref().filter(|_| is_whole)
+    }
+
     /// Parses `[profile:][id:|name:]text`. A prefix is a profile only if `is_profile` returns true for it, so
     /// `a:b.txt` can be a name.
     pub fn parse(text: &str, is_profile: impl Fn(&str) -> bool) -> Self {

@@ -16,12 +16,12 @@ use super::media;
 use super::report::{Reported as _, Unfinished};
 use super::select::{Chosen, Selector};
 use super::sources::{FolderArgs, Names};
-use super::upload::{UploadArgs, Uploading, check_limits, ledger_of, target_of};
+use super::upload::{UploadArgs, Uploading, check_limits, ledger_of, options_of, target_of};
 use crate::context::Context;
 use crate::error::{Error, Kind, Result, nearest, word};
 use crate::model::{File, NewFile, Object, Ref, Source};
 use crate::providers::{NameSlash, Op, Overwrites, Provider, require, states};
-use crate::transfer::{COMPARE_LIMIT, Claim, Compare, IfExists, RemoteFile, Targets, UploadOptions};
+use crate::transfer::{Claim, Compare, IfExists, RemoteFile, Targets, UploadOptions};
 
 /// The arguments of `haul cp`.
 #[derive(Args, Debug)]
@@ -278,10 +278,8 @@ impl CpArgs {
             if_exists: self.if_exists,
             verify: !self.no_verify,
             compare: self.compare,
-            compare_limit: settings.compare_limit.map_or(COMPARE_LIMIT, |limit| limit.value),
-            appears_within: settings.appears_within.map(|time| time.value),
             leftovers: unfinished.iter().filter_map(leftover).collect(),
-            ..UploadOptions::default()
+            ..options_of(&settings)
         };
         let command = format!("{:?}", ("cp", sources, &self.batch.retry_from, &self.name, self.if_exists));
         let copying = Uploading {

@@ -15,7 +15,7 @@ use super::report::{Entry, Outcome, Reported};
 use super::select::{combine, glob_of, read_references};
 use crate::context::Context;
 use crate::error::{Error, Result, word};
-use crate::model::{File, Ref};
+use crate::model::File;
 use crate::providers::{Listing, Provider, Query, require_stated, states};
 use crate::ui::Columns;
 
@@ -206,12 +206,10 @@ impl DuArgs {
         let address = text.map(|text| ctx.address(text));
         let (profile, glob) = match &address {
             None => (None, None),
-            Some(address) => match (&address.reference, glob_of(address)) {
-                (_, Some(glob)) => (address.profile.as_deref(), Some(glob)),
-                (Ref::Any(rest), None) if rest.is_empty() && address.profile.is_some() => {
-                    (address.profile.as_deref(), None)
-                }
-                _ => {
+            Some(address) => match (address.whole_profile(), glob_of(address)) {
+                (Some(profile), _) => (Some(profile), None),
+                (None, Some(glob)) => (address.profile.as_deref(), Some(glob)),
+                (None, None) => {
                     let text = text.unwrap_or_default();
                     let hint = format!("for all files of a profile: `haul du {}`", word(&format!("{text}:")));
                     let error = Error::usage(format!("{text}: not a profile or a pattern")).about(text);

@@ -7,21 +7,20 @@ use std::sync::Arc;
 
 use clap::Args;
 use futures_util::stream;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::batch::{self, BatchArgs, Labels};
 use super::report::{Entry, Outcome, Reported};
-use super::select::combine;
+use super::select::{combine, duration};
 use super::upload::ledger_of;
 use crate::context::Context;
 use crate::error::{Error, Kind, Result, word};
 use crate::files;
 use crate::human;
-use crate::model::{File, FileId, Ref};
+use crate::model::{File, FileId};
 use crate::providers::{Listing, Op, Provider, Query, require, require_stated};
-use crate::settings::parse_lifetime;
 use crate::sync::Lock;
 use crate::transfer::Ledger;
 use crate::ui::Columns;
@@ -180,10 +179,9 @@ impl GcArgs {
     /// The profile of the argument.
     fn profile(&self, ctx: &Context) -> Result<Option<String>> {
         let Some(text) = &self.target else { return Ok(None) };
-        let address = ctx.address(text);
-        match (address.profile, address.reference) {
-            (Some(profile), Ref::Any(rest)) if rest.is_empty() => Ok(Some(profile)),
-            _ => Err(Error::usage(format!("{text}: not a profile")).hint(
+        match ctx.address(text).whole_profile() {
+            Some(profile) => Ok(Some(profile.to_owned())),
+            None => Err(Error::usage(format!("{text}: not a profile")).hint(
                 "write the name of a profile and a colon, such as `local:`; select files with `--filter`",
             )),
         }
@@ -198,12 +196,7 @@ impl GcArgs {
         locks: &Locks,
     ) -> Result<Vec<Row>> {
         let now = ctx.clock.now();
-        let before = |option: &str, text: &str| {
-            let span = parse_lifetime(text).filter(|span| !span.is_negative());
-            span.and_then(|span: SignedDuration| now.checked_sub(span).ok()).ok_or_else(|| {
-                Error::usage(format!("--{option} {text}: invalid duration")).hint("write `24h` or `7d`")
-            })
-        };
+        let before = |option: &str, text: &str| duration(option, text, |span| now.checked_sub(span).ok());
         let older = self.older.as_deref().map(|text| before("older", text)).transpose()?;
         let young = before("min-age", &self.min_age)?;
         let groups = self.duplicates || self.keep.is_some();
@@ -214,11 +207,15 @@ impl GcArgs {
         if self.duplicates {
             require_stated(provider.as_ref(), "size", "find duplicates")?;
         }
-        let matches = match &self.filter {
+        let filter = self.filter.as_deref();
+        // Groups contain files that do not match the filter, so only they take a second listing.
+        let matches = match filter.filter(|_| groups) {
             None => None,
-            Some(_) => Some(self.matches(ctx, provider).await?),
+            Some(_) => Some(all(ctx, provider, filter).await?),
         };
-        let files = all(ctx, provider, None).await?;
+        let files = all(ctx, provider, filter.filter(|_| !groups)).await?;
+        let matches: Option<HashSet<&FileId>> =
+            matches.as_ref().map(|files| files.iter().map(|file| &file.id).collect());
         let superseded = self.keep.map(|keep| superseded(&files, keep as usize));
         let duplicates = self.duplicates.then(|| duplicates(&files, &locks.ids));
         let used = if files.is_empty() {
@@ -235,7 +232,10 @@ impl GcArgs {
                 (Reason::Duplicate, duplicates.as_ref().map(|found| found.contains(&file.id))),
                 (Reason::Superseded, superseded.as_ref().map(|found| found.contains(&file.id))),
                 (Reason::Unlocked, self.unlocked.then(|| !locks.ids.contains(&file.id))),
-                (Reason::Filter, matches.as_ref().map(|found| found.contains(&file.id))),
+                (
+                    Reason::Filter,
+                    filter.map(|_| matches.as_ref().is_none_or(|found| found.contains(&file.id))),
+                ),
             ];
             if criteria.iter().any(|(_, met)| *met == Some(false)) {
                 continue;
@@ -279,12 +279,6 @@ impl GcArgs {
             ctx.ui.note(&format!("kept {}: {why}", human::count(count, "file")));
         }
         Ok(rows)
-    }
-
-    /// The ids of the files that match `--filter`.
-    async fn matches(&self, ctx: &Context, provider: &Arc<dyn Provider>) -> Result<HashSet<FileId>> {
-        let files = all(ctx, provider, self.filter.as_deref()).await?;
-        Ok(files.into_iter().map(|file| file.id).collect())
     }
 
     /// Prints the rows and, with `--yes`, deletes the files.

@@ -17,7 +17,7 @@ use super::select::{Chosen, Selector};
 use super::upload::lifetime;
 use crate::context::Context;
 use crate::error::Result;
-use crate::model::{Address, File, Link, Ref};
+use crate::model::{File, Link};
 use crate::providers::{FileLink, Op, Provider, all_links, check_lifetime, require};
 use crate::transfer::once_found;
 use crate::ui::Columns;
@@ -172,10 +172,7 @@ impl LinkArgs {
         if refs.is_empty() {
             return Some(vec![None]);
         }
-        let profile = |text: &String| match ctx.address(text) {
-            Address { profile: Some(name), reference: Ref::Any(rest) } if rest.is_empty() => Some(Some(name)),
-            _ => None,
-        };
+        let profile = |text: &String| Some(Some(ctx.address(text).whole_profile()?.to_owned()));
         refs.iter().map(profile).collect()
     }
 

@@ -10,11 +10,11 @@ use serde::Serialize;
 
 use super::batch::{self, BatchArgs, Labels};
 use super::report::{Entry, Outcome, Reported};
-use super::select::{all_of, combine, exactly_named, glob_of, read_references};
+use super::select::{all_of, combine, duration, exactly_named, glob_of, read_references};
 use crate::context::Context;
 use crate::error::{Error, Kind, Result, word};
 use crate::filter::{Filter, Op};
-use crate::model::{Address, File, Ref};
+use crate::model::{Address, File};
 use crate::providers::{Listing, Provider, Query, Sort, Spec, left_to_check, passes, sort_files};
 use crate::settings::parse_lifetime;
 use crate::ui::{Columns, one_line};
@@ -244,7 +244,7 @@ impl LsArgs {
     /// Resolves a reference. An exact name takes precedence over a pattern.
     async fn place(&self, ctx: &Context, text: &str) -> Result<Place> {
         let address = ctx.address(text);
-        if address.profile.is_some() && matches!(&address.reference, Ref::Any(text) if text.is_empty()) {
+        if address.whole_profile().is_some() {
             return Ok(Place::All { profile: address.profile, glob: None });
         }
         let Some(pattern) = glob_of(&address).map(str::to_owned) else { return Ok(Place::Named(address)) };
@@ -321,10 +321,7 @@ impl LsArgs {
         let now = ctx.clock.now();
         let mut parts = Vec::new();
         if let Some(text) = &self.expiring {
-            let span = parse_lifetime(text).filter(|span| !span.is_negative());
-            let end = span.and_then(|span| now.checked_add(span).ok()).ok_or_else(|| {
-                Error::usage(format!("--expiring {text}: invalid duration")).hint("write `24h` or `7d`")
-            })?;
+            let end = duration("expiring", text, |span| now.checked_add(span).ok())?;
             parts.push(Filter::time("expires_at", Op::Le, end));
         }
         if let Some(text) = &self.since {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use futures_util::stream::{self, LocalBoxStream, StreamExt as _};
+use jiff::SignedDuration;
 
 use super::batch::BatchArgs;
 use super::report::{Entry, Reported};
@@ -17,6 +18,7 @@ use crate::model::{Address, File, FileId, Ref};
 use crate::providers::{
     Listing, Op, Provider, Query, Spec, files_named, left_to_check, passes, require, require_ages,
 };
+use crate::settings::parse_lifetime;
 
 /// The page size of listings for downloads. Each file needs a request anyway, so a few more listing requests cost
 /// little, and small pages save memory because two of them are held at once.
@@ -284,6 +286,14 @@ fn matching<'a>(
         }
         Err(error) => stream::iter([Err(about(error))]).boxed_local(),
     }
+}
+
+/// Parses a duration that is not negative, and converts it with `read`.
+pub fn duration<T>(option: &str, text: &str, read: impl FnOnce(SignedDuration) -> Option<T>) -> Result<T> {
+    let span = parse_lifetime(text).filter(|span| !span.is_negative());
+    span.and_then(read).ok_or_else(|| {
+        Error::usage(format!("--{option} {text}: invalid duration")).hint("write `24h` or `7d`")
+    })
 }
 
 /// The pattern in an address with wildcards. `name:…` is always an exact name.

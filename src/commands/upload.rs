@@ -117,10 +117,18 @@ pub(super) fn ledger_of(ctx: &Context, profile: Option<&str>, command: &str) -> 
     Ok(Ledger::open(&ctx.settings.folders.state, &target, command, ctx.warn()))
 }
 
+/// The options that a profile sets.
+pub(super) fn options_of(profile: &Profile) -> UploadOptions {
+    UploadOptions {
+        compare_limit: profile.compare_limit.as_ref().map_or(COMPARE_LIMIT, |limit| limit.value),
+        appears_within: profile.appears_within.as_ref().map(|time| time.value),
+        ..UploadOptions::default()
+    }
+}
+
 /// The platform, base URL and scope of a profile, as text.
 pub(super) fn target_of(profile: &Profile) -> String {
-    let scope = profile.spec.dialect(&profile.dialect.value).can.scope;
-    let scope: Vec<_> = scope.iter().filter_map(|key| Some((key, &profile.set.get(*key)?.value))).collect();
+    let scope: Vec<_> = profile.scope().collect();
     format!("{} {} {scope:?}", profile.spec.name, profile.base_url.value)
 }
 
@@ -244,9 +252,7 @@ impl UploadArgs {
                 wait: self.wait,
                 to: id,
                 compare: self.compare,
-                compare_limit: profile.compare_limit.map_or(COMPARE_LIMIT, |limit| limit.value),
-                appears_within: profile.appears_within.map(|time| time.value),
-                ..UploadOptions::default()
+                ..options_of(&profile)
             },
             to,
         ))

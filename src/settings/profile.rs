@@ -36,6 +36,12 @@ pub struct Profile {
 }
 
 impl Profile {
+    /// The settings that select the scope of its files, such as a workspace.
+    pub fn scope(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let keys = self.spec.dialect(&self.dialect.value).can.scope;
+        keys.iter().filter_map(|key| Some((*key, self.set.get(*key)?.value.as_str())))
+    }
+
     /// Whether this is the platform's built-in profile.
     pub fn is_built_in(&self) -> bool {
         self.name == self.spec.name

@@ -197,8 +197,8 @@ impl Lock {
         &self.document.targets
     }
 
-    /// The files of a profile, which must be those of the same platform, address and scope.
-    pub fn target(&mut self, profile: &str, like: &Target) -> Result<&mut Target> {
+    /// Makes sure that the files of a profile are those of the same platform, address and scope.
+    pub fn open(&mut self, profile: &str, like: &Target) -> Result<()> {
         let path = self.path.display().to_string();
         let target = self
             .document
@@ -217,10 +217,10 @@ impl Lock {
                 .hint("use the settings with which the files were uploaded, or another lock file: `--lock FILE`"));
             }
         }
-        Ok(target)
+        Ok(())
     }
 
-    /// Changes the files of a profile whose [`target`](Self::target) was opened.
+    /// Changes the files of a profile that was [opened](Self::open).
     pub fn change(&mut self, profile: &str, change: impl FnOnce(&mut Target)) {
         if let Some(target) = self.document.targets.get_mut(profile) {
             change(target);
@@ -299,10 +299,10 @@ fn json(value: &(impl Serialize + ?Sized)) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn row(id: &str) -> Row {
+    pub(in crate::sync) fn row(id: &str) -> Row {
         Row {
             id: id.into(),
             name: "a.txt".to_owned(),
@@ -326,9 +326,10 @@ mod tests {
         let mut lock = Lock::read(&path).unwrap();
         lock.write().unwrap();
         assert!(!path.exists(), "nothing to record");
-        let target = lock.target("xai", &like()).unwrap();
-        target.files.insert("docs/b \"q\".txt".to_owned(), row("f2"));
-        target.files.insert("docs/a.txt".to_owned(), row("f1"));
+        lock.open("xai", &like()).unwrap();
+        for (path, id) in [("docs/b \"q\".txt", "f2"), ("docs/a.txt", "f1")] {
+            lock.change("xai", |target| drop(target.files.insert(path.to_owned(), row(id))));
+        }
         lock.write().unwrap();
         let text = fs::read_to_string(&path).unwrap();
         let lines: Vec<&str> = text.lines().collect();
@@ -340,10 +341,10 @@ mod tests {
         let mut other = again;
         let moved = Target { base_url: "https://example.com".to_owned(), ..like() };
         assert!(
-            other.target("xai", &moved).unwrap_err().message().contains("the base URL https://api.x.ai/v1")
+            other.open("xai", &moved).unwrap_err().message().contains("the base URL https://api.x.ai/v1")
         );
         // Without files the target is dropped.
-        lock.target("xai", &like()).unwrap().files.clear();
+        lock.change("xai", |target| target.files.clear());
         lock.write().unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "{\n  \"version\": 1,\n  \"targets\": {}\n}\n");
     }

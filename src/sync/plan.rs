@@ -11,8 +11,17 @@ use crate::model::{File, FileId};
 /// The files of a listing that concern a folder: those of the lock file, and those with the name of a local file.
 #[derive(Debug, Default)]
 pub struct Remote {
-    rows: HashMap<FileId, (Row, State)>,
+    /// By the ids of all rows; `None` if the listing did not contain the file.
+    rows: HashMap<FileId, Option<Content>>,
     names: HashMap<String, Vec<File>>,
+}
+
+/// What a listing returns about the content of a file.
+#[derive(Debug)]
+struct Content {
+    size: Option<u64>,
+    sha256: Option<String>,
+    expires_at: Option<Timestamp>,
 }
 
 /// The state of the file of a row.
@@ -38,7 +47,7 @@ impl Remote {
     /// An empty listing for the rows of `target` and local files with these names on the platform.
     pub fn new<'a>(target: &Target, names: impl Iterator<Item = &'a str>) -> Self {
         Self {
-            rows: target.files.values().map(|row| (row.id.clone(), (row.clone(), State::Missing))).collect(),
+            rows: target.files.values().map(|row| (row.id.clone(), None)).collect(),
             names: names.map(|name| (name.nfc().collect(), Vec::new())).collect(),
         }
     }
@@ -48,8 +57,8 @@ impl Remote {
         if !is_usable {
             return;
         }
-        if let Some((row, state)) = self.rows.get_mut(&file.id) {
-            *state = state_of(row, &file);
+        if let Some(content) = self.rows.get_mut(&file.id) {
+            *content = Some(Content::of(file));
             return;
         }
         let name: String = file.name.nfc().collect();
@@ -60,7 +69,8 @@ impl Remote {
 
     /// The state of the file of a row.
     pub fn state(&self, row: &Row) -> State {
-        self.rows.get(&row.id).map(|(_, state)| *state).unwrap_or_default()
+        let content = self.rows.get(&row.id).and_then(Option::as_ref);
+        content.map_or(State::Missing, |content| content.state(row))
     }
 
     /// Removes and returns the files with this name that belong to no row.
@@ -71,13 +81,23 @@ impl Remote {
 }
 
 /// The state of a row whose file exists.
-pub fn state_of(row: &Row, file: &File) -> State {
-    let other_size = file.size.is_some_and(|size| size != row.size);
-    let other_content = file.checksums.sha256.as_ref().is_some_and(|sum| *sum != row.sha256);
-    if other_size || other_content {
-        return State::Changed;
+pub fn state_of(row: &Row, file: File) -> State {
+    Content::of(file).state(row)
+}
+
+impl Content {
+    fn of(file: File) -> Self {
+        Self { size: file.size, sha256: file.checksums.sha256, expires_at: file.expires_at }
     }
-    State::Present(Present { expires_at: file.expires_at.or(row.expires_at) })
+
+    fn state(&self, row: &Row) -> State {
+        let other_size = self.size.is_some_and(|size| size != row.size);
+        let other_content = self.sha256.as_ref().is_some_and(|sum| *sum != row.sha256);
+        if other_size || other_content {
+            return State::Changed;
+        }
+        State::Present(Present { expires_at: self.expires_at.or(row.expires_at) })
+    }
 }
 
 impl State {
@@ -98,21 +118,8 @@ impl Present {
 
 #[cfg(test)]
 mod tests {
-    use super::super::lock::Origin;
+    use super::super::lock::tests::row;
     use super::*;
-
-    fn row(id: &str) -> Row {
-        Row {
-            id: id.into(),
-            name: "a.txt".to_owned(),
-            size: 5,
-            sha256: "aa".to_owned(),
-            uploaded_at: Timestamp::UNIX_EPOCH,
-            expires_at: None,
-            origin: Origin::Uploaded,
-            replaces: None,
-        }
-    }
 
     #[test]
     fn a_listing_shows_the_state_of_each_row() {

@@ -10,24 +10,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use jiff::SignedDuration;
 use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::sync::Notify;
 use unicode_normalization::UnicodeNormalization as _;
 
 use crate::commands::report::{Entry, Reported};
+use crate::commands::select::duration;
 use crate::commands::sources::{Sources, Work};
-use crate::commands::upload::{ledger_of, lifetime, read_metadata};
+use crate::commands::upload::{ledger_of, lifetime, options_of, read_metadata};
 use crate::context::Context;
 use crate::error::{Error, Result, word};
-use crate::model::{FileId, NewFile, Ref};
+use crate::model::{FileId, NewFile};
 use crate::providers::{Listing, Op, Provider, Query, require};
-use crate::settings::parse_lifetime;
 use crate::sync::{Hold, Lock, Remote, Target};
-use crate::transfer::{
-    COMPARE_LIMIT, Compare, Evidence, IfExists, LeftOut, Planned, Selection, UploadOptions, Uploads,
-};
+use crate::transfer::{Compare, Evidence, IfExists, LeftOut, Planned, Selection, UploadOptions, Uploads};
 use crate::ui::Columns;
 use run::Run;
 
@@ -210,7 +207,8 @@ impl SyncArgs {
         let profile = self.profile(ctx)?;
         let provider = ctx.open(profile.as_deref())?;
         require(provider.spec(), provider.capabilities(), Op::Upload, "REF")?;
-        let renew = self.renew.as_deref().map(renewal).transpose()?;
+        let renew = |text| duration("renew", text, |span| span.is_positive().then_some(span));
+        let renew = self.renew.as_deref().map(renew).transpose()?;
         let template = self.template()?;
         self.check_folder()?;
         let path = match &self.lock {
@@ -223,12 +221,13 @@ impl SyncArgs {
         let _hold = if dry_run { None } else { Some(self.hold(ctx, &path).await?) };
         let mut lock = Lock::read(&path)?;
         let below = self.path_in(&lock)?;
-        let target = lock.target(provider.profile(), &target_of(ctx, profile.as_deref())?)?.clone();
+        lock.open(provider.profile(), &target_of(ctx, profile.as_deref())?)?;
+        let target = &lock.targets()[provider.profile()];
         let files = self.local_files(ctx, provider.as_ref(), &below, lock.path())?;
-        let gone = self.gone(ctx, &lock, &below, &target, &files)?;
+        let gone = self.gone(ctx, &lock, &below, target, &files)?;
         let (uploads, appears_within) =
             self.uploads(ctx, &provider, profile.as_deref(), lock.path(), dry_run)?;
-        let remote = list(ctx, &provider, &uploads, &target, &files).await?;
+        let remote = list(ctx, &provider, &uploads, target, &files).await?;
         let run = Run {
             args: &self,
             ctx,
@@ -252,10 +251,9 @@ impl SyncArgs {
     /// The profile of the second argument.
     fn profile(&self, ctx: &Context) -> Result<Option<String>> {
         let Some(text) = &self.target else { return Ok(None) };
-        let address = ctx.address(text);
-        match (address.profile, address.reference) {
-            (Some(profile), Ref::Any(rest)) if rest.is_empty() => Ok(Some(profile)),
-            _ => Err(Error::usage(format!("{text}: not a profile")).hint(format!(
+        match ctx.address(text).whole_profile() {
+            Some(profile) => Ok(Some(profile.to_owned())),
+            None => Err(Error::usage(format!("{text}: not a profile")).hint(format!(
                 "write the name of a profile and a colon, such as `haul sync {} local:`",
                 word(&self.folder.to_string_lossy())
             ))),
@@ -397,17 +395,14 @@ impl SyncArgs {
         lock: &Path,
         dry_run: bool,
     ) -> Result<(Uploads, Duration)> {
-        let profile_of = ctx.profile(profile)?;
-        let appears_within = profile_of.appears_within.map(|time| time.value);
         let options = UploadOptions {
             if_exists: IfExists::Skip,
             verify: true,
             compare: self.compare,
-            compare_limit: profile_of.compare_limit.map_or(COMPARE_LIMIT, |limit| limit.value),
-            appears_within,
             anew: true,
-            ..UploadOptions::default()
+            ..options_of(&ctx.profile(profile)?)
         };
+        let appears_within = options.appears_within;
         // All runs with this lock file continue each other.
         let ledger = ledger_of(ctx, profile, &format!("sync {}", lock.display()))?;
         let ledger = if dry_run { ledger.read_only() } else { ledger };
@@ -416,18 +411,10 @@ impl SyncArgs {
     }
 }
 
-/// Parses the value of `--renew`.
-fn renewal(text: &str) -> Result<SignedDuration> {
-    let span = parse_lifetime(text).filter(SignedDuration::is_positive);
-    span.ok_or_else(|| Error::usage(format!("--renew {text}: invalid duration")).hint("write `24h` or `7d`"))
-}
-
 /// The description of a profile in the lock file.
 fn target_of(ctx: &Context, profile: Option<&str>) -> Result<Target> {
     let profile = ctx.profile(profile)?;
-    let scope = profile.spec.dialect(&profile.dialect.value).can.scope;
-    let scope =
-        scope.iter().filter_map(|key| Some(((*key).to_owned(), profile.set.get(*key)?.value.clone())));
+    let scope = profile.scope().map(|(key, value)| (key.to_owned(), value.to_owned()));
     let is_remote = profile.base_url.value.scheme().starts_with("http");
     Ok(Target {
         provider: profile.spec.name.to_owned(),

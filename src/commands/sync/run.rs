@@ -138,7 +138,7 @@ impl Run<'_> {
             return Ok(state);
         }
         match self.ctx.interrupt.until_cancelled(self.provider.stat(&row.id)).await {
-            Ok(file) if self.uploads.is_usable(&file) => Ok(state_of(row, &file)),
+            Ok(file) if self.uploads.is_usable(&file) => Ok(state_of(row, file)),
             Ok(_) => Ok(State::Missing),
             Err(error) if error.kind() == Kind::NotFound => {
                 let delay = SignedDuration::try_from(self.appears_within).unwrap_or(SignedDuration::MAX);
@@ -358,11 +358,7 @@ impl Run<'_> {
 
     /// Reads the rows of the profile.
     fn target<T>(&self, read: impl FnOnce(&Target) -> T) -> T {
-        let lock = self.lock.borrow();
-        match lock.targets().get(self.provider.profile()) {
-            Some(target) => read(target),
-            None => read(&Target::default()),
-        }
+        read(&self.lock.borrow().targets()[self.provider.profile()])
     }
 
     /// Changes the rows of the profile.
