@@ -357,7 +357,11 @@ fn a_copy_needs_little_memory() {
     let env = &platforms.env;
     env.write("big.bin", noise(48 << 20));
     env.haul(["cp", "big.bin", "src:"]).ok();
-    let (run, peak) = env.measure(env.command().args(["cp", "src:big.bin", "dst:"]));
-    run.ok();
-    assert!(peak < 40 * 1024, "{peak} KiB");
+    // The code of a debug build takes some 30 MiB, so the peaks of a small and a large file are compared.
+    let [small, big] = ["data.bin", "big.bin"].map(|name| {
+        let (run, peak) = env.measure(env.command().args(["cp", &format!("src:{name}"), "dst:"]));
+        run.ok();
+        peak
+    });
+    assert!(big.saturating_sub(small) < 8 * 1024, "{small} KiB and {big} KiB");
 }
