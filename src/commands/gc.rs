@@ -440,8 +440,7 @@ struct Locks {
 impl Locks {
     /// Reads the given lock files and the nearest `haul.lock`. If one is `required`, it must exist.
     fn read(given: &[PathBuf], required: bool) -> Result<Self> {
-        let here = std::env::current_dir().map_err(|error| Error::io("find", Path::new("."), error))?;
-        let nearest = Lock::find(&here);
+        let nearest = Lock::nearest()?;
         let mut paths: BTreeSet<PathBuf> = given.iter().cloned().collect();
         for path in given {
             fs::metadata(path).map_err(|error| Error::io("read", path, error))?;

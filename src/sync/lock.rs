@@ -148,23 +148,19 @@ impl Hold {
 }
 
 impl Lock {
+    /// The path of the lock file for a command in the current directory.
+    pub fn nearest() -> Result<PathBuf> {
+        let here = std::env::current_dir().map_err(|error| Error::io("find", Path::new("."), error))?;
+        Ok(Self::find(&here))
+    }
+
     /// The path of the lock file for a command in `folder`: the nearest existing one up to the root of the repository, else
     /// a new one in `folder`.
-    pub fn find(folder: &Path) -> PathBuf {
-        for place in folder.ancestors() {
-            let path = place.join(NAME);
-            if path.exists() {
-                return path;
-            }
-            if place.join(".git").exists() {
-                break;
-            }
-            // Outside a repository, only the folder itself counts.
-            if !folder.ancestors().any(|place| place.join(".git").exists()) {
-                break;
-            }
-        }
-        folder.join(NAME)
+    fn find(folder: &Path) -> PathBuf {
+        // Outside a repository, only the folder itself counts.
+        let above = folder.ancestors().position(|place| place.join(".git").exists()).unwrap_or_default();
+        let mut places = folder.ancestors().take(above + 1).map(|place| place.join(NAME));
+        places.find(|path| path.exists()).unwrap_or_else(|| folder.join(NAME))
     }
 
     /// Reads a lock file. A missing one is empty.

@@ -213,9 +213,7 @@ impl SyncArgs {
         self.check_folder()?;
         let path = match &self.lock {
             Some(path) => path.clone(),
-            None => Lock::find(
-                &std::env::current_dir().map_err(|error| Error::io("find", Path::new("."), error))?,
-            ),
+            None => Lock::nearest()?,
         };
         let dry_run = self.dry_run || self.check;
         let _hold = if dry_run { None } else { Some(self.hold(ctx, &path).await?) };
