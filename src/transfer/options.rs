@@ -61,7 +61,7 @@ pub struct UploadOptions {
     pub compare_limit: u64,
     /// How long a new file may be missing from listings; overrides the platform's value.
     pub appears_within: Option<std::time::Duration>,
-    /// Whether files are always uploaded anew, instead of replacing the content of existing ones.
+    /// Whether every upload creates a file, instead of replacing the content of an existing one.
     pub anew: bool,
     /// Earlier uploads of which only the deletion of the replaced file is left, by path and name.
     pub leftovers: HashMap<(PathBuf, String), Leftover>,
