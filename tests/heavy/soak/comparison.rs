@@ -40,10 +40,10 @@ pub fn compare(env: &Sandbox, commands: &Commands, expectations: Vec<Expectation
     check_disk(env, commands, &expected);
     check_leftovers(env, commands);
 
-    // All files can be deleted.
+    // All files can be deleted. A pattern that matches no file is an error, so platforms without files are left out.
     let server = Server::start(env, &[], seed);
     let faultless = commands.redirect(&server);
-    for (platform, _) in platforms() {
+    for (platform, _) in expected.iter().filter(|(_, files)| !files.is_empty()) {
         let run = faultless.run(&["rm", "-q", "-p", platform, "*", "--yes"].map(str::to_owned), None);
         if !run.succeeded() {
             commands.totals.report(&format!("{platform}: not all files can be deleted\n{}", run.stderr()));
