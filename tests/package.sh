@@ -27,10 +27,11 @@ about() {
   local stated bytes=$2
   stated=$(grep -oE "$1 [0-9]+ MB" docs/guide.md | grep -oE '[0-9]+')
   echo "docs/guide.md: $1 $stated MB; measured: $bytes bytes"
-  [ $((bytes * 10)) -gt $((stated * 8000000)) ] && [ $((bytes * 10)) -lt $((stated * 12000000)) ]
+  [ $((bytes * 10)) -gt $((stated * 8000000)) ] && [ $((bytes * 10)) -lt $((stated * 12000000)) ] ||
+    fail "docs/guide.md: \"$1\" is off by more than a fifth"
 }
 about "one file of about" "$(stat -c %s "$haul")"
-about "the package has about" "$(stat -c %s "$package")"
+about "the package is about" "$(stat -c %s "$package")"
 [ "$(dpkg-parsechangelog -l packaging/changelog -S Version)" = "$(dpkg-deb --field "$package" Version)" ]
 [[ $(dpkg-deb --field "$package" Version) == "$version"-* ]]
 
