@@ -264,7 +264,9 @@ fn parse(text: &str, path: &Path) -> Result<Document> {
         Error::failed(format!("{shown}: not a valid lock file"))
             .caused_by(error)
             .hint(format!("to restore the committed version: `git checkout {quoted}`"))
-            .hint(format!("to rebuild it from the files on the platform: `rm {quoted}`, then run the same command again"))
+            .hint(format!(
+                "to rebuild it from the files on the platform: `rm {quoted}`, then run the same command again"
+            ))
     })
 }
 
