@@ -37,6 +37,17 @@ pub fn relative(time: Timestamp, now: Timestamp) -> String {
     if seconds < 0 { format!("in {amount}") } else { format!("{amount} ago") }
 }
 
+/// Formats a time relative to `now` with short units: `3 h ago`, `in 2 d`.
+pub fn short_relative(time: Timestamp, now: Timestamp) -> String {
+    let mut text = relative(time, now);
+    for (unit, short) in
+        [("second", "s"), ("minute", "min"), ("hour", "h"), ("day", "d"), ("month", "mo"), ("year", "y")]
+    {
+        text = text.replace(&format!("{unit}s"), short).replace(unit, short);
+    }
+    text
+}
+
 /// Formats a number with a noun: `1 file`, `3 files`. Supports only nouns whose plural adds an s.
 pub fn count(number: u64, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
@@ -95,6 +106,11 @@ mod tests {
         assert_eq!(at("2026-03-03T12:00:01Z"), "in 2 days");
         assert_eq!(at("2025-12-25T12:00:00Z"), "2 months ago");
         assert_eq!(at("2020-03-01T12:00:00Z"), "6 years ago");
+        let short = |text: &str| short_relative(text.parse().unwrap(), now);
+        assert_eq!(short("2026-03-01T11:59:50Z"), "10 s ago");
+        assert_eq!(short("2026-03-01T11:00:30Z"), "59 min ago");
+        assert_eq!(short("2026-03-03T12:00:01Z"), "in 2 d");
+        assert_eq!(short("2025-12-25T12:00:00Z"), "2 mo ago");
     }
 
     #[test]

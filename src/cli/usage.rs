@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::num::ParseIntError;
+use std::path::Path;
 
 use clap::Command;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -61,15 +62,7 @@ pub fn error(wrong: &clap::Error, mut root: Command, arguments: &[OsString]) -> 
     let hint = match wrong.kind() {
         ErrorKind::InvalidSubcommand => meant_command(command, &given(ContextKind::InvalidSubcommand))
             .map(|meant| format!("did you mean `{path} {meant}`?")),
-        ErrorKind::UnknownArgument if argument.split('=').next() == Some("--format") => {
-            Some("for JSON: `--json`, or `--jsonl` for one object per line".to_owned())
-        }
-        ErrorKind::UnknownArgument if argument.starts_with('-') => {
-            Some(match meant_option(command, &argument) {
-                Some(meant) => format!("did you mean `--{meant}`?"),
-                None => format!("if that is a file name, write `-- {argument}`"),
-            })
-        }
+        ErrorKind::UnknownArgument if argument.starts_with('-') => option_hint(command, &argument),
         ErrorKind::MissingRequiredArgument if argument.starts_with('<') => {
             example(command).map(|line| format!("example: `{line}`"))
         }
@@ -158,6 +151,9 @@ fn meant_command(command: &Command, typed: &str) -> Option<String> {
     if let Some(group) = below().find(|group| group.find_subcommand(typed).is_some()) {
         return Some(format!("{} {typed}", group.get_name()));
     }
+    if command.get_name() == "config" && matches!(typed, "set" | "get" | "edit" | "path" | "add") {
+        return Some("show`, which prints the path of the file, or `haul profile add".to_owned());
+    }
     if options(command).any(|option| option == typed) {
         return Some(format!("--{typed}"));
     }
@@ -178,6 +174,27 @@ fn meant_command(command: &Command, typed: &str) -> Option<String> {
     let names =
         below().flat_map(|below| std::iter::once(below.get_name()).chain(below.get_visible_aliases()));
     nearest(typed, names).map(str::to_owned)
+}
+
+/// The hint for an unknown option: an option of another program, the most similar one, or a file of this name.
+fn option_hint(command: &Command, argument: &str) -> Option<String> {
+    let has = |name: &str| options(command).any(|option| option == name);
+    match argument.split('=').next().unwrap_or_default() {
+        "--format" | "--output" | "-o" => {
+            return Some("for JSON: `--json`, or `--jsonl` for one object per line".to_owned());
+        }
+        "-f" | "--force" if has("overwrite") => return Some("to overwrite files: `--overwrite`".to_owned()),
+        "-f" | "--force" if has("yes") => return Some("to skip the question: `--yes`".to_owned()),
+        "-l" if has("long") => return Some("did you mean `--long`?".to_owned()),
+        _ => {}
+    }
+    match meant_option(command, argument) {
+        Some(meant) => Some(format!("did you mean `--{meant}`?")),
+        None if Path::new(argument).exists() => {
+            Some(format!("for the file of this name, write `-- {argument}`"))
+        }
+        None => None,
+    }
 }
 
 /// The most similar option of the command.

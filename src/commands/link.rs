@@ -55,6 +55,9 @@ pub(super) const LINK_COLUMNS: Columns = Columns {
     piped: Some(&["url"]),
 };
 
+/// The columns of the links of all files.
+const ALL_COLUMNS: Columns = Columns { shown: &["file.name", "expires_at", "url"], ..LINK_COLUMNS };
+
 /// A link to the content of a file.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "link")]
@@ -179,7 +182,7 @@ impl LinkArgs {
     /// Lists the links of all files.
     async fn list_all(&self, ctx: &Context, profiles: &[Option<String>]) -> Result<()> {
         let dry_run = self.confirm.dry_run;
-        let rows = ctx.ui.rows(if dry_run { FILE_COLUMNS } else { LINK_COLUMNS })?;
+        let rows = ctx.ui.rows(if dry_run { FILE_COLUMNS } else { ALL_COLUMNS })?;
         let mut links = Vec::new();
         for profile in profiles {
             let provider = ctx.open(profile.as_deref())?;

@@ -173,8 +173,7 @@ fn key_hint(first: &str, error: Error) -> Error {
     if !is_key || error.kind() != Kind::NotFound {
         return error;
     }
-    let hint =
-        format!("to get one key: `haul meta get {} --json | jq -r '.[0].metadata.{key}'`", word(first));
+    let hint = format!("to get one key: `haul meta get {} --fields metadata.{key}`", word(first));
     error.hint(hint)
 }
 

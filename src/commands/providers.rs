@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use clap::Args;
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::context::Context;
 use crate::error::{Error, Result};
@@ -21,7 +22,7 @@ use crate::ui::Columns;
     after_long_help = "Examples:\n  haul providers\n  haul providers xai\n  haul providers --json | jq '.[] | select(.link) | .name'"
 )]
 pub struct ProvidersArgs {
-    /// Show details of this platform
+    /// Show details of this platform; on a terminal, only differences are shown for further dialects
     name: Option<String>,
 }
 
@@ -170,11 +171,35 @@ impl ProvidersArgs {
                 .hint(format!("providers: {}", names.join(", ")))
         })?;
         let mut rows = ctx.ui.records(SHEET_COLUMNS)?;
-        for dialect in spec.dialects {
-            rows.push(&sheet(spec, dialect.name, dialect.title, dialect.can))?;
+        let sheets =
+            spec.dialects.iter().map(|dialect| sheet(spec, dialect.name, dialect.title, dialect.can));
+        if !ctx.ui.is_for_reading() {
+            sheets.into_iter().try_for_each(|sheet| rows.push(&sheet))?;
+            return rows.finish();
         }
+        let json = |sheet: Sheet| serde_json::to_value(sheet).unwrap_or_default();
+        let mut sheets = sheets.map(json);
+        let first = sheets.next().unwrap_or_default();
+        rows.push(&first)?;
+        sheets.try_for_each(|sheet| rows.push(&differences(&first, sheet)))?;
         rows.finish()
     }
+}
+
+/// The fields of the datasheet of another dialect that differ from the first one.
+fn differences(first: &Value, mut other: Value) -> Value {
+    let is_empty = |value: &Value| match value {
+        Value::Null => true,
+        Value::Array(list) => list.is_empty(),
+        _ => false,
+    };
+    if let Some(fields) = other.as_object_mut() {
+        fields.retain(|name, value| name == "dialect" || *value != first[name]);
+        for value in fields.values_mut().filter(|value| is_empty(value)) {
+            *value = "none".into();
+        }
+    }
+    other
 }
 
 const SHEET_FIELDS: &[&str] = &[

@@ -21,9 +21,7 @@ use crate::error::{Error, Result, word};
 use crate::files;
 use crate::human;
 use crate::model::{File, FileId, NewFile, Object, Source, names_match};
-use crate::providers::{
-    BatchFormat, Op, Provider, require, require_together, require_upload, states, supports,
-};
+use crate::providers::{BatchFormat, Op, Provider, require, require_together, require_upload, states};
 use crate::settings::{Origin, Profile, env, parse_lifetime};
 use crate::transfer::{
     Action, COMPARE_LIMIT, Compare, IfExists, Ledger, LeftOut, UploadOptions, Uploaded, Uploads,
@@ -487,11 +485,7 @@ fn next(ctx: &Context, provider: &dyn Provider, is_named: bool, count: u64, id: 
     let is_named = is_named || matches!(ctx.settings.profile_name().origin, Origin::Flag(_));
     let named = is_named.then(|| provider.profile());
     let file = named.map_or_else(|| id.to_string(), |name| format!("{name}:{id}"));
-    if supports(provider.capabilities(), Op::Link) {
-        format!("to show it: `haul info {file}`; to create a link: `haul link {file}`")
-    } else {
-        format!("to show it: `haul info {file}`")
-    }
+    format!("to show it: `haul info {file}`")
 }
 
 /// Parses the value of `--expires`.

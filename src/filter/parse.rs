@@ -387,6 +387,14 @@ impl<'a> Parser<'a> {
         if is_unit {
             return unit;
         }
+        // A word at the end is not the field of another comparison: `10 apples` is a wrong size.
+        let end = self.at;
+        self.skip_blanks();
+        let is_last = self.rest().is_empty() || self.rest().starts_with(')');
+        if is_last && !unit.is_empty() && !self.is_keyword(unit) && value::size(number).is_some() {
+            self.at = end;
+            return &self.text[start..end];
+        }
         self.at = start;
         ""
     }

@@ -91,6 +91,11 @@ impl Ui {
         self.0.streams.out_tty
     }
 
+    /// Whether rows are shown to a person: on a terminal, as text, with all fields.
+    pub fn is_for_reading(&self) -> bool {
+        self.out_is_terminal() && !self.is_json() && self.0.options.fields.is_none()
+    }
+
     /// Whether stderr is a terminal.
     pub fn err_is_terminal(&self) -> bool {
         self.0.streams.err_tty

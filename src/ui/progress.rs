@@ -280,12 +280,18 @@ impl Bars {
         self.truncate(lines.len());
         // A single name takes only the space that it needs.
         let names = if let [line] = &lines[..] { text::one_line(&line.name).width() } else { usize::MAX };
-        let column = (width / 3).min(names).clamp(8, 32);
+        let usual = (width / 3).min(names).clamp(8, 32);
+        let items: Vec<_> = lines.iter().skip(1).map(|line| text::one_line(&line.name)).collect();
+        let items: Vec<&str> = items.iter().map(AsRef::as_ref).collect();
+        // Wider if names would look the same.
+        let mut widths = usual..=(width * 2 / 5).max(usual);
+        let column = widths.find(|&column| text::best_tail(&items, column).1).unwrap_or(usual);
+        let tail = text::best_tail(&items, column).0;
         for (index, line) in lines.iter().enumerate() {
             if index == self.shown.len() {
                 self.shown.push(self.all.add(ProgressBar::new(100)));
             }
-            line.set(&self.shown[index], width, column);
+            line.set(&self.shown[index], width, column, tail);
         }
         self.redraw();
     }
@@ -332,8 +338,8 @@ struct Line {
 
 impl Line {
     /// Applies the line to a bar with 100 steps. If there is no room for the graph, a shorter state is used; on a
-    /// narrow terminal, the graph is omitted. `column` is the width of the name.
-    fn set(&self, bar: &ProgressBar, width: usize, column: usize) {
+    /// narrow terminal, the graph is omitted. `column` is the width of the name, and `tail` the share of its end.
+    fn set(&self, bar: &ProgressBar, width: usize, column: usize, tail: usize) {
         let number = if self.percent.is_some() { "{percent:>3} %  " } else { "" };
         let used = column + 2 + if self.percent.is_some() { 7 } else { 0 };
         let (least, most) = BAR_LENGTH;
@@ -349,7 +355,7 @@ impl Line {
         let template = format!("{{prefix:{column}}}  {graph}{number}{{msg}}");
         let style = ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar());
         bar.set_style(style.progress_chars("━─"));
-        bar.set_prefix(text::elide_middle(&text::one_line(&self.name), column));
+        bar.set_prefix(text::elide(&text::one_line(&self.name), column, tail));
         bar.set_message(text::elide_end(state, width.saturating_sub(used)));
         bar.set_position(self.percent.unwrap_or_default());
     }

@@ -330,10 +330,10 @@ file_2             a\\u{1b}[2J\\u{202e}b\\nc                     12 B  applicati
         assert_eq!(
             print(&terminal(80), &files()),
             "\
-ID                 NAME                          SIZE  STATUS     CREATED_AT   …
-file_0a1b2c3d4e5f  quarterly-repor…ersion.pdf  1.2 MB  processed  3 hours ago
-file_1             日本語.pdf                       -  failed     3 hours ago
-file_2             a\\u{1b}[2J\\u{202e}b\\nc        12 B  processed  -
+ID                 NAME                           SIZE  STATUS     CREATED_AT  …
+file_0a1b2c3d4e5f  quarterly-report…ersion.pdf  1.2 MB  processed  3 h ago
+file_1             日本語.pdf                        -  failed     3 h ago
+file_2             a\\u{1b}[2J\\u{202e}b\\nc         12 B  processed  -
 "
         );
         assert_eq!(
@@ -350,7 +350,7 @@ file_2             a\\u{1b}[…b\\nc    12 B
     #[test]
     fn an_ellipsis_marks_hidden_columns() {
         let header = |width| print(&terminal(width), &files()).lines().next().unwrap().to_owned();
-        assert_eq!(header(70), "ID                 NAME                           SIZE  CREATED_AT   …");
+        assert_eq!(header(70), "ID                 NAME                            SIZE  CREATED_AT  …");
         assert!(!header(120).contains('…'));
     }
 

@@ -4,7 +4,7 @@
 use comfy_table::{CellAlignment, ColumnConstraint, Table as Grid, Width, presets};
 use jiff::Timestamp;
 use serde_json::Value;
-use unicode_width::UnicodeWidthStr as _;
+use unicode_width::UnicodeWidthStr;
 
 use super::text;
 use crate::human;
@@ -33,19 +33,28 @@ pub(super) struct Table {
     columns: Vec<Column>,
 }
 
-/// A column of the table; a width of 0 hides it.
+/// A column of the table.
 #[derive(Clone, Copy)]
 struct Column {
     kind: Kind,
+    /// The column is hidden if it is 0.
     width: usize,
+    /// The width with short times.
+    compact: usize,
     /// Whether no row has a value.
-    empty: bool,
+    is_empty: bool,
+    /// The least width at which different names look different.
+    distinct: usize,
+    /// Whether times are short.
+    has_short_times: bool,
+    /// The share of the end in a shortened name, in fifths.
+    tail: usize,
 }
 
 impl Column {
     /// Whether the column is hidden although it has values.
     fn is_missed(&self) -> bool {
-        self.width == 0 && !self.empty
+        self.width == 0 && !self.is_empty
     }
 }
 
@@ -73,12 +82,17 @@ impl Table {
             lines.insert(0, self.fields.iter().map(|field| Cell::title(field)).collect());
             self.columns = columns(&self.fields, &lines, width, self.named, more);
         }
+        for (at, column) in self.columns.iter_mut().enumerate().filter(|(_, c)| c.kind == Kind::Name) {
+            let rows = lines.iter().skip(usize::from(is_first));
+            let names: Vec<&str> = rows.map(|line| line[at].text.as_str()).collect();
+            column.tail = text::best_tail(&names, column.width).0;
+        }
         for (cell, column) in lines.iter_mut().flat_map(|line| line.iter_mut().zip(&self.columns)) {
             cell.shorten(*column);
         }
         let used = used(widths(&self.columns));
         if is_first && self.columns.iter().any(Column::is_missed) && used + usize::from(GAP) < width {
-            lines[0].push(Cell { text: "…".to_owned(), tone: Tone::Title, number: false });
+            lines[0].push(Cell { text: "…".to_owned(), short: None, tone: Tone::Title, number: false });
         }
         let mut printed = String::new();
         for (line, cells) in grid(&lines, &self.columns).lines().zip(&lines) {
@@ -141,9 +155,9 @@ fn paint(line: &str, cells: &[Cell], painted: &mut String) {
 enum Kind {
     /// Ids are copied into the next command, so they are shortened last.
     Id,
-    /// Copied as a whole, so it is never shortened, even if it is wider than the terminal.
+    /// URLs are copied whole, so they are never shortened, even if they are wider than the terminal.
     Url,
-    /// Names and paths: shortened in the middle, because both ends are significant.
+    /// Names and paths are shortened in the middle, such that different names stay different.
     Name,
     /// Sizes and other numbers are right-aligned and never shortened.
     Number,
@@ -160,7 +174,7 @@ impl Kind {
     fn of(field: &str, numbers: bool) -> Self {
         match field {
             "id" => Self::Id,
-            "name" | "path" | "saved_to" | "file" => Self::Name,
+            "name" | "path" | "saved_to" | "file" | "file.name" => Self::Name,
             "url" => Self::Url,
             "status" => Self::Status,
             _ if numbers || is_size(field) => Self::Number,
@@ -229,6 +243,8 @@ impl Tone {
 #[derive(Clone, Debug)]
 struct Cell {
     text: String,
+    /// A shorter form of a time.
+    short: Option<String>,
     tone: Tone,
     /// Whether the value is a number or null.
     number: bool,
@@ -254,21 +270,26 @@ impl Cell {
             other => text::one_line(&other.to_string()).into_owned(),
         };
         let number = matches!(value, Value::Number(_) | Value::Null);
-        Self { text, tone: tone(field, value, now), number }
+        let time = value.as_str().and_then(|text| time(field, text));
+        let short = time.map(|time| human::short_relative(time, now));
+        Self { text, short, tone: tone(field, value, now), number }
     }
 
     /// The title of a column, in capitals unless it is a path, whose keys are the user's own.
     fn title(field: &str) -> Self {
         let is_path = field.contains('.');
         let text = if is_path { text::one_line(field).into_owned() } else { field.to_ascii_uppercase() };
-        Self { text, tone: Tone::Title, number: false }
+        Self { text, short: None, tone: Tone::Title, number: false }
     }
 
     fn shorten(&mut self, column: Column) {
+        if let Some(short) = self.short.take().filter(|_| column.has_short_times) {
+            self.text = short;
+        }
         let is_name = matches!(column.kind, Kind::Id | Kind::Name) && self.tone != Tone::Title;
         self.text = match column.width {
             0 => String::new(),
-            width if is_name => text::elide_middle(&self.text, width),
+            width if is_name => text::elide(&self.text, width, column.tail),
             width => text::elide_end(&self.text, width),
         };
     }
@@ -306,11 +327,21 @@ fn columns(fields: &[String], lines: &[Vec<Cell>], width: usize, named: bool, mo
     let mut measured = Grid::new();
     measured.add_rows(lines.iter().map(|line| line.iter().map(|cell| &cell.text)));
     let widths = measured.column_max_content_widths().into_iter().map(usize::from);
-    let columns = fields.iter().zip(widths).enumerate().map(|(at, (field, width))| {
+    let columns = fields.iter().zip(widths).enumerate().map(|(at, (field, natural))| {
         let cells = || lines[1..].iter().map(|line| &line[at]);
-        let numbers = cells().all(|cell| cell.number) && cells().any(|cell| cell.text != "-");
-        let empty = cells().all(|cell| cell.text == "-");
-        Column { kind: Kind::of(field, numbers), width, empty }
+        let is_empty = cells().all(|cell| cell.text == "-");
+        let kind = Kind::of(field, cells().all(|cell| cell.number) && !is_empty);
+        let short = lines.iter().map(|line| line[at].short.as_ref().unwrap_or(&line[at].text).width());
+        let distinct = match kind {
+            Kind::Name => {
+                let names: Vec<&str> = cells().map(|cell| cell.text.as_str()).collect();
+                (NARROW_NAME..natural).find(|&width| text::best_tail(&names, width).1).unwrap_or(natural)
+            }
+            _ => 0,
+        };
+        let compact = short.max().unwrap_or(natural);
+        let (has_short_times, tail) = (false, text::TAIL);
+        Column { kind, width: natural, compact, is_empty, distinct, has_short_times, tail }
     });
     let mut columns: Vec<Column> = columns.collect();
     fit(&mut columns, width, named, more);
@@ -319,33 +350,50 @@ fn columns(fields: &[String], lines: &[Vec<Cell>], width: usize, named: bool, mo
 
 /// Fits the columns into `width`. A width of 0 hides a column.
 ///
-/// Empty columns are hidden first. Then long text shrinks, then long names. If that is not enough, columns are hidden:
-/// text, then status, then times, before names become short, and numbers after that. Columns that the user named are
-/// hidden only if too few letters of each would fit. Ids shrink last.
+/// Columns without values are hidden first. Then times become short, and long text shrinks. If that is not enough, columns
+/// are hidden: text, then status, then times if names would otherwise become short, numbers if different names would
+/// otherwise look the same, and ids if URLs would otherwise be wider than the terminal. Columns that the user named are
+/// hidden only if too few letters of each would fit. Ids shrink last, and URLs never.
 fn fit(columns: &mut [Column], width: usize, named: bool, more: bool) {
+    let has_url = columns.iter().any(|column| column.kind == Kind::Url && !column.is_empty);
     for column in columns.iter_mut() {
         if more && column.kind == Kind::Number {
             column.width = column.width.max(column.kind.typical());
         }
-        let most = if column.kind == Kind::Url { usize::MAX } else { width.max(1) };
-        column.width = column.width.clamp(1, most);
+        column.width = column.width.max(1);
+        if column.kind != Kind::Url {
+            column.width = column.width.min(width.max(1));
+        }
     }
     while !named && used(widths(columns)) > width {
-        let is_dispensable = |column: &&mut Column| column.empty && column.width > 0;
+        let is_dispensable = |column: &&mut Column| column.is_empty && column.width > 0;
         let Some(empty) = columns.iter_mut().skip(1).rfind(is_dispensable) else { break };
         empty.width = 0;
     }
+    if used(widths(columns)) > width {
+        for column in columns.iter_mut().filter(|column| column.kind == Kind::Time && column.width > 0) {
+            column.has_short_times = true;
+            column.width = column.width.min(column.compact);
+        }
+    }
+    let name_floor = |column: &Column, name: usize| column.distinct.max(name);
     let least = |columns: &[Column], name: usize| {
         used(columns.iter().map(|column| match column.kind {
-            Kind::Name => name.min(column.width),
+            Kind::Name => name_floor(column, name).min(column.width),
             kind => kind.floor(named).min(column.width),
         }))
     };
-    for (kind, name) in
-        [(Kind::Text, NAME), (Kind::Status, NAME), (Kind::Time, NAME), (Kind::Number, NARROW_NAME)]
-    {
+    let hideable = [
+        (Kind::Text, NAME),
+        (Kind::Status, NAME),
+        (Kind::Time, NAME),
+        (Kind::Number, NARROW_NAME),
+        (Kind::Id, NARROW_NAME),
+    ];
+    for (kind, name) in hideable.into_iter().filter(|(kind, _)| *kind != Kind::Id || has_url) {
         while !named && least(columns, name) > width {
-            let Some(hidden) = columns.iter_mut().rfind(|c| c.kind == kind && c.width > 0) else { break };
+            let can_be_hidden = |column: &&mut Column| column.kind == kind && column.width > 0;
+            let Some(hidden) = columns.iter_mut().skip(1).rfind(can_be_hidden) else { break };
             hidden.width = 0;
         }
     }
@@ -356,28 +404,28 @@ fn fit(columns: &mut [Column], width: usize, named: bool, more: bool) {
     let width =
         if has_hidden && least(columns, NARROW_NAME) + ellipsis <= width { width - ellipsis } else { width };
 
-    let shrink = |columns: &mut [Column], kind: Kind, floor: usize| {
+    let shrink = |columns: &mut [Column], kind: Kind, floor: &dyn Fn(&Column) -> usize| {
         while used(widths(columns)) > width {
-            let shrinkable = columns.iter_mut().filter(|c| c.kind == kind && c.width > floor);
+            let shrinkable = columns.iter_mut().filter(|c| c.kind == kind && c.width > floor(c));
             let Some(widest) = shrinkable.max_by_key(|c| c.width) else { break };
             widest.width -= 1;
         }
     };
-    shrink(columns, Kind::Text, 24);
-    shrink(columns, Kind::Name, 32);
+    shrink(columns, Kind::Text, &|_| 24);
+    shrink(columns, Kind::Name, &|column| name_floor(column, 32));
     for kind in [Kind::Text, Kind::Status, Kind::Time] {
-        shrink(columns, kind, kind.floor(named));
+        shrink(columns, kind, &|_| kind.floor(named));
     }
-    shrink(columns, Kind::Name, NARROW_NAME);
-    if named {
-        shrink(columns, Kind::Name, 6);
-    }
-    shrink(columns, Kind::Id, 12);
-    shrink(columns, Kind::Name, 4);
-    shrink(columns, Kind::Id, 4);
-    while used(widths(columns)) > width {
-        let Some(at) = columns.iter().rposition(|c| c.width > 0).filter(|&at| at > 0) else { break };
-        columns[at].width = 0;
+    shrink(columns, Kind::Name, &|column| name_floor(column, NARROW_NAME));
+    if !has_url {
+        shrink(columns, Kind::Name, &|_| if named { 6 } else { NARROW_NAME });
+        shrink(columns, Kind::Id, &|_| 12);
+        shrink(columns, Kind::Name, &|_| 4);
+        shrink(columns, Kind::Id, &|_| 4);
+        while used(widths(columns)) > width {
+            let Some(at) = columns.iter().rposition(|c| c.width > 0).filter(|&at| at > 0) else { break };
+            columns[at].width = 0;
+        }
     }
 
     for kind in [Kind::Time, Kind::Status, Kind::Name] {
@@ -413,8 +461,8 @@ impl Blocks {
         Self { fields, clock, first: true }
     }
 
-    /// The lines of one row. Empty values are left out; an object has a line for each of its keys. A value that does not fit
-    /// next to its field is on the next line, in one piece that can be copied.
+    /// The lines of one row. Empty values are left out; an object has a line for each of its keys. Lists and text are
+    /// wrapped. Another value that does not fit next to its field is on the next line, in one piece that can be copied.
     pub fn print(&mut self, row: &Value, width: usize) -> String {
         let mut lines: Vec<(String, String)> = Vec::new();
         for field in &self.fields {
@@ -434,15 +482,20 @@ impl Blocks {
             }
         }
         lines.retain(|(_, text)| text != "-" && !text.is_empty());
-        let longest = lines.iter().map(|(key, _)| key.width()).max().unwrap_or_default() + usize::from(GAP);
+        let start = lines.iter().map(|(key, _)| key.width()).max().unwrap_or_default() + usize::from(GAP);
         let mut text =
             if std::mem::replace(&mut self.first, false) { String::new() } else { "\n".to_owned() };
         for (key, value) in lines {
-            let gap = " ".repeat(longest - key.width());
-            let indent = " ".repeat(INDENT);
-            match value.width() {
-                long if longest + long > width => text.extend([&key, "\n", &indent, &value, "\n"]),
-                _ => text.extend([&key, gap.as_str(), &value, "\n"]),
+            let gap = " ".repeat(start - key.width());
+            let longest = value.split(' ').map(UnicodeWidthStr::width).max().unwrap_or_default();
+            let fits = match Kind::of(&key, false) {
+                Kind::Text => start + longest <= width,
+                _ => start + value.width() <= width,
+            };
+            if fits {
+                text.extend([&key, gap.as_str(), &text::hanging(&value, start, width), "\n"]);
+            } else {
+                text.extend([&key, "\n", &" ".repeat(INDENT), &value, "\n"]);
             }
         }
         text
@@ -510,9 +563,14 @@ mod tests {
         assert_eq!(cell("expires_at", &json!("2026-04-01T11:00:00Z")).1, Tone::Plain);
     }
 
+    fn column(kind: Kind, width: usize, is_empty: bool) -> Column {
+        let compact = width.min(10);
+        Column { kind, width, compact, is_empty, distinct: 0, has_short_times: false, tail: text::TAIL }
+    }
+
     fn fit(columns: &[(Kind, usize)], width: usize, named: bool, more: bool) -> Vec<usize> {
-        let column = |&(kind, width)| Column { kind, width, empty: false };
-        let mut columns: Vec<Column> = columns.iter().map(column).collect();
+        let mut columns: Vec<Column> =
+            columns.iter().map(|&(kind, width)| column(kind, width, false)).collect();
         super::fit(&mut columns, width, named, more);
         widths(&columns).collect()
     }
@@ -542,8 +600,8 @@ mod tests {
 
     #[test]
     fn text_shrinks_then_columns_are_hidden_then_names_and_ids_shrink() {
-        assert_eq!(fit(&DEFAULT, 120, false, false), [41, 28, 8, 12, 10, 11]);
-        assert_eq!(fit(&DEFAULT, 108, false, false), [41, 27, 8, 0, 10, 11]);
+        assert_eq!(fit(&DEFAULT, 120, false, false), [41, 29, 8, 12, 10, 10]);
+        assert_eq!(fit(&DEFAULT, 108, false, false), [41, 28, 8, 0, 10, 10]);
         assert_eq!(fit(&DEFAULT, 80, false, false), [41, 24, 8, 0, 0, 0]);
         assert_eq!(fit(&DEFAULT, 40, false, false), [26, 12, 0, 0, 0, 0]);
         assert_eq!(fit(&DEFAULT, 10, false, false), [4, 4, 0, 0, 0, 0]);
@@ -551,7 +609,6 @@ mod tests {
 
     #[test]
     fn empty_columns_are_hidden_first_and_urls_are_whole() {
-        let column = |kind, width, empty| Column { kind, width, empty };
         let fit = |mut columns: Vec<Column>, width, named| {
             super::fit(&mut columns, width, named, false);
             widths(&columns).collect::<Vec<_>>()
@@ -570,8 +627,21 @@ mod tests {
         let links = [column(Kind::Url, 70, false), column(Kind::Time, 10, true), column(Kind::Id, 32, false)];
         assert_eq!(fit(links.to_vec(), 120, false), [70, 10, 32]);
         assert_eq!(fit(links.to_vec(), 110, false), [70, 0, 32]);
-        assert_eq!(fit(links.to_vec(), 80, false), [70, 0, 8]);
+        assert_eq!(fit(links.to_vec(), 80, false), [70, 0, 0]);
         assert_eq!(fit(links.to_vec(), 40, false), [70, 0, 0]);
+    }
+
+    #[test]
+    fn numbers_are_hidden_before_names_look_the_same() {
+        let names = |distinct| {
+            let mut columns = DEFAULT.map(|(kind, width)| column(kind, width, false));
+            columns[1].distinct = distinct;
+            super::fit(&mut columns, 80, false, false);
+            widths(&columns).collect::<Vec<_>>()
+        };
+        assert_eq!(names(12), [41, 24, 8, 0, 0, 0]);
+        assert_eq!(names(27), [41, 27, 8, 0, 0, 0]);
+        assert_eq!(names(30), [41, 30, 0, 0, 0, 0]);
     }
 
     #[test]

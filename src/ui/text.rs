@@ -4,6 +4,7 @@
 //! and marks that reverse or hide text. They are printed escaped, for example as `\u{1b}`.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
@@ -72,15 +73,43 @@ pub fn elide_end(text: &str, width: usize) -> String {
     if text.width() <= width { text.to_owned() } else { start(text, width.saturating_sub(1)) + "…" }
 }
 
-/// Shortens text to `width` columns, with an ellipsis in the middle.
-pub fn elide_middle(text: &str, width: usize) -> String {
+/// The usual share of the end in shortened text, in fifths: it contains the extension of a name.
+pub const TAIL: usize = 2;
+
+/// The share of the end with which the most of these names look different at this width, and whether all of them do.
+pub fn best_tail(names: &[&str], width: usize) -> (usize, bool) {
+    let count = |texts: HashSet<Cow<'_, str>>| texts.len();
+    let all = count(names.iter().map(|name| Cow::Borrowed(*name)).collect());
+    let mut best = (TAIL, 0);
+    for tail in [TAIL, 3, 4, 1, 5] {
+        let shown = count(names.iter().map(|name| Cow::Owned(elide(name, width, tail))).collect());
+        if shown > best.1 {
+            best = (tail, shown);
+        }
+        if shown == all {
+            break;
+        }
+    }
+    (best.0, best.1 == all)
+}
+
+/// Shortens text to `width` columns with an ellipsis. The end gets `tail` fifths of them, and the start gets the rest.
+pub fn elide(text: &str, width: usize, tail: usize) -> String {
     let room = width.saturating_sub(1);
     if text.width() <= width || room < 8 {
         return elide_end(text, width);
     }
-    // The end gets two fifths of the width because it contains the extension.
-    let tail = end(text, room * 2 / 5);
+    let tail = end(text, room * tail.min(5) / 5);
     start(text, room - tail.width()) + "…" + tail
+}
+
+/// Wraps words in lines that end before column `width`. The first line starts at column `indent`, and the others are
+/// indented by it.
+pub fn hanging(text: &str, indent: usize, width: usize) -> String {
+    let mut filled = String::new();
+    fill(text, indent, width, &mut filled);
+    filled.truncate(filled.trim_end_matches('\n').len());
+    filled
 }
 
 /// The longest prefix that fits into `width` columns.
@@ -203,11 +232,24 @@ mod tests {
     }
 
     #[test]
+    fn the_share_of_the_end_shows_what_differs() {
+        let ends = ["training-set-00001-of-00016.jsonl", "training-set-00002-of-00016.jsonl"];
+        assert_eq!(best_tail(&ends, 16), (TAIL, false));
+        assert_eq!(best_tail(&ends, 17), (5, true));
+        let starts = ["alpha-2026-03-01-training-set.jsonl", "alpine-2026-03-01-training-set.jsonl"];
+        assert_eq!(best_tail(&starts, 16), (TAIL, true));
+        assert_eq!(best_tail(&["same", "same"], 4), (TAIL, true));
+        assert_eq!(best_tail(&[], 4), (TAIL, true));
+    }
+
+    #[test]
     fn eliding_counts_columns_and_keeps_both_ends_of_a_name() {
+        let elide_middle = |text: &str, width| elide(text, width, TAIL);
         assert_eq!(elide_middle("report.pdf", 10), "report.pdf");
         assert_eq!(elide_middle("quarterly-report-2026.pdf", 16), "quarterly…26.pdf");
         assert_eq!(elide_end("quarterly-report-2026.pdf", 16), "quarterly-repor…");
         assert_eq!(elide_middle("日本語の報告書.pdf", 12), "日本語….pdf");
+        assert_eq!(elide("part-00001-of-00016.jsonl", 16, 5), "…-of-00016.jsonl");
         assert_eq!(elide_end("日本語", 1), "…");
         assert_eq!(elide_end("abc", 0), "…");
     }

@@ -35,7 +35,6 @@ fn usage_errors_have_the_common_format() {
     status 2
     --- err
     error: unrecognized option '--bogus'
-    hint: if that is a file name, write `-- --bogus`
     hint: see `haul ls --help`
     ");
     check!(env.haul(["ls", "--jsn"]), @"
@@ -49,7 +48,6 @@ fn usage_errors_have_the_common_format() {
     status 2
     --- err
     error: unrecognized option '-x'
-    hint: if that is a file name, write `-- -x`
     hint: see `haul ls --help`
     ");
     check!(env.haul(["providers", "a", "b"]), @"

@@ -23,6 +23,7 @@ mod near;
 mod niceties;
 mod providers;
 mod rm;
+mod screens;
 mod startup;
 mod summaries;
 mod tab;

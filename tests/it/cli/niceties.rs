@@ -31,7 +31,7 @@ fn the_next_command_is_suggested_once_after_an_upload() {
     --- out
     ␛[1mNAME␛[0m
     a.txt
-    ␛[1;36mhint:␛[0m to show it: `haul info local:[id]............`; to create a link: `haul link local:[id]............`
+    ␛[1;36mhint:␛[0m to show it: `haul info local:[id]............`
     ");
     check!(on(&env, On::All, &["upload", "a.txt", "b.txt", "-p", "local", "--fields", "size"]), @"
     status 0

@@ -80,7 +80,7 @@ fn no_file_and_one_file() {
     --- out
     ␛[1mID␛[0m                ␛[1mNAME␛[0m   ␛[1mSIZE␛[0m  ␛[1mCONTENT_TYPE␛[0m  ␛[1mSTATUS␛[0m  ␛[1mCREATED_AT␛[0m
     [id]............  a.txt   1 B  text/plain    -       now
-    ␛[1;36mhint:␛[0m to show it: `haul info [id]............`; to create a link: `haul link [id]............`
+    ␛[1;36mhint:␛[0m to show it: `haul info [id]............`
     ");
     check!(env.terminal(80, "", &["upload", "-n", "a.txt"]), @"
     status 0

@@ -1,0 +1,108 @@
+//! The main screens at several widths: ids and URLs are whole, and different names look different.
+
+use std::collections::HashSet;
+use std::fmt::Write as _;
+
+use haul::model::{File, FileId, Object};
+use haul::providers::REGISTRY;
+use haul::store::{Options, Store};
+
+use crate::cli::contract::cells::without_color;
+use crate::support::sandbox::Sandbox;
+
+const WIDTHS: [u16; 4] = [60, 80, 120, 200];
+
+/// The name, the size, and the minutes since the upload of each file.
+const FILES: [(&str, u64, i64); 5] = [
+    ("training-set-2026-02-28-shard-00001-of-00016.jsonl", 48_213_004, 61),
+    ("training-set-2026-02-28-shard-00002-of-00016.jsonl", 47_990_871, 60),
+    ("Quarterly report, final version (reviewed).pdf", 2_417_002, 25 * 60),
+    ("Quarterly report, final version (draft).pdf", 2_398_410, 26 * 60),
+    ("notes.md", 812, 3),
+];
+
+fn id(number: usize) -> String {
+    format!("file_{number}c1f7a30-5d2b-4e7c-9b1a-0f4d2c6e8a9{number}")
+}
+
+/// A store with files whose ids and names are long.
+fn world() -> Sandbox {
+    let mut env = Sandbox::new();
+    env.set("HAUL_NOW", "2026-03-01T12:00:00Z");
+    let now: jiff::Timestamp = "2026-03-01T12:00:00Z".parse().unwrap();
+    let store = Store::open(&env.store(), Options { ephemeral: true, ..Options::default() }).unwrap();
+    for (number, (name, size, minutes)) in FILES.into_iter().enumerate() {
+        let incoming = store.receive().unwrap();
+        let metadata = Object::from_iter([("project".to_owned(), "apollo".into())]);
+        let file = File {
+            provider: "local".to_owned(),
+            profile: "local".to_owned(),
+            id: FileId(id(number)),
+            name: name.to_owned(),
+            content_type: Some("application/octet-stream".to_owned()),
+            size: Some(size),
+            created_at: Some(now - jiff::SignedDuration::from_mins(minutes)),
+            metadata: if number == 2 { metadata } else { Object::default() },
+            ..File::default()
+        };
+        store.put("local", file, incoming.finish().unwrap()).unwrap();
+    }
+    env
+}
+
+/// A command's screen without colors.
+fn screen(env: &Sandbox, columns: u16, arguments: &[&str]) -> String {
+    without_color(&env.terminal(columns, "", arguments).ok().stdout())
+}
+
+#[test]
+fn ids_and_urls_are_whole_and_names_differ() {
+    let env = world();
+    for columns in WIDTHS {
+        // At 60 columns, two names beside such an id have no room.
+        let two_names = (columns > 60).then_some(&["get", "*", "-n"][..]);
+        for arguments in [&["ls"][..], &["ls", "-l"], &["rm", "*", "-n"]].into_iter().chain(two_names) {
+            let table = screen(&env, columns, arguments);
+            let rows: Vec<&str> = table.lines().filter(|line| line.starts_with("file_")).collect();
+            assert_eq!(rows.len(), FILES.len(), "{table}");
+            let mut names = HashSet::new();
+            for row in rows {
+                let (shown, rest) = row.split_at(id(0).len());
+                assert!((0..FILES.len()).any(|number| shown == id(number)), "{columns}\n{table}");
+                names.insert(rest.trim_start().split("  ").next().unwrap().to_owned());
+                let width = unicode_width::UnicodeWidthStr::width(row);
+                assert!(width <= usize::from(columns), "{columns}\n{table}");
+            }
+            assert_eq!(names.len(), FILES.len(), "{columns} {arguments:?}\n{table}");
+        }
+        let url = screen(&env, columns, &["link", "notes.md", "-q"]);
+        let url = url.lines().nth(1).unwrap().split_whitespace().next().unwrap();
+        assert!(url.starts_with("file:///") && url.ends_with("/notes.md"), "{columns} {url}");
+        let listed = screen(&env, columns, &["link", "--list"]);
+        assert!(listed.contains(url) && listed.contains("notes.md  "), "{columns}\n{listed}");
+        let info = screen(&env, columns, &["info", "notes.md"]);
+        for value in [&id(4), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"] {
+            assert!(info.lines().any(|line| line.ends_with(value)), "{columns}\n{info}");
+        }
+        for spec in REGISTRY {
+            let sheet = screen(&env, columns, &["providers", spec.name]);
+            for whole in [spec.base_url, spec.docs_url].into_iter().filter(|url| !url.is_empty()) {
+                assert!(sheet.lines().any(|line| line.ends_with(whole)), "{columns}\n{sheet}");
+            }
+            assert!(screen(&env, columns, &["providers"]).contains(spec.name));
+        }
+    }
+}
+
+#[test]
+fn screens() {
+    let env = world();
+    for columns in WIDTHS {
+        let mut screens = String::new();
+        for line in ["ls", "ls -l", "info notes.md", "get * -n", "providers", "providers local"] {
+            let shown = screen(&env, columns, &line.split(' ').collect::<Vec<_>>());
+            writeln!(screens, "$ haul {line}\n{shown}").unwrap();
+        }
+        insta::assert_snapshot!(format!("{columns}_columns"), screens);
+    }
+}
