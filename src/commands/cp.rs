@@ -38,8 +38,8 @@ use crate::transfer::{Claim, Compare, IfExists, RemoteFile, Targets, UploadOptio
     Between platforms the content is not saved on this machine, unless its size is unknown or the destination needs its \
     checksum first or takes it in parts.")]
 pub struct CpArgs {
-    /// Files to copy, then the destination. Files on a platform are `PROFILE:REF`, and `PROFILE:` is all of its files, or
-    /// the destination; anything else is a local path, and - is standard input or output
+    /// Files to copy, then the destination. `PROFILE:REF` is a file on a platform; `PROFILE:` is all files of a profile or,
+    /// as the destination, the profile itself; anything else is a local path, and - is standard input or output
     #[arg(required = true, num_args = 1.., value_name = "SRC|DST")]
     places: Vec<String>,
     /// Copy folders recursively
@@ -51,19 +51,19 @@ pub struct CpArgs {
     /// Purpose of the copies, one of the destination's own values
     #[arg(long, value_name = "WORD", allow_hyphen_values = true)]
     purpose: Option<String>,
-    /// If several files have the name, take the newest
+    /// If several files have the name, use the newest
     #[arg(long)]
     latest: bool,
     /// What to do if a file with this name exists. On this machine, skip keeps it, update and replace overwrite it
     #[arg(long, value_name = "WHAT", default_value = "upload")]
     if_exists: IfExists,
-    /// The evidence by which --if-exists skip and update compare files
+    /// How --if-exists skip and update compare files
     #[arg(long, value_name = "BY", default_value = "auto", hide_short_help = true)]
     compare: Compare,
     /// Do not verify sizes and checksums
     #[arg(long, hide_short_help = true)]
     no_verify: bool,
-    /// Do not check local JSONL files for batch and fine-tune
+    /// Do not check local JSONL files for batches and fine-tuning
     #[arg(long, hide_short_help = true)]
     no_lint: bool,
     /// Also try files that the platform is known not to return
@@ -109,7 +109,7 @@ impl CpArgs {
         let retried = self.batch.retried()?;
         let sources: Vec<String> = match &retried {
             Some(_) if !self.places.is_empty() => {
-                return Err(Error::usage("--retry-from selects the files")
+                return Err(Error::usage("--retry-from cannot be combined with files")
                     .hint("give only the destination: `haul cp --retry-from FILE DST`"));
             }
             Some(entries) => entries.iter().filter_map(|entry| entry.reference.clone()).collect(),
@@ -130,7 +130,7 @@ impl CpArgs {
             }
             Place::Local(path) => self.download(ctx, sources, path).await,
             Place::Remote(profile, reference) => {
-                self.name = self.target_name(&destination, reference)?;
+                self.name = self.target_name(&destination, profile.as_deref(), reference)?;
                 if remote == 0 {
                     self.upload(ctx, sources, profile).await
                 } else {
@@ -141,7 +141,12 @@ impl CpArgs {
     }
 
     /// The name of the copy, from `--name` or the destination.
-    fn target_name(&self, destination: &str, reference: Ref) -> Result<Option<String>> {
+    fn target_name(
+        &self,
+        destination: &str,
+        profile: Option<&str>,
+        reference: Ref,
+    ) -> Result<Option<String>> {
         let name = match reference {
             Ref::Any(text) if text.is_empty() => return Ok(self.name.clone()),
             Ref::Id(id) => {
@@ -152,7 +157,7 @@ impl CpArgs {
             }
             Ref::Any(text) if text.contains(['*', '?', '[']) => {
                 return Err(Error::usage(format!("{destination}: the destination is a pattern"))
-                    .hint("to keep the names: `PROFILE:`"));
+                    .hint(to_keep_names(profile)));
             }
             Ref::Any(text) | Ref::Name(text) => text,
         };
@@ -187,13 +192,14 @@ impl CpArgs {
     /// Copies files on a platform to this machine.
     async fn download(self, ctx: &Context, sources: Vec<String>, path: PathBuf) -> Result<()> {
         if self.ids {
-            return Err(Error::usage("--ids needs a destination on a platform").hint("`--fields id`"));
+            return Err(Error::usage("--ids requires a destination on a platform")
+                .hint("to print the ids of the downloaded files: `--fields id`"));
         }
         let selector = self.selector(&sources);
         let is_several = selector.refs.len() > 1 || selector.is_pattern(ctx);
         let output = match &self.name {
             Some(name) => path.join(name),
-            // With a slash at its end it is a folder.
+            // A trailing slash marks a folder.
             None if is_several && path != Path::new("-") => path.join(""),
             None => path,
         };
@@ -240,9 +246,7 @@ impl CpArgs {
         copies.refuse_itself(&selector)?;
         let is_several = selector.refs.len() > 1 || selector.is_pattern(ctx);
         if self.name.is_some() && is_several {
-            return Err(
-                Error::usage("several files cannot have one name").hint("to keep the names: `PROFILE:`")
-            );
+            return Err(Error::usage("several files cannot have one name").hint(to_keep_names(profile)));
         }
         let mut targets = copies.targets();
         if is_several && (targets.names.slash != NameSlash::Kept || targets.places.may_be_shared()) {
@@ -398,7 +402,7 @@ impl Copies<'_> {
         let error = Error::usage(format!("{first} and {second} have the same target: {both}"));
         let name = format!("2-{}", target.name);
         let error = error.hint(format!(
-            "copy one with another name: `haul cp {} {}: --name {} --if-exists {}`",
+            "to copy one under another name: `haul cp {} {}: --name {} --if-exists {}`",
             word(&second),
             self.provider.profile(),
             word(&name),
@@ -423,7 +427,7 @@ impl Copies<'_> {
         if name == file.name && self.is_same(source.as_ref())? {
             return Err(itself(&format!("{}:id:{}", source.profile(), file.id)));
         }
-        // Some listings state no size.
+        // Some listings do not contain sizes.
         if file.size.is_none() && !ctx.interrupt.is_stopped() {
             file = ctx.interrupt.until_cancelled(source.stat(&file.id)).await?;
         }
@@ -490,13 +494,18 @@ impl Copies<'_> {
         let names: Vec<&str> = dropped.iter().copied().collect();
         let platform = self.provider.spec().name;
         (!names.is_empty())
-            .then(|| format!("not copied, as {platform} cannot store it: {}", names.join(", ")))
+            .then(|| format!("not copied, because {platform} does not store it: {}", names.join(", ")))
     }
 }
 
 /// The reference of a file, `PROFILE:id:ID`.
 fn reference(chosen: &Chosen) -> String {
     format!("{}:id:{}", chosen.file.profile, chosen.file.id)
+}
+
+/// The hint for a destination that does not keep the names of the files.
+fn to_keep_names(profile: Option<&str>) -> String {
+    format!("to keep the names, use the destination `{}:` without `--name`", profile.unwrap_or_default())
 }
 
 /// The error for a file that would be copied to itself.
@@ -521,7 +530,7 @@ fn derived(source: &dyn Provider, file: &File) -> Error {
 
 /// The error for a copy from this machine to this machine.
 fn no_platform(ctx: &Context, sources: &[String], destination: &str) -> Error {
-    let error = Error::usage(format!("{} and {destination} are both local paths", sources.join(", ")));
+    let error = Error::usage(format!("{} and {destination} are local paths", sources.join(", ")));
     let typed = sources.iter().map(String::as_str).chain([destination]);
     let near = typed.filter_map(|text| text.split_once(':')).find_map(|(prefix, _)| {
         nearest(prefix, ctx.settings.profile_names().iter().map(String::as_str)).map(str::to_owned)

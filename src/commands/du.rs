@@ -28,7 +28,7 @@ use crate::ui::Columns;
     haul du gemini: --by expiry\n  \
     haul du --by month --filter 'size > 1MB' --json")]
 pub struct DuArgs {
-    /// What to measure, as `[PROFILE:]PATTERN`; `PROFILE:` is all of a profile, and `-` reads from standard input
+    /// What to measure, as `[PROFILE:]PATTERN`; `PROFILE:` is all files of a profile, and `-` reads from standard input
     /// [default: the current profile]
     #[arg(value_name = "REF")]
     refs: Vec<String>,
@@ -200,7 +200,7 @@ impl DuArgs {
         .await
     }
 
-    /// The listing of a reference, of the current profile without one.
+    /// The listing for a reference or, without one, for the current profile.
     fn part(&self, ctx: &Context, text: Option<&str>) -> Result<Part> {
         let about = |error: Error| text.iter().fold(error, |error, text| error.about(*text));
         let address = text.map(|text| ctx.address(text));
@@ -224,7 +224,7 @@ impl DuArgs {
         let provider = ctx.open(profile)?;
         let filter = combine(ctx, provider.spec(), self.filter.as_deref(), glob).map_err(about)?;
         if let Some(by) = self.by {
-            require_stated(provider.as_ref(), by.field(), "group").map_err(about)?;
+            require_stated(provider.as_ref(), by.field(), "group by it").map_err(about)?;
         }
         let query = Query { filter, ..Query::default() };
         let listing = Listing::new(Arc::clone(&provider), query, None).map_err(about)?;
@@ -248,8 +248,8 @@ async fn measure(ctx: &Context, part: Part, by: Option<By>, now: Timestamp) -> R
         }
     }
     if let Some(by) = by {
-        // The server may have answered in a dialect that returns less.
-        require_stated(provider.as_ref(), by.field(), "group").map_err(about)?;
+        // The server may have responded in a dialect that returns fewer fields.
+        require_stated(provider.as_ref(), by.field(), "group by it").map_err(about)?;
     }
     let profile = provider.profile();
     if groups.is_empty() {

@@ -32,8 +32,8 @@ use crate::ui::Columns;
     haul gc xai: --duplicates --yes\n  \
     haul gc openai: --unlocked --older 7d --yes\n  \
     haul gc --keep 3 --plan plan.json && haul gc --apply plan.json\n\n\
-    A file is deleted only if it meets all criteria. Never deleted are files of a lock file, files younger than --min-age \
-    and files that a vector store uses; with --unlocked, also files that haul did not upload.")]
+    A file is deleted only if it meets all criteria. Files in a lock file, files younger than --min-age and files that a \
+    vector store uses are never deleted; neither, with --unlocked, are files that haul did not upload.")]
 pub struct GcArgs {
     /// The profile, as `PROFILE:` [default: the current profile]
     #[arg(value_name = "PROFILE:")]
@@ -129,7 +129,7 @@ impl Reported for Row {
     }
 }
 
-/// The file of `--plan`.
+/// The file that `--plan` writes.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Plan {
@@ -150,7 +150,7 @@ struct Planned {
     reasons: Vec<Reason>,
 }
 
-/// The version of the format of plans.
+/// The version of the plan format.
 const VERSION: u64 = 1;
 
 impl GcArgs {
@@ -161,7 +161,7 @@ impl GcArgs {
         }
         let criteria = [self.older.is_some(), self.duplicates, self.unlocked, self.filter.is_some()];
         if !criteria.contains(&true) && self.keep.is_none() {
-            return Err(Error::usage("no criterion selects files")
+            return Err(Error::usage("no criterion given")
                 .hint("add `--older 30d`, `--duplicates`, `--keep 3`, `--unlocked` or `--filter EXPR`"));
         }
         let profile = self.profile(ctx)?;
@@ -181,9 +181,8 @@ impl GcArgs {
         let Some(text) = &self.target else { return Ok(None) };
         match ctx.address(text).whole_profile() {
             Some(profile) => Ok(Some(profile.to_owned())),
-            None => Err(Error::usage(format!("{text}: not a profile")).hint(
-                "write the name of a profile and a colon, such as `local:`; select files with `--filter`",
-            )),
+            None => Err(Error::usage(format!("{text}: not a profile"))
+                .hint("to name a profile, add a colon: `haul gc local:`; to select files: `--filter EXPR`")),
         }
     }
 
@@ -200,7 +199,7 @@ impl GcArgs {
         let older = self.older.as_deref().map(|text| before("older", text)).transpose()?;
         let young = before("min-age", &self.min_age)?;
         let groups = self.duplicates || self.keep.is_some();
-        // Without the age nothing is deleted.
+        // A file of unknown age is never deleted, so the platform must return the age.
         if young < now || older.is_some() || groups {
             require_stated(provider.as_ref(), "created_at", "select old files")?;
         }
@@ -208,7 +207,7 @@ impl GcArgs {
             require_stated(provider.as_ref(), "size", "find duplicates")?;
         }
         let filter = self.filter.as_deref();
-        // Groups contain files that do not match the filter, so only they take a second listing.
+        // `--duplicates` and `--keep` also compare files that do not match the filter, so they require a second listing.
         let matches = match filter.filter(|_| groups) {
             None => None,
             Some(_) => Some(all(ctx, provider, filter).await?),
@@ -331,7 +330,8 @@ impl GcArgs {
             |rows, row: Row| {
                 rows.push(&row)?;
                 if deletes && !row.deleted {
-                    ctx.ui.note(&format!("{}: kept: changed since the plan", row.id));
+                    let id = &row.id;
+                    ctx.ui.note(&format!("{id}: kept, because it has changed since the plan was written"));
                     return Ok(vec![Outcome::Skipped(Some(row.id))]);
                 }
                 Ok(vec![Outcome::Done(Some(row.id))])
@@ -344,11 +344,12 @@ impl GcArgs {
     async fn apply(&self, ctx: &Context, path: &Path) -> Result<()> {
         let text = fs::read_to_string(path).map_err(|error| Error::io("read", path, error))?;
         let plan: Plan = serde_json::from_str(&text).map_err(|error| {
-            Error::usage(format!("{}: not a plan of `haul gc --plan`", path.display())).caused_by(error)
+            Error::usage(format!("{}: not a plan that `haul gc --plan` wrote", path.display()))
+                .caused_by(error)
         })?;
         if plan.version != VERSION {
             let message = format!(
-                "{}: has version {}, but this haul reads version {VERSION}",
+                "{}: unsupported version {}: this version of haul reads version {VERSION}",
                 path.display(),
                 plan.version
             );
@@ -358,7 +359,7 @@ impl GcArgs {
         let now = (profile.spec.name.to_owned(), profile.base_url.value.to_string());
         if now != (plan.provider.clone(), plan.base_url.clone()) {
             let message = format!(
-                "{}: is for {} at {}, but the profile {} is {} at {}",
+                "{}: was written for {} at {}, but the profile {} now uses {} at {}",
                 path.display(),
                 plan.provider,
                 plan.base_url,
@@ -366,11 +367,11 @@ impl GcArgs {
                 now.0,
                 now.1
             );
-            return Err(Error::usage(message).hint("write a new plan with the present settings"));
+            return Err(Error::usage(message).hint("write a new plan with `--plan`, or restore the settings"));
         }
         let provider = ctx.open(Some(&plan.profile))?;
         require(provider.spec(), provider.capabilities(), Op::Delete, "REF")?;
-        // A file can have been added to a lock file or a vector store since the plan.
+        // A file can have been added to a lock file or a vector store since the plan was written.
         let locks = Locks::read(&self.lock, false)?;
         let used = ctx.interrupt.until_cancelled(provider.in_use()).await?;
         let (kept, rows): (Vec<_>, Vec<_>) = plan
@@ -388,7 +389,8 @@ impl GcArgs {
             .partition(|row| locks.ids.contains(&row.id) || used.contains(&row.id));
         if !kept.is_empty() {
             let count = human::count(kept.len() as u64, "file");
-            ctx.ui.note(&format!("kept {count}: in a lock file or used by a vector store since the plan"));
+            let why = "added to a lock file or a vector store since the plan was written";
+            ctx.ui.note(&format!("kept {count}: {why}"));
         }
         if rows.is_empty() {
             ctx.ui.note("no files to delete");
@@ -397,7 +399,7 @@ impl GcArgs {
     }
 }
 
-/// Whether a file still has the name and size of the plan. A missing file counts as deleted.
+/// Whether a file still has the name and size in the plan. A missing file counts as deleted.
 async fn is_as_planned(provider: &Arc<dyn Provider>, row: &Row) -> Result<bool> {
     match provider.stat(&row.id).await {
         Ok(file) => Ok(file.name == row.name && file.size == row.size),
@@ -428,7 +430,7 @@ fn write_plan(ctx: &Context, path: &Path, provider: &dyn Provider, rows: &[Row])
     files::replace(path, &text, false).map_err(|error| Error::io("write", path, error))
 }
 
-/// The ids of lock files.
+/// The ids in lock files.
 #[derive(Default)]
 struct Locks {
     /// The files of all rows.
@@ -438,7 +440,7 @@ struct Locks {
 }
 
 impl Locks {
-    /// Reads the given lock files and the nearest `haul.lock`. If one is `required`, it must exist.
+    /// Reads the given lock files and the nearest `haul.lock`. If `required`, at least one must exist.
     fn read(given: &[PathBuf], required: bool) -> Result<Self> {
         let nearest = Lock::nearest()?;
         let mut paths: BTreeSet<PathBuf> = given.iter().cloned().collect();
@@ -449,8 +451,10 @@ impl Locks {
             paths.insert(nearest);
         }
         if required && paths.is_empty() {
-            return Err(Error::usage("--unlocked needs a lock file: no haul.lock here or above")
-                .hint("name one: `--lock FILE`; `haul sync DIR` creates it"));
+            let message = "--unlocked requires a lock file: no `haul.lock` in this directory or above it";
+            return Err(Error::usage(message)
+                .hint("to name one: `--lock FILE`")
+                .hint("to create one: `haul sync DIR`"));
         }
         let mut locks = Self::default();
         for path in paths {
@@ -469,7 +473,7 @@ async fn all(ctx: &Context, provider: &Arc<dyn Provider>, filter: Option<&str>) 
     let mut listing = Listing::new(Arc::clone(provider), Query { filter, ..Query::default() }, None)?;
     let mut files = Vec::new();
     while let Some(page) = ctx.interrupt.until_cancelled(listing.next()).await? {
-        // Only what decides: the rest of a file can be large.
+        // Keep only the fields that the criteria use: the others can be large.
         files.extend(page.into_iter().map(|file| File {
             id: file.id,
             name: file.name,
@@ -500,7 +504,7 @@ fn superseded(files: &[File], keep: usize) -> HashSet<FileId> {
     beyond.filter(|file| file.created_at.is_some()).map(|file| file.id.clone()).collect()
 }
 
-/// The files with the name, size and checksums of one that is kept: the one in a lock file, else the newest.
+/// The files that have the name, size and checksums of a file that is kept: the one in a lock file, or else the newest.
 fn duplicates(files: &[File], locked: &HashSet<FileId>) -> HashSet<FileId> {
     let mut found = HashSet::new();
     for mut files in by_name(files) {

@@ -167,7 +167,7 @@ impl Listing {
         self.stated = provider.stated();
         self.check = self.query.filter.as_ref().map(|filter| left_to_check(provider, filter)).transpose()?;
         match self.query.sort.as_ref().filter(|_| self.collects) {
-            Some(sort) => require_stated(provider, &sort.field, "sort"),
+            Some(sort) => require_stated(provider, &sort.field, "sort by it"),
             None => Ok(()),
         }
     }

@@ -41,9 +41,9 @@ pub fn left_to_check(provider: &dyn Provider, filter: &Filter) -> Result<Filter>
     Ok(left)
 }
 
-/// Rejects a use of a field that is not returned. `verb` names the use, such as `sort` or `group`.
-pub fn require_stated(provider: &dyn Provider, field: &str, verb: &str) -> Result<()> {
-    if states(provider.stated(), field) { Ok(()) } else { Err(unstated(provider, field, verb)) }
+/// Rejects a use of a field that is not returned. `purpose` names the use, such as `sort by it`.
+pub fn require_stated(provider: &dyn Provider, field: &str, purpose: &str) -> Result<()> {
+    if states(provider.stated(), field) { Ok(()) } else { Err(unstated(provider, field, purpose)) }
 }
 
 /// Rejects selecting the newest of several files if the creation time of one of them is unknown.
@@ -68,7 +68,7 @@ pub fn require_ages(provider: &dyn Provider, files: &[File]) -> Result<()> {
 fn undecided(provider: &dyn Provider, field: &str) -> Error {
     let mut natives = provider.capabilities().list.native.iter();
     let native = natives.find(|native| native.field == field && native.precision == Precision::Exact);
-    let Some(native) = native else { return unstated(provider, field, "filter") };
+    let Some(native) = native else { return unstated(provider, field, "filter by it") };
     let ops: Vec<String> = native.ops.iter().map(|op| format!("`{}`", op.symbol())).collect();
     let message = format!("{} cannot filter by {field} this way", provider.spec().name);
     let error = Error::new(Kind::Unsupported, message).hint(format!(
@@ -81,8 +81,7 @@ fn undecided(provider: &dyn Provider, field: &str) -> Error {
 /// The error for a field that is not returned.
 fn unstated(provider: &dyn Provider, field: &str, purpose: &str) -> Error {
     let platform = provider.spec().name;
-    let message =
-        format!("{platform} does not return {field} in this dialect, so haul cannot {purpose} by it");
+    let message = format!("{platform} does not return {field} in this dialect, so haul cannot {purpose}");
     let error = Error::new(Kind::Unsupported, message);
     let hints = others(provider, field);
     if !hints.is_empty() {

@@ -67,14 +67,14 @@ pub struct Row {
     pub uploaded_at: Timestamp,
     /// Its expiry, UTC, if it has one.
     pub expires_at: Option<Timestamp>,
-    /// How it came into the lock file.
+    /// Why it is in the lock file.
     pub origin: Origin,
     /// The replaced file, until it is deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaces: Option<FileId>,
 }
 
-/// How a file came into the lock file. Only uploaded files are replaced and deleted.
+/// Why a file is in the lock file. Only uploaded files are replaced and deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Origin {
@@ -84,7 +84,7 @@ pub enum Origin {
     Adopted,
 }
 
-/// Reads a map whose keys are unique: of two rows for one path, either could be the right one.
+/// Reads a map and rejects a repeated key: of two rows for one path, either could be the right one.
 fn unique<'de, D: Deserializer<'de>, V: Deserialize<'de>>(from: D) -> Result<BTreeMap<String, V>, D::Error> {
     struct Unique<V>(PhantomData<V>);
     impl<'de, V: Deserialize<'de>> Visitor<'de> for Unique<V> {
@@ -130,13 +130,12 @@ impl Hold {
         let begun = Instant::now();
         let mut waits = Some(waits);
         loop {
-            let locked =
-                files::lock_folder(folder).map_err(|error| Error::io("lock the folder", folder, error))?;
+            let locked = files::lock_folder(folder).map_err(|error| Error::io("lock", folder, error))?;
             if let Some(held) = locked {
                 return Ok(Self { _folder: held });
             }
             if begun.elapsed() > PATIENCE {
-                let message = format!("{}: another `haul sync` still uses it", path.display());
+                let message = format!("{}: another `haul sync` is still using it", path.display());
                 return Err(Error::failed(message).hint("wait for the other command, or stop it"));
             }
             if let Some(waits) = waits.take() {
@@ -154,8 +153,8 @@ impl Lock {
         Ok(Self::find(&here))
     }
 
-    /// The path of the lock file for a command in `folder`: the nearest existing one up to the root of the repository, else
-    /// a new one in `folder`.
+    /// The path of the lock file for a command in `folder`: the nearest existing one up to the root of the repository, or
+    /// else a new one in `folder`.
     fn find(folder: &Path) -> PathBuf {
         // Outside a repository, only the folder itself counts.
         let above = folder.ancestors().position(|place| place.join(".git").exists()).unwrap_or_default();
@@ -193,7 +192,7 @@ impl Lock {
         &self.document.targets
     }
 
-    /// Makes sure that the files of a profile are those of the same platform, address and scope.
+    /// Adds the profile if it is missing. Fails if its files have another platform, base URL or scope than `like`.
     pub fn open(&mut self, profile: &str, like: &Target) -> Result<()> {
         let path = self.path.display().to_string();
         let target = self
@@ -201,16 +200,16 @@ impl Lock {
             .targets
             .entry(profile.to_owned())
             .or_insert_with(|| Target { files: BTreeMap::new(), ..like.clone() });
-        for (what, locked, now) in [
+        for (what, recorded, now) in [
             ("platform", &target.provider, &like.provider),
             ("base URL", &target.base_url, &like.base_url),
             ("scope", &format!("{:?}", target.scope), &format!("{:?}", like.scope)),
         ] {
-            if locked != now {
+            if recorded != now {
                 return Err(Error::usage(format!(
-                    "{path}: the files of {profile} have the {what} {locked}, but the profile now has {now}"
+                    "{path}: the files of {profile} were uploaded with the {what} {recorded}, but the profile has {now}"
                 ))
-                .hint("use the settings with which the files were uploaded, or another lock file: `--lock FILE`"));
+                .hint("use the settings that the files were uploaded with, or another lock file: `--lock FILE`"));
             }
         }
         Ok(())
@@ -249,15 +248,16 @@ fn parse(text: &str, path: &Path) -> Result<Document> {
     let quoted = word(&quoted);
     let is_mark = |line: &str| ["<<<<<<< ", "||||||| ", ">>>>>>> "].iter().any(|mark| line.starts_with(mark));
     if let Some(at) = text.lines().position(is_mark) {
-        return Err(Error::failed(format!("{shown}: merge conflict in line {}", at + 1)).hint(format!(
-            "take one side with `git checkout --ours {quoted}`, then run the same command again: it finds the files of \
+        return Err(Error::failed(format!("{shown}: merge conflict on line {}", at + 1)).hint(format!(
+            "to keep one side: `git checkout --ours {quoted}`, then run the same command again; it finds the files of \
              the other side"
         )));
     }
     if let Ok(Version { version }) = serde_json::from_str::<Version>(text)
         && version != VERSION
     {
-        let message = format!("{shown}: has version {version}, but this haul reads version {VERSION}");
+        let message =
+            format!("{shown}: unsupported version {version}: this version of haul reads version {VERSION}");
         return Err(Error::failed(message).hint("use the version of haul that wrote it"));
     }
     serde_json::from_str(text).map_err(|error| {
@@ -360,10 +360,10 @@ pub(super) mod tests {
         for (text, expected) in [
             (document[..document.len() / 2].to_owned(), "not a valid lock file"),
             (String::new(), "not a valid lock file"),
-            (document.replace("\"version\": 1", "\"version\": 2"), "has version 2"),
+            (document.replace("\"version\": 1", "\"version\": 2"), "unsupported version 2"),
             (document.replace(line, &format!("{line},\n{line}")), "not a valid lock file"),
             (document.replace("\"size\"", "\"length\""), "not a valid lock file"),
-            (format!("<<<<<<< ours\n{document}=======\n>>>>>>> theirs\n"), "merge conflict in line 1"),
+            (format!("<<<<<<< ours\n{document}=======\n>>>>>>> theirs\n"), "merge conflict on line 1"),
         ] {
             fs::write(&path, &text).unwrap();
             let error = Lock::read(&path).unwrap_err();

@@ -8,7 +8,7 @@ use unicode_normalization::UnicodeNormalization as _;
 use super::lock::{Row, Target};
 use crate::model::{File, FileId};
 
-/// The files of a listing that concern a folder: those of the lock file, and those with the name of a local file.
+/// The files of a listing that concern a folder: those in the lock file, and those with the name of a local file.
 #[derive(Debug, Default)]
 pub struct Remote {
     /// By the ids of all rows; `None` if the listing did not contain the file.

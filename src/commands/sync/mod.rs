@@ -53,10 +53,10 @@ pub struct SyncArgs {
     /// Delete files on the platform whose local files no longer exist
     #[arg(long)]
     delete: bool,
-    /// Upload files again that expire within this time, such as 24h
+    /// Upload any file again that expires within this time, such as 24h
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     renew: Option<String>,
-    /// Text before the names on the platform
+    /// Prefix for the names on the platform
     #[arg(
         long,
         value_name = "TEXT",
@@ -89,10 +89,10 @@ pub struct SyncArgs {
     /// Lifetime on the platform, such as 7d
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     expires: Option<String>,
-    /// The evidence by which local files are compared with files that are not in the lock file
+    /// How local files are compared with files that are not in the lock file
     #[arg(long, value_name = "BY", default_value = "auto", hide_short_help = true)]
     compare: Compare,
-    /// What to do if a file on the platform has the name and cannot be compared, or was changed there
+    /// What to do if a file with this name cannot be compared, or was changed on the platform
     #[arg(long, value_name = "WHAT", default_value = "fail", hide_short_help = true)]
     on_conflict: OnConflict,
     /// Replace and delete adopted files, too
@@ -104,7 +104,7 @@ pub struct SyncArgs {
     /// Show what would be done, and change nothing
     #[arg(short = 'n', long)]
     dry_run: bool,
-    /// Delete even more than half of the files
+    /// With --delete, delete even if more than half of the local files no longer exist
     #[arg(short, long)]
     yes: bool,
     /// Number of parallel transfers [default: 8, up to 32 on slow connections]
@@ -128,17 +128,17 @@ enum OnConflict {
 enum Action {
     /// It was uploaded.
     Uploaded,
-    /// It was uploaded, and the file with its former content was deleted.
+    /// It was uploaded, and the file with its previous content was deleted.
     Replaced,
-    /// It was uploaded again before it expires, and the older file was deleted.
+    /// It was uploaded again because it was about to expire, and the older file was deleted.
     Renewed,
     /// A file with the same name and content existed.
     Adopted,
     /// The local file no longer exists, and the file on the platform was deleted.
     Deleted,
-    /// The local file no longer exists, and the file on the platform was kept because haul sync did not upload it.
+    /// The local file no longer exists, and the file on the platform was kept because `haul sync` did not upload it.
     Kept,
-    /// Nothing was to do.
+    /// There was nothing to do.
     Unchanged,
 }
 
@@ -162,7 +162,7 @@ pub(super) const COLUMNS: Columns = Columns {
     piped: None,
 };
 
-/// A file of `haul sync`.
+/// A file that `haul sync` processed.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "synced_file")]
 pub(super) struct Row {
@@ -178,9 +178,9 @@ pub(super) struct Row {
     name: String,
     /// The size in bytes.
     size: u64,
-    /// The evidence from a comparison; null without one.
+    /// The evidence used to compare the file with an existing one; null if they were not compared.
     evidence: Option<Evidence>,
-    /// The id of the file with the former content, if it was not deleted; else null.
+    /// The id of the file with the previous content if it was not deleted; otherwise null.
     kept: Option<FileId>,
 }
 
@@ -198,7 +198,7 @@ impl Reported for Item {
     }
 }
 
-/// More deleted rows than this need confirmation if they are also more than half.
+/// Deleting more files than this requires `--yes` if they are also more than half of the rows.
 const MANY: usize = 10;
 
 impl SyncArgs {
@@ -252,7 +252,7 @@ impl SyncArgs {
         match ctx.address(text).whole_profile() {
             Some(profile) => Ok(Some(profile.to_owned())),
             None => Err(Error::usage(format!("{text}: not a profile")).hint(format!(
-                "write the name of a profile and a colon, such as `haul sync {} local:`",
+                "to name a profile, add a colon: `haul sync {} local:`",
                 word(&self.folder.to_string_lossy())
             ))),
         }
@@ -275,7 +275,7 @@ impl SyncArgs {
         }
         let path = self.folder.to_string_lossy();
         let hint = format!("to upload a file: `haul upload {}`", word(&path));
-        Err(Error::usage(format!("{path}: not a folder")).hint(hint))
+        Err(Error::usage(format!("{path}: is not a directory")).hint(hint))
     }
 
     /// Locks the lock file against other commands.
@@ -283,9 +283,9 @@ impl SyncArgs {
         let waits =
             |folder: &Path| ctx.ui.note(&format!("waiting for another `haul sync` in {}", folder.display()));
         let hold = ctx.interrupt.until_cancelled(Hold::take(path, waits)).await?;
-        // Before any upload, whose id would be lost.
+        // Check this before any upload: the id of an upload that cannot be recorded would be lost.
         let folder = crate::files::folder_of(path);
-        tempfile::tempfile_in(folder).map_err(|error| Error::io("write the lock file in", folder, error))?;
+        tempfile::tempfile_in(folder).map_err(|error| Error::io("write", path, error))?;
         Ok(hold)
     }
 
@@ -296,7 +296,7 @@ impl SyncArgs {
         let Ok(below) = folder.strip_prefix(&base) else {
             let own = self.folder.join("haul.lock");
             let message =
-                format!("{}: not below the folder of {}", self.folder.display(), lock.path().display());
+                format!("{}: is outside the directory of {}", self.folder.display(), lock.path().display());
             return Err(Error::usage(message)
                 .hint(format!("use another lock file, such as `--lock {}`", word(&own.to_string_lossy()))));
         };
@@ -341,7 +341,7 @@ impl SyncArgs {
         Ok(files)
     }
 
-    /// The rows whose local files no longer exist and are to be deleted.
+    /// The rows to delete: those whose local files no longer exist.
     fn gone(
         &self,
         ctx: &Context,
@@ -363,19 +363,19 @@ impl SyncArgs {
         let gone: Vec<String> = rows.iter().filter(is_gone).map(|key| (*key).clone()).collect();
         if !self.delete {
             if !gone.is_empty() {
-                let (count, exists) = match gone.len() {
-                    1 => ("1 local file".to_owned(), "no longer exists"),
-                    count => (format!("{count} local files"), "no longer exist"),
+                let (count, exists, them) = match gone.len() {
+                    1 => ("1 local file".to_owned(), "no longer exists", "it"),
+                    count => (format!("{count} local files"), "no longer exist", "them"),
                 };
                 ctx.ui.note(&format!(
-                    "{count} of the lock file {exists}; `--delete` deletes such files on the platform"
+                    "{count} in the lock file {exists}; to delete {them} on the platform: `--delete`"
                 ));
             }
             return Ok(Vec::new());
         }
         if gone.len() > MANY && gone.len() * 2 > rows.len() && !self.yes {
             let message = format!(
-                "{} of {} local files of {} no longer exist; nothing deleted",
+                "{} of the {} local files in {} no longer exist; nothing deleted",
                 gone.len(),
                 rows.len(),
                 lock.path().display()
@@ -401,7 +401,7 @@ impl SyncArgs {
             ..options_of(&ctx.profile(profile)?)
         };
         let appears_within = options.appears_within;
-        // All runs with this lock file continue each other.
+        // A run with this lock file continues an interrupted one.
         let ledger = ledger_of(ctx, profile, &format!("sync {}", lock.display()))?;
         let ledger = if dry_run { ledger.read_only() } else { ledger };
         let uploads = Uploads::new(Arc::clone(provider), options, ledger, ctx.clock, ctx.interrupt.clone());

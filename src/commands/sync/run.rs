@@ -1,4 +1,4 @@
-//! The work of `haul sync`: decides about each file, carries it out and records it.
+//! The work of `haul sync`: decides what to do with each file, does it and records the result.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -37,7 +37,7 @@ pub(super) struct Run<'a> {
     pub(super) appears_within: Duration,
     pub(super) now: Timestamp,
     pub(super) previews: bool,
-    /// The number of local files that are not processed yet.
+    /// The number of local files that have not been processed yet.
     pub(super) left: Cell<usize>,
     /// Signals that a local file was processed.
     pub(super) uploaded: Notify,
@@ -70,7 +70,7 @@ impl Run<'_> {
                     result
                 }
                 Item::Gone(path) => {
-                    // A platform that stores equal content once gives a renamed file the id of the former one.
+                    // A platform that stores equal content once gives a renamed file the id of the old one.
                     while self.left.get() > 0 {
                         self.uploaded.notified().await;
                     }
@@ -125,8 +125,11 @@ impl Run<'_> {
         }
         if self.args.check && changes > 0 {
             let what = human::count(changes, "change");
-            return Err(Error::new(Kind::OutOfDate, format!("the lock file is out of date: {what}"))
-                .hint("run the same command without `--check`"));
+            return Err(Error::new(
+                Kind::OutOfDate,
+                format!("{}: out of date: {what}", self.lock.borrow().path().display()),
+            )
+            .hint("run the same command without `--check`"));
         }
         Ok(())
     }
@@ -200,7 +203,7 @@ impl Run<'_> {
             }
             _ => {}
         }
-        // The file with the former content, and whether it may be deleted.
+        // The file with the previous content, and whether it may be deleted.
         let old = row.filter(|_| state != State::Missing);
         let deletes = old.as_ref().is_some_and(|row| {
             matches!(state, State::Present(_)) && self.owns(row) && !self.is_shared(&path, &row.id)
@@ -243,7 +246,7 @@ impl Run<'_> {
         let row = self.recorded(&uploaded, new.size, sha256, replaces);
         self.change(|target| drop(target.files.insert(path.clone(), row)));
         if let Some(kept) = &kept {
-            self.ctx.ui.note(&format!("{path}: kept {kept}, which haul sync did not upload"));
+            self.ctx.ui.note(&format!("{path}: kept {kept}, which `haul sync` did not upload"));
         }
         let (left, error) = self.retire(&path).await?.unzip();
         Ok((result(finished(!is_adopted), Some(uploaded.file.id), uploaded.evidence, left.or(kept)), error))
@@ -311,9 +314,9 @@ impl Run<'_> {
             }
             Err(error) if error.is_interrupted() => Err(error),
             Err(error) => {
-                let message = format!("{path}: {old}, which it replaces, was not deleted");
+                let message = format!("{path}: uploaded, but the previous file {old} was not deleted");
                 let kept = Error::new(error.kind(), message).caused_by(error).about(path);
-                Ok(Some((old, kept.hint("run the same command again: it deletes the file"))))
+                Ok(Some((old, kept.hint("to delete it, run the same command again"))))
             }
         }
     }

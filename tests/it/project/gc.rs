@@ -66,7 +66,7 @@ fn young_locked_and_foreign_files_are_protected() {
         "b.txt is younger than a day"
     );
     env.set("HAUL_NOW", "2026-03-10T00:00:00Z");
-    gc(&env, &["--unlocked"]).fails(2).says("needs a lock file");
+    gc(&env, &["--unlocked"]).fails(2).says("requires a lock file");
     fs::create_dir(env.work().join("docs")).unwrap();
     env.write("docs/b.txt", "two");
     env.haul(["sync", "docs", "local:"]).ok();

@@ -63,11 +63,11 @@ fn a_folder_goes_through_its_life_cycle() {
     let second = files(&env);
     assert_ne!(first["docs/a.txt"]["id"], second["docs/a.txt"]["id"]);
     assert_eq!(first["docs/b.txt"], second["docs/b.txt"]);
-    assert_eq!(env.ids().len(), 3, "the former file is deleted");
+    assert_eq!(env.ids().len(), 3, "the previous version is deleted");
     // A renamed file.
     fs::rename(env.work().join("docs/b.txt"), env.work().join("docs/d.txt")).unwrap();
     let run = env.haul(["sync", "docs", "local:"]).ok();
-    assert!(run.stderr().contains("1 local file of the lock file no longer exists; `--delete`"), "{run}");
+    assert!(run.stderr().contains("1 local file in the lock file no longer exists; to delete it"), "{run}");
     assert_eq!(env.ids().len(), 4);
     let run = sync(&["--delete"]).ok();
     let deleted = ("deleted".to_owned(), "docs/b.txt".to_owned());
@@ -91,7 +91,7 @@ fn without_a_lock_file_equal_files_are_adopted_and_never_deleted() {
     let rows = run.json();
     let row = rows.iter().find(|row| row["path"] == "docs/a.txt").unwrap();
     assert_eq!((&row["action"], &row["kept"]), (&json!("uploaded"), &old), "{run}");
-    // Adopted files are only deleted on request.
+    // Adopted files are deleted only on request.
     fs::remove_file(env.work().join("docs/b.txt")).unwrap();
     let run = sync(&["--delete"]).ok();
     assert!(actions(&run).contains(&("kept".to_owned(), "docs/b.txt".to_owned())), "{run}");
@@ -124,12 +124,12 @@ fn mistakes_are_refused_before_anything_changes() {
     let env = project();
     let sync = |more: &[&str]| env.haul([&["sync"], more].concat());
     sync(&["none", "local:"]).fails(3);
-    sync(&["docs/a.txt", "local:"]).fails(2).says("not a folder");
+    sync(&["docs/a.txt", "local:"]).fails(2).says("is not a directory");
     sync(&["docs", "local"]).fails(2).says("not a profile");
     sync(&["docs", "local:", "--renew", "soon"]).fails(2);
     fs::create_dir(env.work().join("empty")).unwrap();
     sync(&["empty", "local:"]).fails(3);
-    sync(&["docs", "local:", "--lock", "docs/sub/haul.lock"]).fails(2).says("not below the folder");
+    sync(&["docs", "local:", "--lock", "docs/sub/haul.lock"]).fails(2).says("is outside the directory");
     assert!(env.ids().is_empty());
     for number in 0..12 {
         env.write(format!("docs/{number}.txt"), number.to_string());
@@ -139,7 +139,7 @@ fn mistakes_are_refused_before_anything_changes() {
         fs::remove_file(env.work().join(format!("docs/{number}.txt"))).unwrap();
     }
     // 11 of 15.
-    sync(&["docs", "local:", "--delete"]).fails(2).says("11 of 15 local files");
+    sync(&["docs", "local:", "--delete"]).fails(2).says("11 of the 15 local files");
     assert_eq!(env.ids().len(), 15);
     sync(&["docs", "local:", "--delete", "--exclude", "1*"]).ok();
     assert_eq!(env.ids().len(), 6, "10.txt, 1.txt and 11.txt are excluded");
