@@ -334,8 +334,8 @@ fn columns(fields: &[String], lines: &[Vec<Cell>], width: usize, named: bool, mo
         let short = lines.iter().map(|line| line[at].short.as_ref().unwrap_or(&line[at].text).width());
         let distinct = match kind {
             Kind::Name => {
-                let names: Vec<&str> = cells().map(|cell| cell.text.as_str()).collect();
-                (NARROW_NAME..natural).find(|&width| text::best_tail(&names, width).1).unwrap_or(natural)
+                let texts: Vec<&str> = cells().map(|cell| cell.text.as_str()).collect();
+                (NARROW_NAME..natural).find(|&width| text::best_tail(&texts, width).1).unwrap_or(natural)
             }
             _ => 0,
         };
