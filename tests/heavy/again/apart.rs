@@ -6,7 +6,7 @@ use std::time::Duration;
 use haul::model::Clock;
 
 use super::proxy::forwarding;
-use super::{machine, remote_cases, stored};
+use super::{machine, remote_cases, stored, tally};
 use crate::in_parallel;
 use crate::support::emulator::Emulator;
 use crate::support::process::Process;
@@ -49,6 +49,12 @@ fn check(case: &Case) {
     };
     // The last one sees all others.
     assert_eq!(runs.iter().any(names_both), ids.len() > 1, "{}: {ids:?}\n{runs:?}", case.name());
+    let noted = if ids.len() > 1 { ", a note names both ids" } else { "" };
+    tally(
+        case,
+        &format!("{PROCESSES} processes with separate ledgers, `skip`"),
+        &format!("{} files{noted}", ids.len()),
+    );
 }
 
 #[test]

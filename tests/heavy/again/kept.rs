@@ -8,7 +8,7 @@ use haul::providers::Download;
 use serde_json::json;
 
 use super::proxy::refusing;
-use super::{machine, remote_cases, stored};
+use super::{machine, remote_cases, stored, tally};
 use crate::platforms::some;
 use crate::support::emulator::Emulator;
 use crate::support::sandbox::Run;
@@ -67,5 +67,6 @@ fn only_the_deletion_is_tried_again() {
         assert_eq!((&row["id"], &row["kept"]), (&json!(new), &json!(null)), "{}", case.name());
         assert!(!ids().contains(&old) && ids().contains(&new.to_owned()), "{}", case.name());
         assert_eq!(ids().len(), 2, "{}", case.name());
+        tally(&case, &format!("`{mode}`, deletion refused, then run again"), "2 files, the old one is gone");
     }
 }

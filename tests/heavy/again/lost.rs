@@ -8,7 +8,7 @@ use haul::providers::Duplicates;
 use jiff::{SignedDuration, Timestamp};
 
 use super::proxy::{Fault, start};
-use super::{machine, remote_cases, stored};
+use super::{machine, remote_cases, stored, tally};
 use crate::in_parallel;
 use crate::support::emulator::Emulator;
 use crate::support::rig::{Case, Rig};
@@ -85,6 +85,10 @@ fn check_all(combinations: impl Iterator<Item = (Case, Fault, Older)>) {
     });
     let failed = failed.into_inner().unwrap();
     assert!(failed.is_empty(), "{} of {} failed:\n{}", failed.len(), all.len(), failed.join("\n"));
+    for case in remote_cases() {
+        let count = all.iter().filter(|(of, ..)| of.name() == case.name()).count();
+        tally(&case, &format!("{count} lost responses"), "1 new file each, older ones stay");
+    }
 }
 
 /// Every dialect once, with another status and another older file each.

@@ -30,6 +30,11 @@ fn machine(case: &Case, served: &Emulator, origin: &str) -> Sandbox {
     env
 }
 
+/// Prints a row of a table, which `--nocapture` shows: the platform, what was done, and what was counted at the server.
+fn tally(case: &Case, done: &str, counted: &str) {
+    println!("| {} | {done} | {counted} |", case.name());
+}
+
 /// The files at the server, oldest first.
 fn stored(case: &Case, served: &Arc<Emulator>) -> Vec<File> {
     let mut files = Rig::on(*case, Arc::clone(served)).pages(None).concat();

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use haul::model::{Clock, FileId};
 use haul::providers::Download;
 
-use super::{machine, names, remote_cases, stored};
+use super::{machine, names, remote_cases, stored, tally};
 use crate::platforms::some;
 use crate::support::emulator::Emulator;
 use crate::support::rig::{Case, Rig};
@@ -56,6 +56,8 @@ fn skip_from_fresh_machines_leaves_one_copy() {
             }
             assert_eq!(names(&stored(&case, &served)), ["a.txt", "b.txt", "c.txt"], "{}", case.name());
         }
+        let how = if compares(&case) { "compared" } else { "exit 5, 3 conflicts" };
+        tally(&case, "3 files, `skip`, 3 fresh machines", &format!("3 files, {how}"));
         if compares(&case) && case.can().checksums.is_empty() && !case.can().upload.mark {
             let env = machine(&case, &served, &served.root);
             write(&env, &DOCS);
@@ -67,6 +69,11 @@ fn skip_from_fresh_machines_leaves_one_copy() {
         let run = skip(&[("a.txt", "ALPHA"), DOCS[1], DOCS[2]]);
         let expected = if compares(&case) { (0, 4) } else { (5, 3) };
         assert_eq!((run.status, stored(&case, &served).len()), expected, "{}: {run}", case.name());
+        tally(
+            &case,
+            "`skip` after a change of equal size",
+            &format!("{} files, exit {}", expected.1, expected.0),
+        );
     }
 }
 
@@ -83,6 +90,7 @@ fn update_replaces_only_what_has_changed() {
         let can = case.can();
         if !can.delete && !can.replace {
             assert_eq!((run.status, stored(&case, &served).len()), (5, 0), "{}: {run}", case.name());
+            tally(&case, "`update`, 1 of 3 changed", "exit 5, nothing sent");
             continue;
         }
         let ids = |files: Vec<haul::model::File>| -> BTreeMap<String, FileId> {
@@ -99,6 +107,11 @@ fn update_replaces_only_what_has_changed() {
             ["b.txt", "c.txt"].iter().all(|name| first[*name] == second[*name]),
             "{}: {run}",
             case.name()
+        );
+        tally(
+            &case,
+            "`update`, 1 of 3 changed",
+            &format!("3 files, 2 with their ids, exit {}", if comparable { 0 } else { 5 }),
         );
         let rig = Rig::on(case, Arc::clone(&served));
         if comparable && can.download == Download::Any {
@@ -147,6 +160,7 @@ fn processes_with_one_ledger_leave_one_copy() {
         let upload = || env.spawn(env.command().args(["upload", "a.txt", "--if-exists", "skip", "--ids"]));
         let runs = [(); 4].map(|()| upload()).map(|process| process.end().ok());
         assert_eq!(stored(&case, &served).len(), 1, "{}: {runs:?}", case.name());
+        tally(&case, "4 processes with one ledger, `skip`", "1 file");
         assert!(runs.iter().all(|run| run.stdout() == runs[0].stdout()), "{}: {runs:?}", case.name());
         assert!(!runs.iter().any(|run| run.stderr().contains("warning")), "{}: {runs:?}", case.name());
     }

@@ -7,7 +7,7 @@ use haul::model::Clock;
 use jiff::{SignedDuration, Timestamp};
 use rustix::process::Signal;
 
-use super::{machine, names, remote_cases, stored};
+use super::{machine, names, remote_cases, stored, tally};
 use crate::support::emulator::Emulator;
 use crate::support::rig::{Case, Rig};
 
@@ -48,6 +48,11 @@ fn check(case: Case, stops: usize, seed: u64) {
     let new: Vec<_> = files.iter().filter(|file| file.id != older.id).cloned().collect();
     assert_eq!(names(&new), expected, "{} after {stopped} stops, seed {seed}", case.name());
     assert_eq!(files.len(), FILES + 1, "{}: the older file stays", case.name());
+    tally(
+        &case,
+        &format!("{FILES} files, {stopped} signals"),
+        &format!("{} new files, 1 older", files.len() - 1),
+    );
     let rig = Rig::on(case, Arc::clone(&served));
     for (number, name) in expected.iter().enumerate().step_by(7) {
         let file = new.iter().find(|file| file.name == *name).unwrap();
