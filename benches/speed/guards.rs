@@ -1,12 +1,16 @@
-//! Limits that do not depend on time: numbers of connections, growth of memory.
+//! Limits that do not depend on the machine's speed: numbers of connections, growth of memory and of CPU time.
 
-use std::fs;
+use std::{fs, io};
 
 use crate::job::with_goal;
+use crate::measure::Sample;
 use crate::plain;
+use crate::rows::synced;
 use crate::setup::{Platform, Setup};
 
 const MIB: usize = 1 << 20;
+/// The maximum growth of CPU time per unit of a task whose time is linear. Samples vary by a fifth.
+const LINEAR: f64 = 1.2;
 
 /// The lines of the second table; `part` divides the sizes.
 pub fn lines(setup: &Setup, part: usize) -> Vec<String> {
@@ -17,6 +21,9 @@ pub fn lines(setup: &Setup, part: usize) -> Vec<String> {
     lines.push(connections(setup, files, "down", &["-j", "8"], 9));
     lines.push(upload_growth(setup, part));
     lines.push(listing_growth(setup, part));
+    lines.extend(size_growth(setup, part));
+    lines.extend(listing_count_growth(setup, part));
+    lines.extend(sync_growth(setup, part));
     lines
 }
 
@@ -66,6 +73,62 @@ fn listing_growth(setup: &Setup, part: usize) -> String {
     };
     let (few, many) = (100_000 / part, 1_000_000 / part);
     growth(&format!("memory of a listing, from {few} to {many}"), peak(few), peak(many), 2.0)
+}
+
+/// Sparse files of 1, 4 and 16 GiB.
+fn size_growth(setup: &Setup, part: usize) -> Vec<String> {
+    let url = setup.url("n1-s5");
+    let sample = |gib: usize| {
+        let path = setup.home.join("sparse.bin");
+        let file = fs::File::create(&path).unwrap();
+        file.set_len((gib * 1024 * MIB / part) as u64).unwrap();
+        // The first read of a file pays for its pages in the cache.
+        io::copy(&mut fs::File::open(&path).unwrap(), &mut io::sink()).unwrap();
+        setup.haul(Platform::Activeloop, &url, &["upload", "-q", &path.display().to_string()]).run(&|| {})
+    };
+    series("an upload", "GiB", &[1, 4, 16].map(|gib| (gib, sample(gib))), 1.0)
+}
+
+/// Listings of ten thousand to a million files.
+fn listing_count_growth(setup: &Setup, part: usize) -> Vec<String> {
+    let sample = |files: usize| {
+        let url = setup.url(&format!("n{}-s5", files * 1000 / part));
+        setup.haul(Platform::Activeloop, &url, &["ls", "--jsonl"]).times(2).run(&|| {})
+    };
+    series("a listing", "thousand files", &[10, 100, 1000].map(|files| (files, sample(files))), 2.0)
+}
+
+/// Syncs of one to a hundred thousand unchanged files. The lock file, with one row per file, is in memory.
+fn sync_growth(setup: &Setup, part: usize) -> Vec<String> {
+    let sample = |files: usize| synced(setup, files * 1000 / part).times(2).run(&|| {});
+    series(
+        "a sync without changes",
+        "thousand files",
+        &[1, 10, 100].map(|files| (files, sample(files))),
+        f64::INFINITY,
+    )
+}
+
+/// The growth from each step to the next, of CPU time per unit and of memory, at most `memory` MiB.
+fn series(what: &str, unit: &str, samples: &[(usize, Sample)], memory: f64) -> Vec<String> {
+    let steps = samples.windows(2).map(|pair| {
+        let [(small, before), (large, after)] = pair else { unreachable!("windows of two") };
+        #[allow(clippy::cast_precision_loss, reason = "the counts are small")]
+        let (small_count, large_count) = (*small as f64, *large as f64);
+        let per_unit = (after.cpu / large_count) / (before.cpu / small_count).max(f64::MIN_POSITIVE);
+        let grown = after.peak - before.peak;
+        let memory = match memory {
+            f64::INFINITY => format!("{grown:+.1} MiB"),
+            most => with_goal(&format!("{grown:+.1} MiB"), grown <= most, &most.to_string()),
+        };
+        format!(
+            "| {what}, from {small} to {large} {unit}: CPU {:.2} → {:.2} s | {} of the CPU time per unit; {memory} |",
+            before.cpu,
+            after.cpu,
+            with_goal(&format!("{per_unit:.2}"), per_unit <= LINEAR, &LINEAR.to_string()),
+        )
+    });
+    steps.collect()
 }
 
 fn growth(what: &str, small: f64, large: f64, most: f64) -> String {

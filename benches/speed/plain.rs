@@ -4,8 +4,9 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use std::time::{Duration, Instant};
 
-use crate::world::{Answer, BYTE, Body, answer};
+use crate::world::{Answer, BYTE, Body, answer, rate};
 
 /// The size of reads and writes.
 const PIECE: usize = 256 * 1024;
@@ -41,6 +42,7 @@ fn serve(stream: TcpStream) -> Option<()> {
         if waits {
             writer.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").ok()?;
         }
+        let pace = Pace { begun: Instant::now(), rate: rate(&target) };
         let mut left = length;
         while left > 0 {
             let buffer = reader.fill_buf().ok()?;
@@ -50,6 +52,7 @@ fn serve(stream: TcpStream) -> Option<()> {
             }
             reader.consume(count);
             left -= count as u64;
+            pace.wait(length - left);
         }
         let Answer { delay, body } = answer(&method, &target);
         if !delay.is_zero() {
@@ -62,14 +65,33 @@ fn serve(stream: TcpStream) -> Option<()> {
             }
             Body::Content(size) => {
                 write!(writer, "HTTP/1.1 200 OK\r\nContent-Length: {size}\r\n\r\n").ok()?;
+                let pace = Pace { begun: Instant::now(), ..pace };
                 let mut left = size;
                 while left > 0 {
                     let count = piece.len().min(usize::try_from(left).unwrap_or(usize::MAX));
                     writer.write_all(&piece[..count]).ok()?;
                     left -= count as u64;
+                    pace.wait(size - left);
                 }
             }
         }
+    }
+}
+
+/// The limit of a transfer's speed.
+#[derive(Clone, Copy)]
+struct Pace {
+    begun: Instant,
+    /// The maximum number of bytes per second.
+    rate: Option<u64>,
+}
+
+impl Pace {
+    /// Waits until this number of bytes may have been transferred.
+    fn wait(self, bytes: u64) {
+        let Some(rate) = self.rate else { return };
+        let due = Duration::from_micros(bytes * 1_000_000 / rate);
+        thread::sleep(due.saturating_sub(self.begun.elapsed()));
     }
 }
 

@@ -15,6 +15,7 @@ use crate::{plain, secure};
 #[derive(Clone, Copy)]
 pub enum Platform {
     Activeloop,
+    Openai,
     Replicate,
 }
 
@@ -69,6 +70,7 @@ impl Setup {
     pub fn haul(&self, platform: Platform, url: &str, arguments: &[&str]) -> Program {
         let profile = match platform {
             Platform::Activeloop => "activeloop",
+            Platform::Openai => "openai",
             Platform::Replicate => "replicate",
         };
         let mut haul = program(env!("CARGO_BIN_EXE_haul"), arguments);

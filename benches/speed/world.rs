@@ -1,12 +1,16 @@
 //! The synthetic platforms of the bench's servers, described by the URL: `/nFILES-sBYTES-dMILLISECONDS-hSHA256/v1/files…`
-//! contains this number of files of this size, and responds after this delay. The wire format is Activeloop's, which limits
-//! neither sizes nor rates and returns no checksum; with `h` it is Replicate's, and returns this checksum.
+//! contains this number of files of this size, and responds after this delay. The wire format is OpenAI's, which Activeloop
+//! shares without limits of sizes and rates; it returns no checksum. With `h` it is Replicate's, and returns this checksum.
+//! With `rMEGABYTES` a connection transfers at most this much per second, in each direction.
 
 use std::fmt::Write as _;
 use std::time::Duration;
 
 /// The byte that fills all content.
 pub const BYTE: u8 = 0x5a;
+
+/// The response to each part of an upload.
+const PART: &str = r#"{"id":"part_1","object":"upload.part","created_at":1767225600,"upload_id":"upload_1"}"#;
 
 /// A synthetic platform.
 #[derive(Clone, Default)]
@@ -15,6 +19,7 @@ struct World {
     size: u64,
     delay: Duration,
     sha256: Option<String>,
+    rate: Option<u64>,
 }
 
 /// A response and its delay.
@@ -30,6 +35,11 @@ pub enum Body {
     Content(u64),
 }
 
+/// The maximum number of bytes per second of a connection to this target, if any.
+pub fn rate(target: &str) -> Option<u64> {
+    World::of(target.trim_start_matches('/').split('/').next().unwrap_or_default()).rate
+}
+
 /// The response to a request, regardless of its body.
 pub fn answer(method: &str, target: &str) -> Answer {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
@@ -40,6 +50,9 @@ pub fn answer(method: &str, target: &str) -> Answer {
         ("GET", [_, _, "content" | "download"]) => Body::Content(world.size),
         ("GET", [_, id]) => Body::Json(world.record(number_of(id))),
         ("GET", _) => Body::Json(world.page(query)),
+        ("POST", ["uploads"]) => Body::Json(world.upload("pending", "null")),
+        ("POST", ["uploads", _, "parts"]) => Body::Json(PART.to_owned()),
+        ("POST", ["uploads", _, "complete"]) => Body::Json(world.upload("completed", &world.record(0))),
         _ => Body::Json(world.stored()),
     };
     Answer { delay: world.delay, body }
@@ -56,6 +69,7 @@ impl World {
                 "s" => world.size = number,
                 "d" => world.delay = Duration::from_millis(number),
                 "h" => world.sha256 = Some(value.to_owned()),
+                "r" => world.rate = Some(number * 1_000_000),
                 _ => {}
             }
         }
@@ -83,6 +97,16 @@ impl World {
             return self.record(0);
         }
         Self { size: 0, ..self.clone() }.record(0).replace("\"bytes\":0,", "")
+    }
+
+    /// An upload in parts.
+    fn upload(&self, status: &str, file: &str) -> String {
+        format!(
+            "{{\"id\":\"upload_1\",\"object\":\"upload\",\"bytes\":{},\"created_at\":1767225600,\
+             \"expires_at\":4102444800,\"filename\":\"0.bin\",\"purpose\":\"assistants\",\"status\":\"{status}\",\
+             \"file\":{file}}}",
+            self.size
+        )
     }
 
     fn page(&self, query: &str) -> String {

@@ -31,6 +31,10 @@ if action == "up":
     up(arguments[0])
 elif action == "down":
     down("file-0", arguments[0])
+elif action == "up-chunked":
+    client.uploads.upload_file_chunked(
+        file=arguments[0], mime_type="application/octet-stream", purpose="assistants"
+    )
 elif action == "up-many":
     folder, threads = arguments
     many(threads, up, [os.path.join(folder, name) for name in os.listdir(folder)])

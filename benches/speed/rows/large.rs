@@ -4,6 +4,7 @@ use std::fs;
 
 use sha2::{Digest as _, Sha256};
 
+use super::PEAK;
 use crate::job::{FEW, Job, Peer};
 use crate::setup::{Platform, Setup, curl, python, shell};
 use crate::world::BYTE;
@@ -28,12 +29,12 @@ pub fn rows(setup: &Setup, part: usize) -> Vec<Job> {
         let is_plain = how.is_empty();
         let [(up, up_cpu), (down, down_cpu)] = limits;
         let mut sent =
-            Job::new(format!("{mib} MiB up{how}"), haul(&["upload", "-q", &source])).memory(16.0).compare(
+            Job::new(format!("{mib} MiB up{how}"), haul(&["upload", "-q", &source])).memory(PEAK).compare(
                 Peer::new("`curl -F`", curl(&["-F", &form, "-o", "/dev/null", &files])).goal(up, up_cpu),
             );
         let mut got =
             Job::new(format!("{mib} MiB down{how}"), haul(&["get", "-q", "id:file-0", "-o", &target]))
-                .memory(16.0)
+                .memory(PEAK)
                 .before(fresh(&target))
                 .compare(Peer::new("`curl -o`", curl(&["-o", &target, &content])).goal(down, down_cpu));
         if is_plain {
@@ -83,7 +84,7 @@ pub fn checked(setup: &Setup, part: usize) -> Vec<Job> {
         format!("{mib} MiB up in {files} files, SHA-256 compared"),
         setup.haul(Platform::Replicate, &url, &["upload", "-q", "-r", "-j", "1", &folder]),
     )
-    .memory(16.0)
+    .memory(PEAK)
     .compare(
         Peer::new("`curl -F` and `openssl dgst -sha256` at once", shell(&line, &["curl", "openssl"]))
             .goal(1.1, 1.0),
@@ -105,6 +106,55 @@ pub fn checked(setup: &Setup, part: usize) -> Vec<Job> {
     )
     .compare(Peer::new("`curl -o`, unchecked", Some(curl(&["-o", &target, &content]))));
     vec![up, down]
+}
+
+/// The delay of each response, in milliseconds.
+const DELAY: u64 = 20;
+
+/// OpenAI Uploads. The official client sends one part after the other.
+pub fn in_parts(setup: &Setup, part: usize) -> Vec<Job> {
+    let mib = 1024 / part;
+    let source = setup.file("large.bin", mib * MIB);
+    let url = setup.url(&format!("n1-s{}-d{DELAY}", mib * MIB));
+    let client = python(setup.openai.as_ref(), "openai_files.py", &url, &["up-chunked", &source]);
+    let arguments = ["upload", "-q", "--set", "via=uploads", "--purpose", "assistants", &source];
+    vec![
+        Job::new(
+            format!("{mib} MiB to OpenAI Uploads at {DELAY} ms a request"),
+            setup.haul(Platform::Openai, &url, &arguments),
+        )
+        .memory(24.0)
+        .compare(Peer::new("OpenAI client, `upload_file_chunked`", client).wall(0.4).rounds(FEW)),
+    ]
+}
+
+/// The speed of both servers, in MB/s.
+const RATE: u64 = 200;
+
+/// A copy between two servers of limited speed, compared with the slower transfer alone.
+pub fn copied(setup: &Setup, part: usize) -> Vec<Job> {
+    let mib = 1024 / part;
+    let url = setup.url(&format!("n1-s{}-r{RATE}", mib * MIB));
+    let mut copy =
+        setup.haul(Platform::Activeloop, &url, &["cp", "-q", "--name", "copy.bin", "from:id:file-0", "to:"]);
+    for (variable, value) in [
+        ("HAUL_PROFILE_FROM_PROVIDER", "activeloop"),
+        ("HAUL_PROFILE_FROM_BASE_URL", &url),
+        ("HAUL_PROFILE_FROM_TOKEN", "any"),
+        ("HAUL_PROFILE_TO_PROVIDER", "activeloop"),
+        ("HAUL_PROFILE_TO_BASE_URL", &url),
+        ("HAUL_PROFILE_TO_TOKEN", "any"),
+    ] {
+        copy.variables.push((variable, value.into()));
+    }
+    let content = format!("{url}/files/file-0/content");
+    let alone = curl(&["-o", "/dev/null", &content]);
+    vec![
+        Job::new(format!("`haul cp` of {mib} MiB between servers of {RATE} MB/s"), copy)
+            .memory(20.0)
+            .rounds(FEW)
+            .compare(Peer::new("`curl -o /dev/null`, one direction", Some(alone)).wall(1.2)),
+    ]
 }
 
 fn fresh(target: &str) -> impl Fn() + 'static {

@@ -1,5 +1,6 @@
 //! Long listings as JSON lines, and the time to their first line.
 
+use super::PEAK;
 use crate::job::{Job, ONCE, Peer};
 use crate::measure::{Program, Timing};
 use crate::setup::{Platform, Setup, curl, python, shell};
@@ -15,7 +16,7 @@ pub fn rows(setup: &Setup, part: usize) -> Vec<Job> {
                 ..setup.haul(Platform::Activeloop, &url, &["ls", "--jsonl"]).times(10)
             },
         )
-        .memory(16.0)
+        .memory(PEAK)
         .seconds(0.015)
         .compare(Peer::new(
             "`curl` of a page of 100",
@@ -32,12 +33,12 @@ fn listing(setup: &Setup, files: usize, page: usize) -> Job {
     let url = setup.url(&format!("n{files}-s5"));
     let page_size = page.to_string();
     let openai = python(setup.openai.as_ref(), "openai_files.py", &url, &["list", &page_size]);
-    let (memory, share) = if page > 1000 { (32.0, 0.08) } else { (16.0, 0.1) };
+    let share = if page > 1000 { 0.08 } else { 0.1 };
     let job = Job::new(
         format!("`haul ls --jsonl` of {files}, {page} a page"),
         setup.haul(Platform::Activeloop, &url, &["ls", "--jsonl", "--page-size", &page_size]),
     )
-    .memory(memory)
+    .memory(24.0)
     .compare(Peer::new("OpenAI client's iterator", openai).goal(share, share).rounds(ONCE));
     if page < 1000 {
         // One process per page would take minutes.

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::fs;
 
+use super::PEAK;
 use crate::job::{FEW, Job, Peer};
 use crate::measure::Program;
 use crate::setup::{Platform, Setup, curl, python};
@@ -42,13 +43,13 @@ fn rows_at(setup: &Setup, files: usize, delay: u64, in_flight: &[&str]) -> [Job;
     let parallel = |list| Peer::new("`curl --parallel`", Some(list));
     let mut jobs = [
         Job::new(format!("{files} × 4 KiB up, 8 in flight{how}"), haul(&["upload", "-q", "-r", &source]))
-            .memory(16.0)
+            .memory(PEAK)
             .compare(parallel(up).goal(wall(0.8, 1.02), cpu(0.9))),
         Job::new(
             format!("{files} × 4 KiB down, 8 in flight{how}"),
             haul(&["get", "-q", "*", "-o", &format!("{target}/")]),
         )
-        .memory(16.0)
+        .memory(PEAK)
         .before(move || {
             let _ = fs::remove_dir_all(&target);
             fs::create_dir(&target).unwrap();

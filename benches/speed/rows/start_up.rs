@@ -1,5 +1,6 @@
 //! Start-up, without requests and with one page of a listing.
 
+use super::PEAK;
 use crate::job::{FEW, Job, Peer};
 use crate::setup::{Platform, Setup, curl, program, python};
 
@@ -16,7 +17,7 @@ pub fn rows(setup: &Setup, _: usize) -> Vec<Job> {
     let openai = |url: &str| python(setup.openai.as_ref(), "openai_files.py", url, &["page"]);
     vec![
         Job::new("`haul --version`", haul(&url, "--version"))
-            .memory(8.0)
+            .memory(PEAK)
             .compare(Peer::new("`curl --version`", Some(curl(&["--version"]).times(TIMES))).goal(0.4, 0.4))
             .compare(Peer::new("`rclone version`", setup.rclone(&["version"])).rounds(FEW))
             .compare(
@@ -28,10 +29,10 @@ pub fn rows(setup: &Setup, _: usize) -> Vec<Job> {
                     .rounds(FEW),
             ),
         Job::new("`haul ls`, one page of 100", haul(&url, "ls"))
-            .memory(12.0)
+            .memory(PEAK)
             .compare(Peer::new("`curl`", Some(curl(&[&page(&url)]).times(TIMES))).goal(0.8, 0.8))
             .compare(Peer::new("OpenAI client", openai(&url)).rounds(FEW)),
-        Job::new("the same over TLS", haul(&secure, "ls")).memory(14.0).compare(
+        Job::new("the same over TLS", haul(&secure, "ls")).memory(PEAK).compare(
             Peer::new(
                 "`curl --cacert`",
                 Some(curl(&["--cacert", &setup.authority(), &page(&secure)]).times(TIMES)),
