@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::model::Clock;
 use crate::settings::{Env, Flags, env};
-use crate::ui::{self, ProgressMode, When};
+use crate::ui::{self, Jq, ProgressMode, When};
 
 /// The options accepted by every command.
 #[derive(Args, Clone, Debug, Default)]
@@ -40,6 +40,9 @@ pub struct Globals {
     /// Print one JSON object per line
     #[arg(long, global = true, help_heading = "Output")]
     pub jsonl: bool,
+    /// Print the results of a jq program that gets the JSON
+    #[arg(long, global = true, value_name = "EXPR", value_parser = Jq::parse, help_heading = "Output")]
+    pub jq: Option<Jq>,
     /// Print only these fields, in this order
     #[arg(long, global = true, value_name = "A,B,C", value_delimiter = ',', help_heading = "Output")]
     pub fields: Option<Vec<String>>,
@@ -90,13 +93,16 @@ impl Globals {
     pub fn guess(arguments: &[OsString]) -> Self {
         let flags = || arguments.iter().take_while(|argument| *argument != "--");
         let has = |flag: &str| flags().any(|argument| argument == flag);
+        let starts_with =
+            |argument: &OsString, flag: &str| argument.to_str().is_some_and(|text| text.starts_with(flag));
         let color = |word: &str| {
             has(&format!("--color={word}"))
                 || flags().zip(flags().skip(1)).any(|(flag, value)| flag == "--color" && value == word)
         };
         Self {
             json: has("--json"),
-            jsonl: has("--jsonl"),
+            // A failed command with `--jq` prints no array.
+            jsonl: has("--jsonl") || has("--jq") || flags().any(|argument| starts_with(argument, "--jq=")),
             color: match (color("always"), color("never")) {
                 (true, _) => When::Always,
                 (_, true) => When::Never,
@@ -109,11 +115,12 @@ impl Globals {
     /// The output options, from the flags and the environment.
     pub fn output(&self, env: &Env, clock: Clock) -> ui::Options {
         ui::Options {
-            format: match (self.json, self.jsonl) {
-                (true, _) => ui::Format::Json,
+            format: match (self.json || self.jq.is_some(), self.jsonl) {
                 (_, true) => ui::Format::Jsonl,
+                (true, _) => ui::Format::Json,
                 _ => ui::Format::Text,
             },
+            jq: self.jq.clone(),
             fields: self.fields.clone(),
             quiet: self.quiet,
             verbose: self.verbose,

@@ -12,6 +12,7 @@
 //! and as `\u001b` in JSON on a terminal. In a pipe, values are unchanged, except that tab, line feed, carriage return and
 //! backslash are written as `\t \n \r \\`, so that each row is one line.
 
+mod jq;
 mod options;
 mod progress;
 mod rows;
@@ -31,6 +32,7 @@ use crate::progress::{Progress, silent};
 use progress::{Job, Style};
 use streams::lock;
 
+pub use jq::Jq;
 pub use options::{Columns, Environment, Format, Options, ProgressMode, When};
 pub use progress::Event;
 pub use rows::Rows;
@@ -254,12 +256,27 @@ impl Ui {
 
     /// Writes a single JSON object to stdout, for both `--json` and `--jsonl`.
     pub fn object(&self, object: &impl serde::Serialize) -> Result<()> {
-        self.write_text(&rows::json_line(object))
+        self.write_json(&rows::json_line(object))
+    }
+
+    /// Writes JSON to stdout, or the results of the program given with `--jq`.
+    pub fn write_json(&self, json: &str) -> Result<()> {
+        let Some(jq) = &self.0.options.jq else { return self.write_text(json) };
+        let mut out = Vec::new();
+        let result = jq.run(json.as_bytes(), self.is_for_terminal(), &mut out);
+        self.write_bytes(&out).and(result)
+    }
+
+    /// Whether text on stdout must be safe for a terminal. `--color always` implies a terminal, possibly behind a
+    /// pager.
+    fn is_for_terminal(&self) -> bool {
+        self.out_is_terminal() || self.out_color()
     }
 
     /// Completes the output of a failed command: with `--json`, prints an empty array if nothing was written.
     pub fn close(&self) -> Result<()> {
-        if self.format() == Format::Json && !self.0.streams.has_written() {
+        let has_array = self.format() == Format::Json && self.0.options.jq.is_none();
+        if has_array && !self.0.streams.has_written() {
             return self.write_text("[]\n");
         }
         Ok(())

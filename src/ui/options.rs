@@ -2,6 +2,7 @@
 
 use clap::ValueEnum;
 
+use super::Jq;
 use crate::model::Clock;
 
 /// When to use a terminal feature.
@@ -47,6 +48,8 @@ pub enum Format {
 pub struct Options {
     /// How data is printed.
     pub format: Format,
+    /// The program given with `--jq`; the format is JSON.
+    pub jq: Option<Jq>,
     /// The columns selected with `--fields`.
     pub fields: Option<Vec<String>>,
     /// Suppresses notes, hints and progress.

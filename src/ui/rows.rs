@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::table::{Blocks, Table, pick};
-use super::{Columns, Format, Ui, text};
+use super::{Columns, Format, Jq, Ui, text};
 use crate::error::{Error, Result};
 
 /// The number of buffered bytes after which rows are written.
@@ -46,8 +46,11 @@ impl Rows {
             asked.or_else(|| is_all.then(|| columns.all.iter().map(|&field| field.to_owned()).collect()))
         };
         let writer = match options.format {
-            Format::Json => Writer::Json(JsonRows::new(true, chosen(asked))),
-            Format::Jsonl => Writer::Json(JsonRows::new(false, chosen(asked))),
+            Format::Json | Format::Jsonl => {
+                let array = options.format == Format::Json;
+                let jq = options.jq.clone().map(|jq| (jq, ui.is_for_terminal()));
+                Writer::Json(JsonRows { array, fields: chosen(asked), rows: 0, jq, held: Vec::new() })
+            }
             Format::Text if table && blocks => Writer::Blocks(Blocks::new(shown(asked), options.clock)),
             Format::Text if table => {
                 Writer::Table(Table::new(shown(asked), named, ui.out_color(), options.clock))
@@ -62,7 +65,14 @@ impl Rows {
     /// every 100 rows, and at the end.
     pub fn push(&mut self, row: &impl Serialize) -> Result<()> {
         match &mut self.writer {
-            Writer::Json(writer) => writer.row(row, &mut self.buffer)?,
+            Writer::Json(writer) => {
+                let written = writer.row(row, &mut self.buffer);
+                if let Err(error) = written {
+                    // The results before an error in the program are printed, and nothing after it.
+                    self.over |= writer.jq.is_some() && !writer.array;
+                    return self.write().and(Err(error));
+                }
+            }
             Writer::Lines(fields) => {
                 let row = value(row)?;
                 for (at, field) in fields.iter().enumerate() {
@@ -114,10 +124,11 @@ impl Rows {
             return Ok(());
         }
         self.print_table(false);
-        if let Writer::Json(writer) = &self.writer {
-            writer.end(&mut self.buffer);
-        }
-        self.write()
+        let ended = match &mut self.writer {
+            Writer::Json(writer) => writer.end(&mut self.buffer),
+            _ => Ok(()),
+        };
+        self.write().and(ended)
     }
 
     fn print_table(&mut self, more: bool) {
@@ -131,8 +142,7 @@ impl Rows {
             return Ok(());
         }
         let written = match (&self.writer, std::str::from_utf8(&self.buffer)) {
-            // `--color always` implies a terminal, possibly behind a pager.
-            (Writer::Json(_), Ok(json)) if self.ui.out_is_terminal() || self.ui.out_color() => {
+            (Writer::Json(writer), Ok(json)) if writer.jq.is_none() && self.ui.is_for_terminal() => {
                 self.ui.write_text(&text::safe_json(json))
             }
             (Writer::Lines(_) | Writer::Pairs(_), Ok(rows)) if self.ui.out_color() => {
@@ -224,43 +234,55 @@ struct JsonRows {
     array: bool,
     fields: Option<Vec<String>>,
     rows: u64,
+    /// The program whose results are written instead, and whether they must be safe for a terminal.
+    jq: Option<(Jq, bool)>,
+    /// The JSON that the program has not received yet.
+    held: Vec<u8>,
 }
 
 impl JsonRows {
-    fn new(array: bool, fields: Option<Vec<String>>) -> Self {
-        Self { array, fields, rows: 0 }
-    }
-
     /// Appends one row to `out`.
     fn row(&mut self, row: &impl Serialize, out: &mut Vec<u8>) -> Result<()> {
-        let start = out.len();
+        let into = if self.jq.is_some() { &mut self.held } else { &mut *out };
+        let start = into.len();
         if self.array {
-            out.extend_from_slice(if self.rows == 0 { b"[\n" } else { b",\n" });
+            into.extend_from_slice(if self.rows == 0 { b"[\n" } else { b",\n" });
         }
         let written = match &self.fields {
             // Serializing the row directly takes a third less time than going through a `Value`.
-            None => serde_json::to_writer(&mut *out, row),
+            None => serde_json::to_writer(&mut *into, row),
             Some(fields) => serde_json::to_value(row).and_then(|row| {
                 let chosen = fields.iter().map(|field| (field.clone(), pick(&row, field).clone()));
-                serde_json::to_writer(&mut *out, &chosen.collect::<Map<String, Value>>())
+                serde_json::to_writer(&mut *into, &chosen.collect::<Map<String, Value>>())
             }),
         };
         if let Err(error) = written {
-            out.truncate(start);
+            into.truncate(start);
             return Err(Error::failed("output: cannot serialize as JSON").caused_by(error));
         }
         if !self.array {
-            out.push(b'\n');
+            into.push(b'\n');
         }
         self.rows += 1;
-        Ok(())
+        if self.array { Ok(()) } else { self.run(out) }
     }
 
     /// Appends the end of the array.
-    fn end(&self, out: &mut Vec<u8>) {
-        if self.array {
-            out.extend_from_slice(if self.rows == 0 { b"[]\n" } else { b"\n]\n" });
+    fn end(&mut self, out: &mut Vec<u8>) -> Result<()> {
+        if !self.array {
+            return Ok(());
         }
+        let into = if self.jq.is_some() { &mut self.held } else { &mut *out };
+        into.extend_from_slice(if self.rows == 0 { b"[]\n" } else { b"\n]\n" });
+        self.run(out)
+    }
+
+    /// Runs the program, if there is one, on the held JSON.
+    fn run(&mut self, out: &mut Vec<u8>) -> Result<()> {
+        let Some((jq, safe)) = &self.jq else { return Ok(()) };
+        let result = jq.run(&self.held, *safe, out);
+        self.held.clear();
+        result
     }
 }
 
@@ -372,6 +394,23 @@ file_2             a\\u{1b}[…b\\nc    12 B
                 assert!(!line.contains(text::is_unsafe), "{line}");
             }
         }
+    }
+
+    #[test]
+    fn a_program_gets_the_array_or_each_object() {
+        let print = |format, program: &str| {
+            let jq = Some(Jq::parse(program).unwrap());
+            let case = case(false, 80, "", Options { format, jq, ..Options::default() });
+            let mut rows = case.ui.rows(COLUMNS).unwrap();
+            let mut result = files().iter().try_for_each(|file| rows.push(file));
+            result = result.and_then(|()| rows.finish());
+            (case.out.text(), result.map_err(|error| error.message().to_owned()))
+        };
+        assert_eq!(print(Format::Json, "length"), ("3\n".to_owned(), Ok(())));
+        assert_eq!(print(Format::Json, ".[1:][].id"), ("file_1\nfile_2\n".to_owned(), Ok(())));
+        assert_eq!(print(Format::Jsonl, ".size"), ("1234567\nnull\n12\n".to_owned(), Ok(())));
+        let failed = print(Format::Jsonl, ".size | if . == null then error(\"no size\") end");
+        assert_eq!(failed, ("1234567\n".to_owned(), Err("--jq: no size".to_owned())));
     }
 
     #[test]

@@ -30,7 +30,7 @@ impl HelpArgs {
     /// Prints the long help for a command below `root`, or a topic.
     pub fn run(&self, ui: &Ui, mut root: Command) -> Result<()> {
         if ui.is_json() && self.words == ["output"] {
-            return ui.write_text(SCHEMA);
+            return ui.write_json(SCHEMA);
         }
         if let [word] = self.words.as_slice()
             && let Some(topic) = topic(word)

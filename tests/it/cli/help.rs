@@ -51,6 +51,7 @@ fn the_first_screen() {
     Output:
           --json            Print a JSON array
           --jsonl           Print one JSON object per line
+          --jq <EXPR>       Print the results of a jq program that gets the JSON
           --fields <A,B,C>  Print only these fields, in this order
       -q, --quiet           Print only data, warnings and errors
       -v, --verbose...      Print more details; -vv shows each request
@@ -118,6 +119,7 @@ fn every_command_has_help_with_examples() {
     Output:
           --json            Print a JSON array
           --jsonl           Print one JSON object per line
+          --jq <EXPR>       Print the results of a jq program that gets the JSON
           --fields <A,B,C>  Print only these fields, in this order
       -q, --quiet           Print only data, warnings and errors
       -v, --verbose...      Print more details; -vv shows each request
@@ -217,7 +219,7 @@ fn the_short_help_is_short_and_in_groups() {
     for words in commands() {
         let screen = |flag: &str| env.haul([&words[..], &[flag.to_owned()]].concat()).ok().stdout();
         let (short, long) = (screen("-h"), screen("--help"));
-        assert!(short.lines().count() <= 45, "{words:?}\n{short}");
+        assert!(short.lines().count() <= 46, "{words:?}\n{short}");
         assert!(short.lines().count() < long.lines().count());
         for group in ["Options:", "Profile:", "Output:"] {
             assert!(short.lines().any(|line| line == group), "{words:?}\n{short}");

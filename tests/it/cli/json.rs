@@ -84,7 +84,38 @@ fn the_output_always_parses() {
         if changes {
             reset(&kept, &store);
         }
+        let run = env.haul(arguments.iter().chain(&["--jq", "length"])).fails(*status);
+        let count = format!("{rows}\n");
+        // A command that fails before its first row prints nothing.
+        let is_expected = run.stdout() == count || (*status != 0 && *rows == 0 && run.stdout().is_empty());
+        assert!(is_expected, "{arguments:?}\n{run}");
+        assert_eq!(run.errors().iter().any(|object| object.get("error").is_some()), *status != 0, "{run}");
+        if changes {
+            reset(&kept, &store);
+        }
     }
+}
+
+#[test]
+fn a_wrong_jq_program_fails_before_anything_is_sent() {
+    let env = Sandbox::new();
+    env.write("a.txt", "a");
+    let run = env.haul(["upload", "a.txt", "--jq", ".[] | nope(1)"]).fails(2);
+    assert_eq!(
+        run.errors()[0]["error"]["message"],
+        r#"--jq <EXPR>: ".[] | nope(1)": undefined filter `nope/1`"#
+    );
+    assert_eq!(env.haul(["ls", "--ids"]).ok().stdout(), "");
+    // An error in the run: the file is uploaded, the results before the error are printed.
+    let run = env.haul(["upload", "a.txt", "--jq", ".[] | .name, .name.x"]).fails(1);
+    assert_eq!(run.stdout(), "a.txt\n");
+    assert_eq!(run.errors()[0]["error"]["message"], r#"--jq: cannot index "a.txt" with "x""#);
+    let run = env.haul(["ls", "--jsonl", "--jq", ".name | error"]).fails(1);
+    assert_eq!((run.stdout(), &run.errors()[0]["error"]["message"]), (String::new(), &"--jq: a.txt".into()));
+    // Commands that print one object.
+    assert_eq!(env.haul(["help", "output", "--jq", ".\"$defs\" | has(\"file\")"]).ok().stdout(), "true\n");
+    let served = env.haul(["serve", "--only", "xai", "--print-env", "--jq", ".platforms | keys[]"]);
+    assert_eq!(served.ok().stdout(), "xai\n");
 }
 
 #[test]
