@@ -230,7 +230,7 @@ impl CpArgs {
     /// Copies files from platforms to a platform.
     async fn copy(&self, ctx: &Context, sources: &[String], profile: Option<&str>) -> Result<()> {
         let provider = ctx.open(profile)?;
-        require(provider.spec(), provider.capabilities(), Op::Upload, "REF")?;
+        require(provider.as_ref(), Op::Upload, "REF")?;
         let unfinished = self.batch.unfinished()?.unwrap_or_default();
         let selector = self.selector(sources);
         let selector = selector.prepare(ctx, &BatchArgs::default(), Some(Op::Download)).await?;

@@ -166,7 +166,7 @@ impl GcArgs {
         }
         let profile = self.profile(ctx)?;
         let provider = ctx.open(profile.as_deref())?;
-        require(provider.spec(), provider.capabilities(), Op::Delete, "REF")?;
+        require(provider.as_ref(), Op::Delete, "REF")?;
         let ledger = ledger_of(ctx, profile.as_deref(), "gc")?.read_only();
         let locks = Locks::read(&self.lock, self.unlocked)?;
         let rows = self.select(ctx, &provider, &ledger, &locks).await?;
@@ -370,7 +370,7 @@ impl GcArgs {
             return Err(Error::usage(message).hint("write a new plan with `--plan`, or restore the settings"));
         }
         let provider = ctx.open(Some(&plan.profile))?;
-        require(provider.spec(), provider.capabilities(), Op::Delete, "REF")?;
+        require(provider.as_ref(), Op::Delete, "REF")?;
         // A file can have been added to a lock file or a vector store since the plan was written.
         let locks = Locks::read(&self.lock, false)?;
         let used = ctx.interrupt.until_cancelled(provider.in_use()).await?;

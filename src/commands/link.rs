@@ -187,7 +187,7 @@ impl LinkArgs {
         for profile in profiles {
             let provider = ctx.open(profile.as_deref())?;
             let all = format!("{}:*", provider.profile());
-            require(provider.spec(), provider.capabilities(), Op::AllLinks, &all)?;
+            require(provider.as_ref(), Op::AllLinks, &all)?;
             let found =
                 all_links(&provider).map_ok(move |link| Linked { provider: Arc::clone(&provider), link });
             links.push(found.boxed_local());

@@ -221,7 +221,7 @@ fn preview(mut file: File, patch: &Patch) -> File {
 
 /// Returns an error if the platform cannot store the change.
 fn require_patch(provider: &dyn Provider, patch: &Patch, about: &str) -> Result<()> {
-    require(provider.spec(), provider.capabilities(), Op::Annotate, about)?;
+    require(provider, Op::Annotate, about)?;
     let Some(can) = provider.capabilities().annotate else { return Ok(()) };
     let platform = provider.spec().name;
     let refuse =

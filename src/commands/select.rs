@@ -419,7 +419,7 @@ pub async fn all_of(provider: &Arc<dyn Provider>, address: &Address) -> Result<V
 }
 
 fn check(provider: &Arc<dyn Provider>, op: Option<Op>, about: &str) -> Result<()> {
-    op.map_or(Ok(()), |op| require(provider.spec(), provider.capabilities(), op, about))
+    op.map_or(Ok(()), |op| require(provider.as_ref(), op, about))
 }
 
 /// Whether an error for a request by id means that no file has the id. Some platforms validate the format of ids and

@@ -145,12 +145,8 @@ impl UploadArgs {
         let works = sources.distinct(provider.as_ref(), self.if_exists, &left_out)?;
         let (mut options, old) = self.options(ctx).await?;
         options.leftovers = sources.leftovers();
-        require(
-            provider.spec(),
-            provider.capabilities(),
-            if options.to.is_some() { Op::Replace } else { Op::Upload },
-            "REF",
-        )?;
+        let op = if options.to.is_some() { Op::Replace } else { Op::Upload };
+        require(provider.as_ref(), op, "REF")?;
         if self.together {
             require_together(provider.spec(), provider.capabilities())?;
         }

@@ -280,8 +280,9 @@ pub fn supports(can: &Capabilities, op: Op) -> bool {
 
 /// Rejects an unsupported operation before doing any work. `about` is the file as the user would type it, for use in
 /// hints.
-pub fn require(spec: &'static Spec, can: &Capabilities, op: Op, about: &str) -> Result<()> {
-    if supports(can, op) { Ok(()) } else { Err(refusal_with(spec, can, op, about)) }
+pub fn require(provider: &dyn Provider, op: Op, about: &str) -> Result<()> {
+    let (spec, can) = (provider.spec(), provider.capabilities());
+    if supports(can, op) { Ok(()) } else { Err(refusal_with(spec, can, op, about, provider.profile())) }
 }
 
 /// Rejects the download of a file that the platform is known not to return, without sending a request.
@@ -295,9 +296,9 @@ pub fn require_download(provider: &dyn Provider, file: &File) -> Result<()> {
         Some(purpose) => format!("{platform} does not allow downloading files with the purpose {purpose}"),
         None => format!("{platform} does not allow downloading this file"),
     };
-    let about = format!("{}:id:{}", provider.profile(), file.id);
-    let mut error =
-        instead(can, Op::Download, &about).fold(Error::new(Kind::Unsupported, error), Error::hint);
+    let about = format!("id:{}", file.id);
+    let hints = instead(can, Op::Download, &about, provider.profile());
+    let mut error = hints.fold(Error::new(Kind::Unsupported, error), Error::hint);
     if states(provider.stated(), "downloadable") {
         let profile = word(provider.profile());
         error = error.hint(format!(
@@ -307,20 +308,41 @@ pub fn require_download(provider: &dyn Provider, file: &File) -> Result<()> {
     Err(error.hint("to try anyway: `--force`"))
 }
 
-/// The platform's hints for an unsupported operation.
-fn instead(can: &Capabilities, op: Op, about: &str) -> impl Iterator<Item = String> {
+/// The platform's hints for an unsupported operation. Their commands name the profile.
+fn instead(can: &Capabilities, op: Op, about: &str, profile: &str) -> impl Iterator<Item = String> {
     let hints = can.instead.iter().filter(move |(for_op, _)| *for_op == op);
-    hints.map(move |(_, hint)| hint.replace("{ref}", &word(about)))
+    hints.map(move |(_, hint)| with_profile(hint, about, profile))
+}
+
+/// A hint with its commands completed by the file and the profile.
+fn with_profile(hint: &str, about: &str, profile: &str) -> String {
+    let is_named = about.strip_prefix(profile).is_some_and(|rest| rest.starts_with(':'));
+    let mut commands = hint.split("`haul ");
+    let text = commands.next().unwrap_or_default().to_owned();
+    let text = commands.fold(text, |text, command| match command.split_once(' ') {
+        Some((verb, rest)) if !(is_named && rest.contains("{ref}")) => {
+            format!("{text}`haul {verb} -p {} {rest}", word(profile))
+        }
+        _ => format!("{text}`haul {command}"),
+    });
+    text.replace("{ref}", &word(about))
 }
 
 /// The error for an unsupported operation, with hints. For `about`, see [`require`].
-pub(super) fn refusal(spec: &'static Spec, op: Op, about: &str) -> Error {
-    refusal_with(spec, spec.dialects[0].can, op, about)
+pub(super) fn refusal(spec: &'static Spec, op: Op, about: &str, profile: &str) -> Error {
+    refusal_with(spec, spec.dialects[0].can, op, about, profile)
 }
 
-fn refusal_with(spec: &'static Spec, can: &Capabilities, op: Op, about: &str) -> Error {
+/// The error for an unsupported operation of one dialect. For `about`, see [`require`].
+pub(super) fn refusal_with(
+    spec: &'static Spec,
+    can: &Capabilities,
+    op: Op,
+    about: &str,
+    profile: &str,
+) -> Error {
     let error = Error::new(Kind::Unsupported, format!("{} cannot {}", spec.name, op.phrase()));
-    let error = instead(can, op, about).fold(error, Error::hint);
+    let error = instead(can, op, about, profile).fold(error, Error::hint);
     // A platform that requires a signed link for downloads is not suggested for them.
     let by_link = |can: &Capabilities| op == Op::Download && can.download == Download::SignedLinks;
     suggest_providers(error, spec, |can| supports(can, op) && !by_link(can))
@@ -433,6 +455,18 @@ pub(super) fn not_together(spec: &Spec) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn commands_in_hints_name_the_profile() {
+        let hint = "to use another name: `haul rm {ref}`, then `haul upload FILE --name NAME`";
+        let hint = |about| with_profile(hint, about, "my files");
+        let unnamed = "to use another name: `haul rm -p 'my files' a.txt`, \
+                       then `haul upload -p 'my files' FILE --name NAME`";
+        assert_eq!(hint("a.txt"), unnamed);
+        let named = "to use another name: `haul rm 'my files:a.txt'`, \
+                     then `haul upload -p 'my files' FILE --name NAME`";
+        assert_eq!(hint("my files:a.txt"), named);
+    }
 
     #[test]
     fn only_listings_over_a_network_can_lag_behind() {

@@ -498,6 +498,6 @@ pub trait Provider: Send + Sync {
 
     /// The error for an operation that the platform does not support.
     fn unsupported(&self, op: Op) -> Error {
-        capabilities::refusal(self.spec(), op, "REF")
+        capabilities::refusal(self.spec(), op, "REF", self.profile())
     }
 }

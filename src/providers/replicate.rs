@@ -231,8 +231,8 @@ impl Provider for Replicate {
             (Some(url), _) => url,
             (None, Some(signer)) => self.sign(signer, id, OWN_LINK)?.0,
             (None, None) => {
-                let about = format!("{}:id:{id}", self.profile());
-                return Err(super::capabilities::refusal(self.spec(), Op::Download, &about));
+                let (spec, about) = (self.spec(), format!("id:{id}"));
+                return Err(super::capabilities::refusal(spec, Op::Download, &about, self.profile()));
             }
         };
         let request = Request::get(url).anonymous().bulk().range(range);

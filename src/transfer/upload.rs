@@ -60,12 +60,12 @@ impl Uploads {
 
     /// Rejects options that the platform does not support.
     pub fn check(&self) -> Result<()> {
-        let (spec, can) = (self.provider.spec(), self.provider.capabilities());
-        match self.options.if_exists {
-            // An existing file with the same name is replaced or deleted.
-            IfExists::Update | IfExists::Replace if !can.replace => require(spec, can, Op::Delete, "REF"),
-            _ => Ok(()),
+        // An existing file with the same name is replaced or deleted.
+        let replaces = matches!(self.options.if_exists, IfExists::Update | IfExists::Replace);
+        if replaces && !self.provider.capabilities().replace {
+            require(self.provider.as_ref(), Op::Delete, "REF")?;
         }
+        Ok(())
     }
 
     /// Ends the command. Unless all files were uploaded, another run resumes it.

@@ -206,7 +206,7 @@ impl SyncArgs {
     pub async fn run(self, ctx: &Context) -> Result<()> {
         let profile = self.profile(ctx)?;
         let provider = ctx.open(profile.as_deref())?;
-        require(provider.spec(), provider.capabilities(), Op::Upload, "REF")?;
+        require(provider.as_ref(), Op::Upload, "REF")?;
         let renew = |text| duration("renew", text, |span| span.is_positive().then_some(span));
         let renew = self.renew.as_deref().map(renew).transpose()?;
         let template = self.template()?;

@@ -210,7 +210,7 @@ impl Run<'_> {
         });
         if deletes {
             let about = word(&path);
-            require(self.provider.spec(), self.provider.capabilities(), Op::Delete, &about)?;
+            require(self.provider.as_ref(), Op::Delete, &about)?;
         }
         let new = prepare(Work::File(file), &self.template, self.provider.as_ref(), self.ctx).await?;
         let named = if renews { Vec::new() } else { self.remote.borrow_mut().take_named(&new.name) };
@@ -343,7 +343,7 @@ impl Run<'_> {
         }
         let deletes = self.owns(&row) && !self.is_shared(&path, &row.id);
         if deletes && state != State::Missing {
-            require(self.provider.spec(), self.provider.capabilities(), Op::Delete, &word(&path))?;
+            require(self.provider.as_ref(), Op::Delete, &word(&path))?;
         }
         if !self.previews {
             let ids = row.replaces.iter().chain(Some(&row.id).filter(|_| deletes && state != State::Missing));

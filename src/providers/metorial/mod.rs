@@ -24,6 +24,7 @@ use url::Url;
 
 use self::upload::{no_place, title};
 use self::wire::{DELETED, Listing, Wire, WireFile, WireLink};
+use super::capabilities::refusal_with;
 use super::listing::{SeenPages, page_size};
 use super::pushdown::{Parameter, Pushed, Spelling, milliseconds, text_of};
 use super::{
@@ -33,7 +34,7 @@ use super::{
     Connection, ContentStream, Dialect, Page, Provider, Query, Range, Setting, Spec, USUAL_DELAY,
     UploadAbility,
 };
-use super::{FileLink, LinkPage, Overwrites, require, require_upload};
+use super::{FileLink, LinkPage, Overwrites, require_upload, supports};
 use crate::error::{Error, Kind, Message, Result, word};
 use crate::filter::{Comparison, Equality, Op};
 use crate::http::{Body, Client, RateLimit, Reply, Request};
@@ -362,7 +363,9 @@ impl Provider for Metorial {
 
     async fn annotate(&self, id: &FileId, patch: &Patch) -> Result<File> {
         let wire = self.wire().await?;
-        require(&SPEC, wire.can(), super::Op::Annotate, &id.0)?;
+        if !supports(wire.can(), super::Op::Annotate) {
+            return Err(refusal_with(&SPEC, wire.can(), super::Op::Annotate, &id.0, self.profile()));
+        }
         let title = new_title(patch)?;
         let url = self.connection.url(&["files", id.as_str()])?;
         let request = Request::patch(url, Body::json(&json!({ "title": title }))).repeatable();
@@ -414,7 +417,10 @@ impl Provider for Metorial {
 
     async fn all_links(&self, cursor: Option<&str>) -> Result<LinkPage> {
         let wire = self.wire().await?;
-        require(&SPEC, wire.can(), super::Op::AllLinks, &format!("{}:*", self.connection.profile))?;
+        if !supports(wire.can(), super::Op::AllLinks) {
+            let about = format!("{}:*", self.connection.profile);
+            return Err(refusal_with(&SPEC, wire.can(), super::Op::AllLinks, &about, self.profile()));
+        }
         let request = Request::get(self.connection.url(&["file-links"])?).query("limit", MAX_PAGE);
         let reply = self.call(request.maybe_query("after", cursor)).await?;
         let page = Listing::<WireLink>::read(&reply, "list of links")?;

@@ -90,7 +90,7 @@ fn unsupported_operations_are_refused_before_any_request() {
     status 5
     --- err
     error: activeloop cannot create a link to a file
-    hint: to download the file: `haul get x`
+    hint: to download the file: `haul get -p activeloop x`
     hint: supported by: [platforms]
     ");
     check!(env.haul(["-p", "replicate", "upload", "a.txt", "--expires", "1h"]), @"
