@@ -192,7 +192,7 @@ fn print_usage(error: &clap::Error, arguments: &[OsString], env: &Env) -> ExitCo
         // A closed pipe is not a failure: `haul --help | head -3`.
         if failed.kind() != std::io::ErrorKind::BrokenPipe {
             let ui = Ui::new(globals.output(env, Clock::default()));
-            return conclude(&ui, Err(Error::failed("stdout: cannot write").caused_by(failed)));
+            return conclude(&ui, Err(Error::failed("standard output: cannot write").caused_by(failed)));
         }
     }
     ExitCode::from(if error.use_stderr() { Kind::Usage.exit_code() } else { 0 })

@@ -159,7 +159,7 @@ fn meant_command(command: &Command, typed: &str) -> Option<String> {
     }
     // Command names used by similar programs.
     let other = match typed {
-        "mv" | "sync" => "upload FILE` or `haul get NAME",
+        "mv" => "cp",
         "push" | "add" | "create" => "upload",
         "pull" | "fetch" => "get",
         "del" | "remove" | "unlink" => "rm",

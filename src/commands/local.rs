@@ -31,7 +31,7 @@ pub enum LocalCommand {
 /// The arguments of `haul local check`.
 #[derive(Args, Debug)]
 #[command(after_long_help = "Problems:\n  \
-    index      the index is missing, empty, damaged, or has lost changes\n  \
+    index      the index is missing, empty or damaged, or has lost changes\n  \
     record     a record cannot be read\n  \
     missing    a file's content does not exist\n  \
     damaged    content does not match its checksum\n  \
@@ -51,7 +51,7 @@ pub struct CheckArgs {
     /// Repair as much as possible; no content is deleted
     #[arg(long)]
     repair: bool,
-    /// Directory of the store, like `haul serve --data`
+    /// Folder of the store, as in `haul serve --data`
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
 }

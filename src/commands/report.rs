@@ -167,7 +167,7 @@ pub fn unfinished_of(path: &Path) -> Result<Vec<Unfinished>> {
             .map_err(|error| Error::usage(format!("{}: not a report", at())).caused_by(error))?;
         let problem = match line.outcome {
             OutcomeWord::Done | OutcomeWord::Skipped => continue,
-            OutcomeWord::Failed | OutcomeWord::Conflict => "the row does not name the failed item",
+            OutcomeWord::Failed | OutcomeWord::Conflict => "the line does not name the failed item",
             OutcomeWord::NotStarted => "the report does not name every item that was not started",
         };
         if line.entry.reference.is_none() {

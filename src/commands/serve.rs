@@ -70,13 +70,13 @@ pub struct ServeArgs {
     /// Also accept requests for this host and from its web pages
     #[arg(long = "allow-host", value_name = "NAME")]
     allowed_hosts: Vec<String>,
-    /// Directory for the files
+    /// Folder for the files
     #[arg(long, value_name = "DIR", conflicts_with = "ephemeral")]
     data: Option<PathBuf>,
-    /// Store the files in a temporary directory
+    /// Store the files in a temporary folder
     #[arg(long)]
     ephemeral: bool,
-    /// Write a JSON line per request to this file; `-` is stderr, where a terminal gets a short line
+    /// Write a JSON line per request to this file; `-` is standard error, where a terminal gets a short line
     #[arg(long, value_name = "FILE")]
     log: Option<PathBuf>,
     /// Print the environment variables for the official clients and exit
@@ -181,7 +181,7 @@ impl ServeArgs {
             .max_blocking_threads(BLOCKING_THREADS)
             .enable_all()
             .build()
-            .map_err(|error| Error::failed("cannot start").caused_by(error))?;
+            .map_err(|error| Error::failed("cannot start the emulator").caused_by(error))?;
         let status = runtime.block_on(self.serve(ctx, listener, address, store, options, faults));
         runtime.shutdown_background();
         drop(temporary);
@@ -258,7 +258,7 @@ fn print_env(ctx: &Context, options: &emulator::Options, listen: &str) -> Result
         listen.to_socket_addrs().map_err(|error| cannot_listen(listen, &error.to_string()))?;
     let address = addresses.next().ok_or_else(|| cannot_listen(listen, "cannot determine the address"))?;
     if address.port() == 0 {
-        return Err(Error::usage("--print-env requires a port").hint(format!("--listen {ADDRESS}")));
+        return Err(Error::usage("--print-env requires a port").hint(format!("`--listen {ADDRESS}`")));
     }
     print_variables(ctx, None, options, address, &options.variables(address))
 }
@@ -377,7 +377,7 @@ fn listen_address(text: &str) -> Result<String> {
     match text.rsplit_once(':') {
         Some((host, port)) if !host.is_empty() && is_port(port) => Ok(text.to_owned()),
         _ => Err(Error::usage(format!("--listen {text}: must be HOST:PORT or a port"))
-            .hint(format!("--listen {ADDRESS}"))),
+            .hint(format!("`--listen {ADDRESS}`"))),
     }
 }
 
@@ -396,7 +396,9 @@ fn temporary() -> Result<tempfile::TempDir> {
 }
 
 fn cannot_listen(listen: &str, why: &str) -> Error {
-    Error::failed(format!("{listen}: cannot listen")).cause(why).hint(format!("--listen {ANY_PORT}"))
+    Error::failed(format!("{listen}: cannot listen"))
+        .cause(why)
+        .hint(format!("to use any free port: `--listen {ANY_PORT}`"))
 }
 
 /// Runs the command and returns its exit status. The first signal is forwarded; the second kills the command.

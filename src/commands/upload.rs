@@ -101,7 +101,7 @@ pub struct UploadArgs {
     pub(super) files_from0: Option<PathBuf>,
     #[command(flatten)]
     pub(super) batch: BatchArgs,
-    /// The profile, if it is not that of the command
+    /// The profile, if it is not the profile of the command
     #[arg(skip)]
     pub(super) on: Option<String>,
 }
@@ -258,9 +258,7 @@ impl UploadArgs {
         let selection = self.folders.selection(command, self.recursive, self.batch.report.as_deref())?;
         let retried = self.batch.unfinished()?;
         if retried.is_some() && !self.paths.is_empty() {
-            return Err(
-                Error::usage("--retry-from cannot be combined with other files").hint("omit the files")
-            );
+            return Err(Error::usage("--retry-from cannot be combined with files").hint("omit the files"));
         }
         let mut arguments = self.paths.clone();
         for (list, end) in [(&self.files_from, b'\n'), (&self.files_from0, b'\0')] {
@@ -287,7 +285,7 @@ pub(super) struct Uploading<'a> {
     pub(super) options: UploadOptions,
     pub(super) ledger: Ledger,
     pub(super) batch: &'a BatchArgs,
-    /// The operation as a participle, the same in a dry run, and that a dry run has changed nothing.
+    /// The operation as a participle, the same for a dry run, and the statement that a dry run changed nothing.
     pub(super) words: [&'static str; 3],
     /// Whether several files are sent in one request.
     pub(super) together: bool,

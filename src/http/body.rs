@@ -390,7 +390,7 @@ impl<'a> PieceReader<'a> {
                 let range = usize::try_from(from).ok().zip(usize::try_from(from + len).ok());
                 let part = range.and_then(|(from, to)| bytes.get(from..to));
                 let part =
-                    part.ok_or_else(|| Error::failed("the content is shorter than its declared size"))?;
+                    part.ok_or_else(|| Error::failed("the content is shorter than its stated size"))?;
                 return Ok(Self {
                     from: PieceSource::Memory(part, true),
                     left: len,

@@ -322,7 +322,7 @@ pub struct FileLink {
 }
 
 impl FileLink {
-    /// The id of the link, else its URL.
+    /// The id of the link, or else its URL.
     fn key(&self) -> &str {
         self.link.id.as_deref().unwrap_or(&self.link.url)
     }

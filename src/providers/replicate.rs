@@ -118,7 +118,10 @@ const API: Capabilities = Capabilities {
             Op::Download,
             "to use a signed link, such as one from a prediction's input: `haul get {ref} --link URL`",
         ),
-        (Op::Annotate, "upload the file again with other metadata"),
+        (
+            Op::Annotate,
+            "to upload the file again with other metadata: `haul upload FILE --metadata KEY=VALUE`",
+        ),
         (
             Op::Link,
             "a link requires the account's signing secret: `--set owner=NAME` and the setting signing_secret",

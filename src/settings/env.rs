@@ -94,7 +94,7 @@ pub const DOCUMENTED: &[(&str, &str)] = &[
     (SERVE_TOKEN, "the only token that `haul serve` accepts; same as `--token`"),
     (CACERT, "PEM file with additional certificate authorities to trust; same as `--cacert`"),
     (CONFIG, "config file; same as `--config`"),
-    (HOME, "directory for config, data, state and cache"),
+    (HOME, "folder for config, data, state and cache"),
     (NO_COLOR, "disables color if not empty"),
     (CLICOLOR_FORCE, "enables color even in a pipe, unless empty or 0"),
     (TERM, "`dumb` disables color and progress bars"),

@@ -231,7 +231,7 @@ impl Folders {
         }
         let missing = || {
             Error::failed("no home directory for the store and the config file")
-                .hint(format!("set {}=/path/to/directory", env::HOME))
+                .hint(format!("set {}=/path/to/folder", env::HOME))
         };
         let below = |folder: Option<PathBuf>| folder.map(|folder| folder.join("haul")).ok_or_else(missing);
         Ok(Self {

@@ -206,7 +206,7 @@ impl Read for Incoming {
 }
 
 impl Uploads {
-    /// The file with its size. If the platform of its source does not state it, the content is downloaded.
+    /// The file with its size. If its platform does not report one, the content is downloaded.
     pub(super) async fn sized<'a>(&self, new: &'a NewFile) -> Result<Cow<'a, NewFile>> {
         match &new.source {
             Source::Remote(remote) if remote.size().is_none() => {
@@ -217,8 +217,8 @@ impl Uploads {
         }
     }
 
-    /// Downloads the content of a file that cannot be sent while it is downloaded: the platform needs its hash first and the
-    /// source does not state it, or parts of it are sent in any order. Small content is downloaded, too.
+    /// Downloads the content of a file that cannot be sent while it is being downloaded, because the destination needs its
+    /// hash first and the source does not report one, or takes its parts in any order. Small content is always downloaded.
     pub(super) async fn stage(&self, job: &mut Job) -> Result<()> {
         let Source::Remote(remote) = job.new.source.clone() else { return Ok(()) };
         let needs_hash = self.provider.capabilities().upload.mark && remote.file().checksums.sha256.is_none();

@@ -276,7 +276,7 @@ async fn prove(handle: Handle, note: &Note) -> Result<Found> {
         }
     };
     let found = tokio::task::spawn_blocking(work).await;
-    found.map_err(|error| Error::failed("reading the partial download failed unexpectedly").caused_by(error))
+    found.map_err(|error| Error::failed("cannot read the partial download").caused_by(error))
 }
 
 impl Pair {

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::error::{Error, Result, word};
 
-/// Refuses anything but folders and files of a known size: reading a pipe or a device may block or never end, and cannot
+/// Rejects anything but folders and files of a known size: reading a pipe or a device may block or never end, and cannot
 /// be repeated. `command` and `name` are the command and the name of the file in the hint.
 pub fn refuse_special(path: &Path, found: &Metadata, command: &str, name: Option<&str>) -> Result<()> {
     let reason = match found {

@@ -85,14 +85,14 @@ impl<'a> Writer<'a> {
         let continues = start == self.position;
         let is_upload = matches!(self.sink, Sink::Upload(_));
         if is_upload && version.derived {
-            let message = "the platform returns text derived from the file, not the file";
+            let message = "the source platform returns text derived from the file, not the file itself";
             return Err(Error::new(Kind::Unsupported, message));
         }
         if is_upload && !continues {
             let Version { validator, total, .. } = self.version.clone();
             let range = Range { from: self.position, validator, total, verified: self.is_verified() };
             if !range.continues(version.validator.as_deref(), version.total) {
-                return Err(Error::failed("the file was changed during the copy"));
+                return Err(Error::failed("the source file was changed during the copy"));
             }
             (self.version, self.dropped) = (version, self.position.saturating_sub(start));
             return Ok(());

@@ -175,7 +175,8 @@ impl Ui {
     /// there is no [interactive user](Self::can_ask).
     pub fn confirm(&self, question: &str) -> Result<bool> {
         if !self.can_ask() {
-            return Err(Error::usage(format!("{question}: cannot prompt without a terminal")).hint("`--yes`"));
+            return Err(Error::usage(format!("{question}: cannot prompt without a terminal"))
+                .hint("to confirm: `--yes`"));
         }
         let question = format!("{} [y/N] ", text::indented_lines(question));
         let streams = &self.0.streams;

@@ -27,7 +27,7 @@ pub enum ProgressMode {
     Always,
     /// Nothing
     Never,
-    /// One JSON event per line on stderr
+    /// One JSON event per line on standard error
     Json,
 }
 

@@ -121,15 +121,15 @@ impl Shared {
         let mut bytes = Vec::new();
         let mut input = lock(&self.input);
         let read = (&mut *input).take(MAX_BYTES + 1).read_to_end(&mut bytes);
-        read.map_err(|error| Error::failed("stdin: cannot read").caused_by(error))?;
+        read.map_err(|error| Error::failed("standard input: cannot read").caused_by(error))?;
         if bytes.len() as u64 > MAX_BYTES {
-            return Err(Error::usage("stdin: too long for a secret"));
+            return Err(Error::usage("standard input: too long for a secret"));
         }
-        let text = String::from_utf8(bytes).map_err(|_| Error::usage("stdin: invalid UTF-8"))?;
+        let text = String::from_utf8(bytes).map_err(|_| Error::usage("standard input: invalid UTF-8"))?;
         let mut lines = text.trim().lines();
         let line = lines.next().unwrap_or_default().to_owned();
         if lines.any(|line| !line.trim().is_empty()) {
-            return Err(Error::usage("stdin: more than one line"));
+            return Err(Error::usage("standard input: more than one line"));
         }
         Ok(line)
     }
@@ -141,14 +141,14 @@ impl Shared {
         // With a buffer of one byte, the following lines remain for later reads.
         io::BufReader::with_capacity(1, &mut *input)
             .read_until(b'\n', &mut line)
-            .map_err(|error| Error::failed("stdin: cannot read").caused_by(error))?;
+            .map_err(|error| Error::failed("standard input: cannot read").caused_by(error))?;
         Ok((!line.is_empty()).then(|| String::from_utf8_lossy(&line).trim_end().to_owned()))
     }
 }
 
 fn out_error(error: io::Error) -> Error {
     let kind = if error.kind() == io::ErrorKind::BrokenPipe { Kind::ClosedPipe } else { Kind::Failed };
-    Error::new(kind, "stdout: cannot write").caused_by(error)
+    Error::new(kind, "standard output: cannot write").caused_by(error)
 }
 
 /// Restores the terminal settings when dropped. An abandoned no-echo prompt does not restore them itself.

@@ -182,7 +182,9 @@ fn read(settings: &Settings, profile: &str, backend: Backend, timeout: &Timeout)
             Error::new(Kind::Auth, format!("{profile}: the token is no longer in {}", backend.title()));
         let error = error.hint(format!("run `haul auth login {profile}`"));
         if backend == Backend::KernelKeyring {
-            error.hint("the kernel removes tokens that are not used for days, and all tokens at a reboot")
+            error.hint(
+                "the kernel removes tokens that have not been used for some days, and all tokens at a reboot",
+            )
         } else {
             error
         }

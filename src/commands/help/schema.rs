@@ -81,11 +81,11 @@ static ROWS: [Shape; 21] = [
 
 /// Objects that are not rows: a single object on stdout, and lines on stderr and in files.
 static LINES: [Shape; 5] = [
-    line::<serve::Served>("server", "serve, serve --print-env: one object on stdout"),
+    line::<serve::Served>("server", "serve, serve --print-env: one object on standard output"),
     line::<report::Line>("report_line", "--report FILE: a line in the file"),
-    line::<ErrorLine>("error_line", "any command that fails: a line on stderr"),
-    line::<Message>("talk_line", "any command: a line on stderr"),
-    line::<Event>("progress_event", "--progress json: a line on stderr"),
+    line::<ErrorLine>("error_line", "any command that fails: a line on standard error"),
+    line::<Message>("talk_line", "any command: a line on standard error"),
+    line::<Event>("progress_event", "--progress json: a line on standard error"),
 ];
 
 /// The values for `--fields` of a command, such as `meta get`.

@@ -95,7 +95,7 @@ pub struct SyncArgs {
     /// What to do if a file with this name cannot be compared, or was changed on the platform
     #[arg(long, value_name = "WHAT", default_value = "fail", hide_short_help = true)]
     on_conflict: OnConflict,
-    /// Replace and delete adopted files, too
+    /// Also replace and delete adopted files
     #[arg(long, hide_short_help = true)]
     take_over: bool,
     /// Change nothing, and fail with exit code 9 if there is something to change

@@ -176,7 +176,7 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, "INVALID_ARGUMENT", message, Some(details))
     }
 
-    /// The error response for a file that is missing, expired or belongs to someone else.
+    /// The error response for a file that is missing or expired, or belongs to someone else.
     fn no_file(id: &str) -> Self {
         let message = format!("You do not have permission to access the File {id} or it may not exist.");
         Self::of(StatusCode::FORBIDDEN, &message)

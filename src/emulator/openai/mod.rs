@@ -337,7 +337,7 @@ impl Vendor {
     }
 }
 
-/// Refuses a purpose that is not among these; an empty list accepts any.
+/// Rejects a purpose that is not among these; an empty list accepts any.
 fn check_purpose(purpose: &str, known: &[&str]) -> Result<(), Refusal> {
     if known.is_empty() || known.contains(&purpose) {
         return Ok(());

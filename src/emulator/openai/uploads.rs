@@ -38,7 +38,7 @@ struct Uploads {
 
 struct Upload {
     id: String,
-    /// The announced size.
+    /// The declared size.
     bytes: u64,
     /// The record of the file, without an id and times.
     file: File,

@@ -28,7 +28,7 @@ const SUPPORTED: &str = "c cpp css csv docx gif go html java jpeg jpg js json md
 const STATUSES: [&str; 4] = ["in_progress", "completed", "failed", "cancelled"];
 
 type Answer = Result<Json<Value>, Refusal>;
-/// The result of a transaction: a failure of the store, or an answer.
+/// The result of a transaction: a failure of the store, or a response.
 type Outcome<T> = StoreResult<Result<T, Refusal>>;
 
 /// The routes below `prefix`.

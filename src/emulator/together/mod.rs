@@ -29,9 +29,9 @@ pub static TOGETHER: Platform = Platform {
         Quirk {
             name: "any-purpose",
             value: "",
-            help: "refuses content that a file of another purpose has, too",
+            help: "also rejects content that a file with another purpose has",
         },
-        Quirk { name: "form-only", value: "", help: "has only the upload in one form" },
+        Quirk { name: "form-only", value: "", help: "supports only uploads in one form" },
         Quirk { name: "processing", value: "SECONDS", help: "files are QUEUED for this time" },
         Quirk { name: "processing-fails", value: "", help: "files are INVALID_FORMAT after processing" },
         Quirk {
@@ -40,7 +40,7 @@ pub static TOGETHER: Platform = Platform {
             help: "time after which an upload URL is invalid [default: 3600]",
         },
         Quirk { name: "no-ranges", value: "", help: "ignores Range in downloads" },
-        Quirk { name: "rate-limit", value: "N", help: "refuses more than N requests per minute" },
+        Quirk { name: "rate-limit", value: "N", help: "rejects more than N requests per minute" },
     ],
     variables: |root, token| {
         // The Python client appends the version.

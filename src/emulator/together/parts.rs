@@ -135,7 +135,7 @@ pub(super) async fn abort(State(service): State<Service>, body: Body) -> Result<
 }
 
 impl Session {
-    /// Refuses a completion that does not name the parts that have arrived.
+    /// Rejects a completion that does not name the parts that have arrived.
     fn check(&self, body: &Value) -> Result<(), Refusal> {
         let invalid = |message: &str| Refusal::invalid("parts", message);
         let named = body["parts"].as_array().ok_or_else(|| invalid("parts is required"))?;
@@ -148,6 +148,6 @@ impl Session {
             return Err(invalid("One or more of the specified parts could not be found."));
         }
         let size: u64 = self.parts.values().map(|(_, blob)| blob.size).sum();
-        if size == self.size { Ok(()) } else { Err(invalid("The parts do not have the announced size.")) }
+        if size == self.size { Ok(()) } else { Err(invalid("The parts do not have the declared size.")) }
     }
 }

@@ -37,7 +37,7 @@ fn signed_text(key: &str, end: &str) -> String {
     format!("PUT\n{key}\n{end}")
 }
 
-/// Refuses a request without a valid signature, and one with a token, which must not reach this host.
+/// Rejects a request without a valid signature, and one with a token, which must not reach this host.
 fn check(service: &Service, key: &str, params: &Params, headers: &HeaderMap) -> Result<(), S3Error> {
     if headers.contains_key(AUTHORIZATION) {
         let message = "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query \

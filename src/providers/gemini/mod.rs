@@ -108,7 +108,7 @@ const CAN: Capabilities = Capabilities {
             Op::Download,
             "gemini returns only the content of files that it generated; to show the URI for prompts: `haul info {ref} --fields extra.uri`",
         ),
-        (Op::Annotate, "upload the file again under another name"),
+        (Op::Annotate, "to upload it under another name, with a new id: `haul upload FILE --name NAME`"),
         (Op::Replace, "to upload a new file and delete the old one: `haul upload FILE --if-exists replace`"),
         (Op::Link, "to show the URI of the file, for prompts: `haul info {ref} --fields extra.uri`"),
     ],

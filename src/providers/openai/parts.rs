@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 const MIB: u64 = 1024 * 1024;
 /// The smallest and largest part by default, in MiB. The platform accepts at most the largest.
 const PART: (u64, u64) = (16, 64);
-/// The number of the largest parts in the largest file. Smaller files have at most this number of parts.
+/// The maximum number of parts: that of the largest file, in parts of the largest size.
 const MOST_PARTS: u64 = 128;
 
 pub(super) const VIA: Setting = Setting {
@@ -27,13 +27,13 @@ pub(super) const MD5: Setting = Setting {
 
 /// Checks the settings.
 pub(super) fn check(connection: &Connection) -> Result<()> {
-    // Other vendors have settings of these names.
+    // Other vendors have settings with these names.
     connection.choice(VIA.key, &["uploads"])?;
     connection.choice(MD5.key, &["true", "false"])?;
     part_size(connection.setting(PART_SIZE.key), 0).map(drop)
 }
 
-/// The size of the parts of a file with this size.
+/// The part size for a file of this size.
 pub(super) fn part_size(setting: Option<&str>, size: u64) -> Result<u64> {
     let (least, most) = PART;
     let mib = match setting {

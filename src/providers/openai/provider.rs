@@ -379,7 +379,7 @@ impl OpenAi {
         }
     }
 
-    /// The error if the platform refused to return a file's content: unsupported, if the file exists.
+    /// The error if the platform declined to return a file's content: unsupported, if the file exists.
     async fn refused(&self, id: &FileId, error: Error) -> Error {
         let is_refusal = match error.status() {
             Some(400 | 405) => true,

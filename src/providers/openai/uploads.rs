@@ -43,7 +43,7 @@ impl OpenAi {
         let error = match error.status() {
             Some(408 | 409 | 425 | 499 | 500..=599) => return error.unanswered(),
             Some(401 | 403 | 429) | None => return error,
-            // Not a missing file.
+            // The upload is missing, not a file.
             Some(status @ (404 | 410)) => Error::platform(format!("{platform} rejected the upload in parts"))
                 .cause(error.message())
                 .with_status(status)
@@ -62,7 +62,7 @@ impl OpenAi {
         let platform = self.vendor.spec.name;
         match error.status() {
             Some(status @ (404 | 405 | 501)) => {
-                let message = format!("{platform} does not receive files in parts at this base URL");
+                let message = format!("{platform} does not accept files in parts at this base URL");
                 let refusal = Error::new(Kind::Unsupported, message).cause(error.message());
                 let refusal =
                     refusal.with_status(status).with_request_id(error.request_id().map(str::to_owned));

@@ -90,7 +90,7 @@ impl OpenAi {
         let mut used = HashSet::new();
         for store in stores {
             match self.ids_of(&[store.as_str(), "files"], "list of attached files").await {
-                // It was deleted in between.
+                // The vector store was deleted in the meantime.
                 Err(error) if error.kind() == Kind::NotFound => {}
                 files => used.extend(files?),
             }

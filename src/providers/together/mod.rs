@@ -1,6 +1,7 @@
 //! Together AI: file objects like OpenAI's, and uploads through presigned URLs.
 //!
-//! - An upload, in [`upload`], has three steps: a form with the name and the SHA-256, whose answer redirects to a presigned URL;
+//! - An upload, in [`upload`], has three steps: a form with the name and the SHA-256, whose response redirects to a
+//!   presigned URL;
 //!   the content, which goes to this URL without the token; and a request that starts the platform's checks. Above 5 GiB the
 //!   content is sent in [`parts`].
 //! - The platform stores equal content once: the first step fails with the id of the existing file.
@@ -32,7 +33,7 @@ pub(super) static SPEC: Spec = Spec {
     name: "together",
     title: "Together AI",
     token_variables: &["TOGETHER_API_KEY"],
-    // Without the version in the Python client, with it in the JavaScript client.
+    // The Python client expects the URL without the version, the JavaScript client with it.
     base_url_variables: &["TOGETHER_BASE_URL"],
     base_url: "https://api.together.ai/v1",
     upload_base_url: None,
@@ -41,7 +42,7 @@ pub(super) static SPEC: Spec = Spec {
     token_page: "https://api.together.ai/settings/api-keys",
     settings: &[Setting {
         key: "via",
-        help: "form: upload in one request; parts: upload in parts, as above 5 GiB",
+        help: "form: upload in one request; parts: upload in parts, as for any file above 5 GiB",
         secret: false,
     }],
     dialects: &[Dialect { name: "v1", title: "only dialect", can: &CAN }],
@@ -78,7 +79,7 @@ const CAN: Capabilities = Capabilities {
     download: Download::Any,
     ranges: true,
     list: ListAbility {
-        // All files.
+        // One page contains all files.
         max_page: u32::MAX,
         stated: &[
             "size",
@@ -171,7 +172,7 @@ impl Provider for Together {
     }
 
     async fn finish(&self, file: File) -> Result<File> {
-        // The content has arrived, but its check was not requested.
+        // The content has arrived, but its check has not been requested.
         if file.status.as_deref() == Some(wire::PENDING) { self.preprocess(&file.id).await } else { Ok(file) }
     }
 
@@ -199,12 +200,12 @@ impl Provider for Together {
 }
 
 impl Together {
-    /// A presigned URL in an answer. It grants access to the storage, so it is never in an error.
+    /// A presigned URL in a response. It grants access to the storage, so errors never contain it.
     fn presigned(&self, text: &str) -> Result<Url> {
         let is_secure = self.connection.base_url.scheme() != "http";
         match Url::parse(text) {
             Ok(url) if url.scheme() == "http" && is_secure => {
-                Err(Error::platform("together returned an upload URL that is not a secure connection"))
+                Err(Error::platform("together returned an upload URL that is not secure"))
             }
             Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(url),
             _ => Err(Error::platform("together returned an upload URL that is not an http URL")),

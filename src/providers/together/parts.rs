@@ -1,4 +1,4 @@
-//! Uploads in parts. The answer to the first request has a presigned URL for each part.
+//! Uploads in parts. The response to the first request contains a presigned URL for each part.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use crate::secret::Secret;
 const MIB: u64 = 1024 * 1024;
 /// Larger files are sent in parts.
 const THRESHOLD: u64 = 5 * 1024 * MIB;
-/// The size of the parts that the official client aims at.
+/// The part size that the official client aims for.
 const TARGET: u64 = 250 * MIB;
 /// The same for a file below the threshold.
 const SMALL_TARGET: u64 = 16 * MIB;
@@ -37,7 +37,7 @@ struct PartUrl {
     headers: BTreeMap<String, String>,
 }
 
-/// The answer that begins an upload.
+/// The response that begins an upload.
 #[derive(Deserialize)]
 #[serde(try_from = "Fields")]
 struct Begun {
@@ -80,7 +80,7 @@ fn count(size: u64) -> u64 {
     size.div_ceil(target).clamp(1, MAX_PARTS)
 }
 
-/// The id of a session: both ids that end it. A file id has no slash.
+/// The id of a session: the two ids that completing it requires, joined by `/`, which is in no file id.
 fn session_ids(session: &Session) -> Result<Object> {
     let ids = session.id.rsplit_once('/');
     let (upload_id, file_id) = ids.ok_or_else(|| Error::platform("the upload session has no id"))?;
@@ -106,7 +106,7 @@ impl Multipart for Together {
     }
 
     fn continues(&self) -> bool {
-        // Its URLs are secrets and expire.
+        // The session's URLs are secret and expire.
         false
     }
 

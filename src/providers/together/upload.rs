@@ -21,10 +21,10 @@ struct Registered {
 
 impl Together {
     /// Registers a file, stores its content at a presigned URL and requests the check of the content. Each step may be
-    /// repeated: a registered file without content is not stored, and the check of a file has the same result again.
+    /// repeated: a registered file without content is not stored, and checking a file again has the same result.
     pub(super) async fn upload_presigned(&self, file: &NewFile, progress: Arc<dyn Progress>) -> Result<File> {
         let registered = match self.register(file).await {
-            // The server has only the form.
+            // The server supports only the form.
             Err(error) if matches!(error.status(), Some(404 | 405)) => {
                 let uploaded = self.upload_form(file, progress).await;
                 return uploaded
@@ -52,7 +52,7 @@ impl Together {
         fields
     }
 
-    /// Registers a file. The answer is a redirect to the storage, which is not followed.
+    /// Registers a file. The response is a redirect to the storage, which is not followed.
     async fn register(&self, file: &NewFile) -> Result<Registered> {
         let parts = Self::fields(file).into_iter().map(|(key, value)| Part::text(key, value)).collect();
         let request =
@@ -87,7 +87,7 @@ impl Together {
         self.read(&self.connection.http.send(&request).await?)
     }
 
-    /// Uploads in one form, without a checksum: the platform stores the content again if it has it.
+    /// Uploads in one form, without a checksum, so the platform stores the content again even if it already has it.
     pub(super) async fn upload_form(&self, file: &NewFile, progress: Arc<dyn Progress>) -> Result<File> {
         let fields = Self::fields(file).into_iter().filter(|(key, _)| *key != "checksum");
         let mut parts: Vec<Part> = fields.map(|(key, value)| Part::text(key, value)).collect();
@@ -96,7 +96,7 @@ impl Together {
         self.read(&self.connection.http.upload(&request, progress).await?)
     }
 
-    /// The file in an answer. The request succeeded, so the file may exist even if the answer cannot be read.
+    /// The file in a response. The request succeeded, so the file may exist even if the response cannot be read.
     fn read(&self, reply: &Reply) -> Result<File> {
         let fields: Fields = reply.json("uploaded file")?;
         into_file(fields, &self.connection.profile).map_err(|error| error.with_status(reply.status))

@@ -1,4 +1,4 @@
-//! Together's replies.
+//! Decodes Together's responses.
 
 use serde_json::Value;
 
@@ -34,7 +34,7 @@ pub(super) fn read_problem(reply: &Reply) -> Option<Problem> {
     }
     let body: Object = serde_json::from_slice(&reply.body).ok()?;
     let existing = body.get("file_id").and_then(as_id).map(FileId)?;
-    let message = error_message(&body).unwrap_or_else(|| "the content exists".to_owned());
+    let message = error_message(&body).unwrap_or_else(|| "the content already exists".to_owned());
     Some(Problem { message, existing: Some(existing), ..Problem::default() })
 }
 
@@ -44,7 +44,7 @@ pub(super) fn file_type(name: &str) -> Option<&'static str> {
     ["jsonl", "parquet", "csv"].into_iter().find(|known| extension.eq_ignore_ascii_case(known))
 }
 
-/// The file in an answer: itself, or the member `file`.
+/// The file in a response: the response itself, or its member `file`.
 pub(super) fn completed(mut fields: Fields, profile: &str) -> Result<File> {
     match fields.take(&["file"], |value| Value::as_object(value).cloned()) {
         Some(file) => into_file(file.into(), profile),
@@ -85,7 +85,7 @@ mod tests {
         let known = |message: &str| Some((message.to_owned(), "file-1".to_owned()));
         let body = r#"{"error":{"message":"it exists","type":"x"},"file_id":"file-1"}"#;
         assert_eq!(read(409, body), known("it exists"));
-        assert_eq!(read(409, r#"{"file_id":"file-1"}"#), known("the content exists"));
+        assert_eq!(read(409, r#"{"file_id":"file-1"}"#), known("the content already exists"));
         assert_eq!(read(400, body), None);
         for other in ["{}", "", r#"{"error":{"message":"busy"}}"#, r#"{"file_id":""}"#, r#"{"file_id":{}}"#] {
             assert_eq!(read(409, other), None, "{other}");

@@ -1,4 +1,4 @@
-//! The note stored beside a partial download, which identifies the file that the bytes belong to and records their
+//! The note stored next to a partial download, which identifies the file that the bytes belong to and records their
 //! hash.
 
 use std::fs::{self, File as Handle, Metadata};

@@ -91,7 +91,7 @@ fn check_all(combinations: impl Iterator<Item = (Case, Fault, Older)>) {
     }
 }
 
-/// Every dialect once, with another status and another older file each.
+/// Runs every dialect once, each with a different status and a different older file.
 #[test]
 fn a_lost_answer_leaves_one_new_file() {
     let statuses = [Some(520), Some(522), Some(524), Some(529), None];

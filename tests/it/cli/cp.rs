@@ -13,7 +13,7 @@ use crate::support::rig::{Case, TOKEN};
 use crate::support::sandbox::Sandbox;
 use crate::support::server::{Answer, Server};
 
-/// Larger than what is read to memory first, and than a buffer.
+/// Larger than a buffer, and than the content that is first read into memory.
 const SIZE: usize = 700_000;
 
 /// A sandbox with profiles for platforms, each with its own server.
@@ -105,8 +105,8 @@ impl Platforms {
         (platforms, content)
     }
 
-    /// The status and the number of bytes sent and received of the requests with this method and end of the path, once there
-    /// are `least` of them.
+    /// The status and the number of bytes sent and received for each request with this method and end of the path.
+    /// Waits until there are `least` such requests.
     fn requests(&self, number: usize, method: &str, end: &str, least: usize) -> Vec<(Option<u64>, u64, u64)> {
         let mut found = Vec::new();
         within(|| {

@@ -362,13 +362,13 @@ fn read_only_folders_and_full_disks() {
     check!(env.shell("haul get big.bin -o - > /dev/full"), @"
     status 1
     --- err
-    error: stdout: cannot write
+    error: standard output: cannot write
     caused by: No space left on device (os error 28)
     ");
     check!(env.shell("haul ls > /dev/full"), @"
     status 1
     --- err
-    error: stdout: cannot write
+    error: standard output: cannot write
     caused by: No space left on device (os error 28)
     ");
     for command in

@@ -166,7 +166,7 @@ fn what_goes_wrong() {
     status 5
     --- err
     error: replicate cannot change a file's metadata
-    hint: upload the file again with other metadata
+    hint: to upload the file again with other metadata: `haul upload FILE --metadata KEY=VALUE`
     hint: supported by: [platforms]
     ");
     check!(env.haul(["meta", "set", "metorial:x", "author=b", "--json"]), @r#"

@@ -1,4 +1,4 @@
-//! The emulated Together AI over a socket, against the contract, and the program's answer to its deviations.
+//! The emulated Together AI over a socket, against the contract, and how the program handles its deviations.
 
 use serde_json::{Value, json};
 

@@ -143,7 +143,7 @@ pub fn provider_at(root: &str, dialect: &str) -> Arc<dyn Provider> {
     provider_within(root, dialect, Duration::from_secs(30))
 }
 
-/// A provider that gives up a request after this time without a byte.
+/// A provider that gives up on a request after receiving no byte for this time.
 pub fn provider_within(root: &str, dialect: &str, timeout: Duration) -> Arc<dyn Provider> {
     let policy = Policy {
         attempts: 3,

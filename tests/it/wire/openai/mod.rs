@@ -108,7 +108,7 @@ async fn a_gateway_that_repeats_its_first_page_is_an_error() {
     assert_eq!(listing.next().await.unwrap().map(|files| files.len()), Some(2));
     let error = listing.next().await.unwrap_err();
     assert_eq!(error.message(), "openai repeats a page: the listing would never end");
-    // One that announces another page but ignores limits and pages otherwise.
+    // A server that reports another page but otherwise ignores limits and cursors.
     let whole = r#"{"data":[{"id":"a"},{"id":"b"}]}"#;
     assert_eq!(list(&open("groq", &serve(&[whole]), &[]), Query::default()).await.unwrap().len(), 2);
 }

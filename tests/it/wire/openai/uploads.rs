@@ -161,7 +161,7 @@ async fn an_upload_that_cannot_begin_says_why() {
     for (set, hint) in [(&[][..], None), (&[("via", "uploads")][..], Some("remove `--set via=uploads`"))] {
         let error = open("openai", &missing, set).multipart().unwrap().begin(&hello()).await.unwrap_err();
         assert_eq!(error.kind(), Kind::Unsupported);
-        assert_eq!(error.message(), "openai does not receive files in parts at this base URL");
+        assert_eq!(error.message(), "openai does not accept files in parts at this base URL");
         assert_eq!(error.hints().first().map(String::as_str), hint);
     }
     let server = Server::repeating([Answer::json(error_body()).with_status(400)]);

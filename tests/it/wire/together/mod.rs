@@ -170,7 +170,7 @@ async fn a_server_without_registration_gets_a_form() {
     let server = Server::start([Answer::json(FILE)]);
     open(&server, &[("via", "form")]).upload(&hello(), silent()).await.unwrap();
     server.only().assert_is(include_str!("form.http"));
-    // The file may exist, although the answer is unreadable.
+    // The file may exist although the response is unreadable.
     for reply in ["{}", "null", "", "<html>", r#"{"id":""}"#] {
         let server = Server::start([Answer::json(reply)]);
         let error = open(&server, &[("via", "form")]).upload(&hello(), silent()).await.unwrap_err();
