@@ -111,9 +111,7 @@ impl Kind {
             Self::NotFound => "file not found, locally or on the platform",
             Self::Auth => "token missing or rejected",
             Self::Unsupported => "not supported by the platform, or over one of its limits",
-            Self::Conflict => {
-                "conflict: an existing file was changed, or it is unknown whether it has the same content"
-            }
+            Self::Conflict => "conflict: an existing file has or may have different content",
             Self::RateLimited => "rate limit or quota exceeded, after retries",
             Self::Unreachable => "platform unreachable, after retries",
             Self::Platform => "platform error or invalid response",

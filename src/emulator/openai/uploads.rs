@@ -1,6 +1,6 @@
 //! OpenAI's Uploads API: an upload receives parts in any order until it is completed or cancelled, or has expired.
 //!
-//! The reasons of rejections are not documented. Here, each is a 400, after which the upload stays as it was.
+//! The reasons for rejections are not documented. Here, each returns a 400 and leaves the upload unchanged.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,15 +18,15 @@ use crate::emulator::{Form, Head, Limits, Site, Take, ids, receive, receive_json
 use crate::model::{File, FileId, later};
 use crate::store::Blob;
 
-/// Largest file in bytes.
+/// Maximum size of a file, in bytes.
 const MAX_SIZE: u64 = 8 * 1024 * 1024 * 1024;
-/// Largest part in bytes.
+/// Maximum size of a part, in bytes.
 const MAX_PART: u64 = 64 * 1024 * 1024;
 /// Seconds after which an upload has expired.
 const LIFE: i64 = 3600;
-/// Time for which the state of an upload is known after it has expired.
+/// How long the state of an upload is known after it has expired.
 const KNOWN: SignedDuration = SignedDuration::from_hours(24);
-/// Largest body of JSON: the ids of many parts.
+/// Maximum size of a JSON body, in bytes: the ids of many parts.
 const MAX_JSON: usize = 4 * 1024 * 1024;
 
 /// The uploads of a vendor by id.
@@ -52,7 +52,7 @@ struct Upload {
 
 /// The state of an upload.
 enum Phase {
-    /// It receives parts, which have an id each.
+    /// It receives parts, each with an id.
     Pending(HashMap<String, Arc<Blob>>),
     /// The file is stored.
     Completed(Box<File>),

@@ -1,5 +1,5 @@
-//! Vector stores: their attached files with the status of processing, and batches of attached files. The response
-//! that attaches a file reports it in progress, later ones its final status.
+//! Vector stores: their attached files with the processing status, and batches of attached files. The response that
+//! attaches a file reports it as in progress, and later responses report its final status.
 
 use axum::body::Body;
 use axum::extract::{Path, State};
@@ -18,11 +18,11 @@ use crate::store::Transaction;
 const STORE: &str = "vector_store";
 const ATTACHED: &str = "vector_store_file";
 const BATCH: &str = "vector_store_batch";
-/// Largest request in bytes.
+/// Maximum size of a request, in bytes.
 const LARGEST: usize = 1024 * 1024;
 /// Default and maximum number of objects on a page.
 const PAGE: (usize, usize) = (20, 100);
-/// The endings of files that can be processed.
+/// The extensions of files that can be processed.
 const SUPPORTED: &str = "c cpp css csv docx gif go html java jpeg jpg js json md pdf php pkl png pptx py rb tar tex ts txt \
                          webp xlsx xml zip";
 const STATUSES: [&str; 4] = ["in_progress", "completed", "failed", "cancelled"];
@@ -172,7 +172,7 @@ fn notes_of(change: &Transaction, store: &str) -> StoreResult<Vec<(String, Objec
     Ok(notes)
 }
 
-/// Attaches a file, unless it is attached already.
+/// Attaches a file, unless it is already attached.
 fn add(
     change: &mut Transaction,
     store: &str,
@@ -213,7 +213,7 @@ fn add(
     Ok(Ok(id))
 }
 
-/// An attached file as an object. `reads` if the response is one after which a file may be processed.
+/// An attached file as an object. With `reads`, a file in progress is processed first.
 fn show(
     change: &mut Transaction,
     store: &str,

@@ -62,7 +62,7 @@ fn status(site: &Site, file: &File) -> Option<&'static str> {
     })
 }
 
-/// A failure of the store with the file `id`.
+/// Converts a failure of the store that concerns the file `id`.
 pub(super) fn about(id: &str) -> impl FnOnce(Error) -> Refusal + use<> {
     let message = format!("File {id} not found");
     move |error| match error.kind() {

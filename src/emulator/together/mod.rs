@@ -32,7 +32,7 @@ pub static TOGETHER: Platform = Platform {
             help: "also rejects content that a file with another purpose has",
         },
         Quirk { name: "form-only", value: "", help: "supports only uploads in one form" },
-        Quirk { name: "processing", value: "SECONDS", help: "files are QUEUED for this time" },
+        Quirk { name: "processing", value: "SECONDS", help: "new files are QUEUED for this long" },
         Quirk { name: "processing-fails", value: "", help: "files are INVALID_FORMAT after processing" },
         Quirk {
             name: "url-life",
@@ -106,7 +106,7 @@ async fn limit_rate(
     }
 }
 
-/// A refusal in OpenAI's format.
+/// An error response in OpenAI's format.
 fn word(refusal: &Refusal) -> Response {
     (refusal.status, Json(refusal.to_json())).into_response()
 }

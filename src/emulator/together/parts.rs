@@ -1,4 +1,5 @@
-//! `/v1/files/multipart`: uploads in parts. The parts are in memory until they are combined, their content in the store.
+//! `/v1/files/multipart`: uploads in parts. Until they are combined, the parts are kept in memory and their content in
+//! the store.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -21,7 +22,7 @@ use crate::store::Blob;
 
 /// Maximum number of parts.
 const MAX_PARTS: u64 = 250;
-/// Largest JSON body.
+/// Maximum size of a JSON body, in bytes.
 const MAX_BODY: usize = 1024 * 1024;
 
 /// The running uploads by id.

@@ -7,7 +7,7 @@ use crate::error::{Kind, Result};
 use crate::model::{File, FileId, Object};
 use crate::store::Transaction;
 
-/// Largest file in bytes: 50.1 GiB.
+/// Maximum size of a file in bytes: 50.1 GiB.
 pub(super) const MAX_SIZE: u64 = 53_794_465_382;
 /// Kind of the notes about registered files, by id.
 pub(super) const REGISTERED: &str = "registered";

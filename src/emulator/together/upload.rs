@@ -19,7 +19,7 @@ use crate::emulator::{Limits, Params, Site, Take, ids, media_type, receive, rece
 use crate::model::{File, FileId};
 use crate::store::Blob;
 
-/// Largest body without a file.
+/// Maximum size of a body without its file, in bytes.
 const MAX_FIELDS: usize = 1024 * 1024;
 
 const PURPOSES: [&str; 8] = [
@@ -85,7 +85,7 @@ impl Fields {
         })
     }
 
-    /// The refusal of content that a file has.
+    /// The error response for content that a file already has.
     pub(super) async fn refuse_known(&self, site: &Site, file: &File) -> Result<Option<Response>, Refusal> {
         let Some(checksum) = self.checksum.as_deref().map(str::to_ascii_lowercase) else { return Ok(None) };
         let (space, key) = (site.platform, content_key(site, &checksum, file));
@@ -95,14 +95,14 @@ impl Fields {
             let message = "A file with the same content already exists.";
             let error =
                 json!({ "message": message, "type": "invalid_request_error", "param": null, "code": null });
-            // The official client would repeat the request.
+            // Without this header, the official client repeats the request.
             let headers = [(HeaderName::from_static("x-should-retry"), "false")];
             (StatusCode::CONFLICT, headers, Json(json!({ "error": error, "file_id": id }))).into_response()
         }))
     }
 }
 
-/// Stores a file whose content came with its fields or in parts. It is checked at once.
+/// Stores a file whose content came with its fields or in parts. Its check begins immediately.
 pub(super) async fn store(service: &Service, file: File, blob: Blob) -> Result<Value, Refusal> {
     if blob.size == 0 {
         return Err(Refusal::invalid("file", "the file is empty"));

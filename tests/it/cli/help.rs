@@ -140,7 +140,7 @@ fn topics() {
         3  file not found, locally or on the platform
         4  token missing or rejected
         5  not supported by the platform, or over one of its limits
-        5  conflict: an existing file was changed, or it is unknown whether it has the same content
+        5  conflict: an existing file has or may have different content
         6  rate limit or quota exceeded, after retries
         7  platform unreachable, after retries
         8  platform error or invalid response
