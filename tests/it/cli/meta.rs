@@ -117,6 +117,7 @@ fn what_goes_wrong() {
     Output:
           --json            Print a JSON array
           --jsonl           Print one JSON object per line
+          --jq <EXPR>       Print the results of a jq program that gets the JSON
           --fields <A,B,C>  Print only these fields, in this order
       -q, --quiet           Print only data, warnings and errors
       -v, --verbose...      Print more details; -vv shows each request
@@ -166,7 +167,7 @@ fn what_goes_wrong() {
     status 5
     --- err
     error: replicate cannot change a file's metadata
-    hint: to upload the file again with other metadata: `haul upload FILE --metadata KEY=VALUE`
+    hint: to upload the file again with other metadata: `haul upload -p replicate FILE --metadata KEY=VALUE`
     hint: supported by: [platforms]
     ");
     check!(env.haul(["meta", "set", "metorial:x", "author=b", "--json"]), @r#"
