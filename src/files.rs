@@ -95,10 +95,19 @@ pub fn open_stream(path: &Path) -> io::Result<File> {
 /// replaced. A new file has mode 0600; an existing one keeps its mode unless `private` is set. A process killed
 /// during the operation leaves no temporary file if the file system supports unnamed files.
 pub fn replace(path: &Path, content: &[u8], private: bool) -> io::Result<()> {
+    replace_with(path, private, |file| file.write_all(content))
+}
+
+/// Like [`replace`], with content that `write` writes. It is called again if the first file cannot be used.
+pub fn replace_with(
+    path: &Path,
+    private: bool,
+    write: impl Fn(&mut File) -> io::Result<()>,
+) -> io::Result<()> {
     let Place::File(path) = place(path)? else { return Err(io::Error::other("not a regular file")) };
     let folder = folder_of(&path);
     let write_into = |file: &mut File| {
-        file.write_all(content)?;
+        write(file)?;
         if let Ok(old) = fs::metadata(&path)
             && !private
         {

@@ -460,7 +460,9 @@ impl Locks {
         for path in paths {
             for target in Lock::read(&path)?.targets().values() {
                 locks.ids.extend(target.files.values().map(|row| row.id.clone()));
-                locks.replaced.extend(target.files.values().filter_map(|row| row.replaces.clone()));
+                locks
+                    .replaced
+                    .extend(target.files.values().filter_map(|row| row.replaces.as_deref().cloned()));
             }
         }
         Ok(locks)

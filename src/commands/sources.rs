@@ -138,6 +138,17 @@ impl Sources {
             }
         }
         // The second walk can find new files, so claim all targets again.
+        Ok(self.claimed(provider, if_exists, left_out))
+    }
+
+    /// Like [`distinct`](Self::distinct), but in a single walk: two files with the same target are found when the second
+    /// one is reached.
+    pub(super) fn claimed<'a>(
+        &'a self,
+        provider: &'a dyn Provider,
+        if_exists: IfExists,
+        left_out: &'a LeftOut,
+    ) -> impl Iterator<Item = Result<Work>> + 'a {
         let mut claims = Claims::new(self, provider, if_exists);
         let is_empty = Rc::new(Cell::new(!self.arguments.is_empty()));
         let found = Rc::clone(&is_empty);
@@ -149,7 +160,7 @@ impl Sources {
             left_out.conclude(&self.selection);
             is_empty.get().then(|| Err(self.no_files()))
         });
-        Ok(works.chain(end.flatten()))
+        works.chain(end.flatten())
     }
 
     /// The error for arguments that contain no file.

@@ -3,8 +3,9 @@
 //! It is JSON with sorted keys and one file per line, so that it can be committed, merged and read by other programs.
 
 use std::collections::BTreeMap;
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::fs;
+use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -13,9 +14,10 @@ use jiff::Timestamp;
 use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
+use super::state::State;
 use crate::error::{Error, Result, word};
 use crate::files;
-use crate::model::FileId;
+use crate::model::{FileId, hex};
 
 /// The name of the lock file.
 const NAME: &str = "haul.lock";
@@ -58,11 +60,11 @@ pub struct Row {
     /// Its id.
     pub id: FileId,
     /// Its name on the platform.
-    pub name: String,
+    pub name: Box<str>,
     /// Its size in bytes.
     pub size: u64,
-    /// The SHA-256 of its content, in lowercase hex.
-    pub sha256: String,
+    /// The SHA-256 of its content.
+    pub sha256: Sha256,
     /// The time of the upload, UTC.
     pub uploaded_at: Timestamp,
     /// Its expiry, UTC, if it has one.
@@ -71,7 +73,10 @@ pub struct Row {
     pub origin: Origin,
     /// The replaced file, until it is deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub replaces: Option<FileId>,
+    pub replaces: Option<Box<FileId>>,
+    /// The state on the platform, once the listing is read.
+    #[serde(skip)]
+    pub state: State,
 }
 
 /// Why a file is in the lock file. Only uploaded files are replaced and deleted.
@@ -82,6 +87,37 @@ pub enum Origin {
     Uploaded,
     /// It existed with the same content.
     Adopted,
+}
+
+/// A SHA-256; as text, 64 hexadecimal digits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Sha256([u8; 32]);
+
+impl Sha256 {
+    /// Parses hexadecimal digits.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut bytes = [0; 32];
+        let is_hex = text.len() == 64 && text.bytes().all(|digit| digit.is_ascii_hexdigit());
+        for (at, byte) in bytes.iter_mut().enumerate().take_while(|_| is_hex) {
+            *byte = u8::from_str_radix(&text[2 * at..2 * at + 2], 16).ok()?;
+        }
+        is_hex.then_some(Self(bytes))
+    }
+}
+
+impl TryFrom<String> for Sha256 {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        Self::parse(&text).ok_or_else(|| format!("{text:?} is not a SHA-256"))
+    }
+}
+
+impl From<Sha256> for String {
+    fn from(Sha256(bytes): Sha256) -> Self {
+        hex(&bytes)
+    }
 }
 
 /// Reads a map and rejects a repeated key: of two rows for one path, either could be the right one.
@@ -95,13 +131,23 @@ fn unique<'de, D: Deserializer<'de>, V: Deserialize<'de>>(from: D) -> Result<BTr
         }
 
         fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
-            let mut map = BTreeMap::new();
+            // A map that is built from sorted keys takes half the memory.
+            let (mut sorted, mut others) = (Vec::<(String, V)>::new(), BTreeMap::new());
             while let Some((key, value)) = members.next_entry()? {
-                if map.contains_key(&key) {
+                let is_last = sorted.last().is_none_or(|(last, _)| *last < key);
+                let is_duplicate = others.contains_key(&key)
+                    || (!is_last && sorted.binary_search_by(|(other, _)| other.cmp(&key)).is_ok());
+                if is_duplicate {
                     return Err(A::Error::custom(format_args!("duplicate key {key:?}")));
                 }
-                map.insert(key, value);
+                if is_last {
+                    sorted.push((key, value));
+                } else {
+                    others.insert(key, value);
+                }
             }
+            let mut map = BTreeMap::from_iter(sorted);
+            map.append(&mut others);
             Ok(map)
         }
     }
@@ -113,8 +159,22 @@ fn unique<'de, D: Deserializer<'de>, V: Deserialize<'de>>(from: D) -> Result<BTr
 pub struct Lock {
     path: PathBuf,
     document: Document,
-    /// The content on disk; `None` if the file does not exist.
-    written: Option<String>,
+    /// The hash of the file on disk; `None` if it does not exist.
+    written: Option<blake3::Hash>,
+}
+
+/// Hashes what is read.
+struct Hashed {
+    file: fs::File,
+    hash: blake3::Hasher,
+}
+
+impl Read for Hashed {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.file.read(buffer)?;
+        self.hash.update(&buffer[..count]);
+        Ok(count)
+    }
 }
 
 /// The exclusive use of a lock file: a lock on its folder, until it is dropped.
@@ -165,16 +225,22 @@ impl Lock {
     /// Reads a lock file. A missing one is empty.
     pub fn read(path: &Path) -> Result<Self> {
         let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-        let written = match fs::read_to_string(&path) {
-            Ok(text) => Some(text),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        let file = match fs::File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let document = Document { version: VERSION, targets: BTreeMap::new() };
+                return Ok(Self { path, document, written: None });
+            }
             Err(error) => return Err(Error::io("read", &path, error)),
         };
-        let document = match &written {
-            None => Document { version: VERSION, targets: BTreeMap::new() },
-            Some(text) => parse(text, &path)?,
-        };
-        Ok(Self { path, document, written })
+        let mut reader = BufReader::new(Hashed { file, hash: blake3::Hasher::new() });
+        match serde_json::from_reader::<_, Document>(&mut reader) {
+            Ok(document) if document.version == VERSION => {
+                let written = Some(reader.into_inner().hash.finalize());
+                Ok(Self { path, document, written })
+            }
+            parsed => Err(invalid(&path, parsed.err())),
+        }
     }
 
     /// Its path.
@@ -215,81 +281,84 @@ impl Lock {
         Ok(())
     }
 
-    /// Changes the files of a profile that was [opened](Self::open).
-    pub fn change(&mut self, profile: &str, change: impl FnOnce(&mut Target)) {
-        if let Some(target) = self.document.targets.get_mut(profile) {
-            change(target);
-        }
+    /// The files of a profile.
+    pub fn target_mut(&mut self, profile: &str) -> &mut Target {
+        self.document.targets.entry(profile.to_owned()).or_default()
     }
 
     /// Writes the file if its content has changed.
     pub fn write(&mut self) -> Result<()> {
-        let text = render(&self.document);
         let is_empty = self.document.targets.values().all(|target| target.files.is_empty());
-        let is_new_and_empty = self.written.is_none() && is_empty;
-        if self.written.as_deref() == Some(&text) || is_new_and_empty {
+        if self.written.is_none() && is_empty {
             return Ok(());
         }
-        files::replace(&self.path, text.as_bytes(), false)
-            .map_err(|error| Error::io("write", &self.path, error))?;
-        self.written = Some(text);
+        let failed = |error| Error::io("write", &self.path, error);
+        let mut hash = blake3::Hasher::new();
+        render(&self.document, &mut hash).map_err(failed)?;
+        let written = Some(hash.finalize());
+        if self.written != written {
+            files::replace_with(&self.path, false, |file| render(&self.document, file)).map_err(failed)?;
+            self.written = written;
+        }
         Ok(())
     }
 }
 
-/// Parses the text of the lock file at `path`.
-fn parse(text: &str, path: &Path) -> Result<Document> {
+/// The error for a file that is not a lock file of this version.
+fn invalid(path: &Path, error: Option<serde_json::Error>) -> Error {
     #[derive(Deserialize)]
     struct Version {
         version: u64,
     }
+    let text = match fs::read(path) {
+        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        Err(error) => return Error::io("read", path, error),
+    };
     let shown = path.display();
     let quoted = path.to_string_lossy();
     let quoted = word(&quoted);
     let is_mark = |line: &str| ["<<<<<<< ", "||||||| ", ">>>>>>> "].iter().any(|mark| line.starts_with(mark));
     if let Some(at) = text.lines().position(is_mark) {
-        return Err(Error::failed(format!("{shown}: merge conflict on line {}", at + 1)).hint(format!(
+        return Error::failed(format!("{shown}: merge conflict on line {}", at + 1)).hint(format!(
             "to keep one side: `git checkout --ours {quoted}`, then run the same command again; it finds the files of \
              the other side"
-        )));
+        ));
     }
-    if let Ok(Version { version }) = serde_json::from_str::<Version>(text)
+    if let Ok(Version { version }) = serde_json::from_str::<Version>(&text)
         && version != VERSION
     {
         let message =
             format!("{shown}: unsupported version {version}: this version of haul reads version {VERSION}");
-        return Err(Error::failed(message).hint("use the version of haul that wrote it"));
+        return Error::failed(message).hint("use the version of haul that wrote it");
     }
-    serde_json::from_str(text).map_err(|error| {
-        Error::failed(format!("{shown}: not a valid lock file"))
-            .caused_by(error)
-            .hint(format!("to restore the committed version: `git checkout {quoted}`"))
-            .hint(format!(
-                "to rebuild it from the files on the platform: `rm {quoted}`, then run the same command again"
-            ))
-    })
+    let invalid = Error::failed(format!("{shown}: not a valid lock file"));
+    let invalid = error.into_iter().fold(invalid, Error::caused_by);
+    invalid.hint(format!("to restore the committed version: `git checkout {quoted}`")).hint(format!(
+        "to rebuild it from the files on the platform: `rm {quoted}`, then run the same command again"
+    ))
 }
 
-/// The text of a lock file, with one line per file.
-fn render(document: &Document) -> String {
+/// Writes a lock file, with one line per file.
+fn render(document: &Document, out: impl Write) -> io::Result<()> {
     let Document { version, targets } = document;
+    let mut out = BufWriter::new(out);
     let targets: Vec<_> = targets.iter().filter(|(_, target)| !target.files.is_empty()).collect();
-    let mut text = format!("{{\n  \"version\": {version},\n  \"targets\": {{");
+    write!(out, "{{\n  \"version\": {version},\n  \"targets\": {{")?;
     for (at, (profile, target)) in targets.iter().copied().enumerate() {
-        text.push_str(if at == 0 { "\n" } else { ",\n" });
+        out.write_all(if at == 0 { b"\n" } else { b",\n" })?;
         let Target { provider, base_url, scope, files } = target;
-        let _ = writeln!(text, "    {}: {{", json(profile));
-        let _ = writeln!(text, "      \"provider\": {},", json(provider));
-        let _ = writeln!(text, "      \"base_url\": {},", json(base_url));
-        let _ = write!(text, "      \"scope\": {},\n      \"files\": {{", json(scope));
+        writeln!(out, "    {}: {{", json(profile))?;
+        writeln!(out, "      \"provider\": {},", json(provider))?;
+        writeln!(out, "      \"base_url\": {},", json(base_url))?;
+        write!(out, "      \"scope\": {},\n      \"files\": {{", json(scope))?;
         for (at, (path, row)) in files.iter().enumerate() {
-            text.push_str(if at == 0 { "\n" } else { ",\n" });
-            let _ = write!(text, "        {}: {}", json(path), json(row));
+            out.write_all(if at == 0 { b"\n" } else { b",\n" })?;
+            write!(out, "        {}: {}", json(path), json(row))?;
         }
-        text.push_str("\n      }\n    }");
+        out.write_all(b"\n      }\n    }")?;
     }
-    text.push_str(if targets.is_empty() { "}\n}\n" } else { "\n  }\n}\n" });
-    text
+    out.write_all(if targets.is_empty() { b"}\n}\n" } else { b"\n  }\n}\n" })?;
+    out.flush()
 }
 
 fn json(value: &(impl Serialize + ?Sized)) -> String {
@@ -303,13 +372,14 @@ pub(super) mod tests {
     pub(in crate::sync) fn row(id: &str) -> Row {
         Row {
             id: id.into(),
-            name: "a.txt".to_owned(),
+            name: "a.txt".into(),
             size: 5,
-            sha256: "00".repeat(32),
+            sha256: Sha256::default(),
             uploaded_at: Timestamp::UNIX_EPOCH,
             expires_at: None,
             origin: Origin::Uploaded,
             replaces: None,
+            state: State::default(),
         }
     }
 
@@ -326,7 +396,7 @@ pub(super) mod tests {
         assert!(!path.exists(), "nothing to record");
         lock.open("xai", &like()).unwrap();
         for (path, id) in [("docs/b \"q\".txt", "f2"), ("docs/a.txt", "f1")] {
-            lock.change("xai", |target| drop(target.files.insert(path.to_owned(), row(id))));
+            lock.target_mut("xai").files.insert(path.to_owned(), row(id));
         }
         lock.write().unwrap();
         let text = fs::read_to_string(&path).unwrap();
@@ -342,7 +412,7 @@ pub(super) mod tests {
             other.open("xai", &moved).unwrap_err().message().contains("the base URL https://api.x.ai/v1")
         );
         // Without files the target is dropped.
-        lock.change("xai", |target| target.files.clear());
+        lock.target_mut("xai").files.clear();
         lock.write().unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "{\n  \"version\": 1,\n  \"targets\": {}\n}\n");
     }
@@ -351,11 +421,11 @@ pub(super) mod tests {
     fn an_invalid_lock_file_is_an_error_with_a_way_out() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(NAME);
-        let document = render(&Document {
-            version: 1,
-            targets: [("xai".to_owned(), Target { files: [("a".to_owned(), row("f"))].into(), ..like() })]
-                .into(),
-        });
+        let targets = Target { files: [("a".to_owned(), row("f"))].into(), ..like() };
+        let targets = [("xai".to_owned(), targets)].into();
+        let mut document = Vec::new();
+        render(&Document { version: 1, targets }, &mut document).unwrap();
+        let document = String::from_utf8(document).unwrap();
         let line = document.lines().nth(8).unwrap();
         for (text, expected) in [
             (document[..document.len() / 2].to_owned(), "not a valid lock file"),

@@ -2,6 +2,8 @@
 
 mod lock;
 mod plan;
+mod state;
 
-pub use lock::{Hold, Lock, Origin, Row, Target};
-pub use plan::{Present, Remote, State, state_of};
+pub use lock::{Hold, Lock, Origin, Row, Sha256, Target};
+pub use plan::{Ids, Named, Remote, state_of};
+pub use state::{Present, State};

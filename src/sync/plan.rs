@@ -1,119 +1,123 @@
 //! Compares the rows of a lock file with a listing.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use jiff::{SignedDuration, Timestamp};
 use unicode_normalization::UnicodeNormalization as _;
 
-use super::lock::{Row, Target};
-use crate::model::{File, FileId};
+use super::lock::{Origin, Row, Sha256, Target};
+use super::state::{Present, State};
+use crate::model::{File, FileId, hash_of};
 
-/// The files of a listing that concern a folder: those in the lock file, and those with the name of a local file.
-#[derive(Debug, Default)]
-pub struct Remote {
-    /// By the ids of all rows; `None` if the listing did not contain the file.
-    rows: HashMap<FileId, Option<Content>>,
-    names: HashMap<String, Vec<File>>,
-}
-
-/// What a listing returns about the content of a file.
+/// A listing that is compared with the rows of a lock file and the names of local files.
 #[derive(Debug)]
-struct Content {
-    size: Option<u64>,
-    sha256: Option<String>,
-    expires_at: Option<Timestamp>,
+pub struct Remote<'a> {
+    /// Sorted by id.
+    rows: Vec<&'a mut Row>,
+    /// The hashes of the names, to limit memory use for large folders.
+    names: HashSet<u64>,
+    named: Named,
 }
 
-/// The state of the file of a row.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub enum State {
-    /// The listing did not contain it.
-    #[default]
-    Missing,
-    /// It exists with the recorded size and checksum, as far as the platform returns them.
-    Present(Present),
-    /// Its content was changed on the platform.
-    Changed,
+/// The files of a listing that have the name of a local file and belong to no row.
+#[derive(Debug, Default)]
+pub struct Named(HashMap<String, Vec<File>>);
+
+/// The ids of all rows, also of rows that the lock file no longer has. Only hashes are kept.
+#[derive(Debug, Default)]
+pub struct Ids(HashMap<u64, Id>);
+
+/// What the rows contain about an id.
+#[derive(Debug, Default)]
+struct Id {
+    /// The number of rows.
+    rows: u32,
+    /// Whether one of them has, or had, the origin `uploaded`.
+    is_uploaded: bool,
 }
 
-/// A file that exists.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Present {
-    /// Its expiry, if it has one.
-    pub expires_at: Option<Timestamp>,
-}
-
-impl Remote {
+impl<'a> Remote<'a> {
     /// An empty listing for the rows of `target` and local files with these names on the platform.
-    pub fn new<'a>(target: &Target, names: impl Iterator<Item = &'a str>) -> Self {
-        Self {
-            rows: target.files.values().map(|row| (row.id.clone(), None)).collect(),
-            names: names.map(|name| (name.nfc().collect(), Vec::new())).collect(),
-        }
+    pub fn new(target: &'a mut Target, names: impl Iterator<Item = String>) -> Self {
+        let names = names.map(|name| hash_of(&name.nfc().collect::<String>())).collect();
+        let mut rows: Vec<&mut Row> = target.files.values_mut().collect();
+        rows.sort_unstable_by(|one, two| one.id.cmp(&two.id));
+        Self { rows, names, named: Named::default() }
     }
 
-    /// Adds a file of the listing. `is_usable` is false for a deleted, failed or expired one.
+    /// Adds a file of the listing and sets the state of its rows. `is_usable` is false for a deleted, failed or expired
+    /// file.
     pub fn add(&mut self, file: File, is_usable: bool) {
         if !is_usable {
             return;
         }
-        if let Some(content) = self.rows.get_mut(&file.id) {
-            *content = Some(Content::of(file));
-            return;
+        let first = self.rows.partition_point(|row| row.id < file.id);
+        let rows = self.rows[first..].iter_mut().take_while(|row| row.id == file.id);
+        let mut belongs_to_row = false;
+        for row in rows {
+            row.state = state_of(row, &file);
+            belongs_to_row = true;
         }
         let name: String = file.name.nfc().collect();
-        if let Some(files) = self.names.get_mut(&name) {
-            files.push(file);
+        if !belongs_to_row && self.names.contains(&hash_of(&name)) {
+            self.named.0.entry(name).or_default().push(file);
         }
     }
 
-    /// The state of the file of a row.
-    pub fn state(&self, row: &Row) -> State {
-        let content = self.rows.get(&row.id).and_then(Option::as_ref);
-        content.map_or(State::Missing, |content| content.state(row))
+    /// The files that belong to no row.
+    pub fn finish(self) -> Named {
+        self.named
+    }
+}
+
+impl Named {
+    /// Removes and returns the files with this name.
+    pub fn take(&mut self, name: &str) -> Vec<File> {
+        self.0.remove(&name.nfc().collect::<String>()).unwrap_or_default()
+    }
+}
+
+impl Ids {
+    /// The ids of the rows of a target.
+    pub fn new(target: &Target) -> Self {
+        let mut ids = Self(HashMap::with_capacity(target.files.len()));
+        target.files.values().for_each(|row| ids.add(row));
+        ids
     }
 
-    /// Removes and returns the files with this name that belong to no row.
-    pub fn take_named(&mut self, name: &str) -> Vec<File> {
-        let name: String = name.nfc().collect();
-        self.names.get_mut(&name).map(std::mem::take).unwrap_or_default()
+    /// Adds a row.
+    pub fn add(&mut self, row: &Row) {
+        let id = self.0.entry(hash_of(&row.id)).or_default();
+        id.rows += 1;
+        id.is_uploaded |= row.origin == Origin::Uploaded;
+    }
+
+    /// Removes a row.
+    pub fn remove(&mut self, row: &Row) {
+        if let Some(id) = self.0.get_mut(&hash_of(&row.id)) {
+            id.rows = id.rows.saturating_sub(1);
+        }
+    }
+
+    /// The number of rows with this id.
+    pub fn rows(&self, id: &FileId) -> u32 {
+        self.0.get(&hash_of(id)).map_or(0, |id| id.rows)
+    }
+
+    /// Whether a row with this id has, or had, the origin `uploaded`.
+    pub fn is_uploaded(&self, id: &FileId) -> bool {
+        self.0.get(&hash_of(id)).is_some_and(|id| id.is_uploaded)
     }
 }
 
 /// The state of a row whose file exists.
-pub fn state_of(row: &Row, file: File) -> State {
-    Content::of(file).state(row)
-}
-
-impl Content {
-    fn of(file: File) -> Self {
-        Self { size: file.size, sha256: file.checksums.sha256, expires_at: file.expires_at }
+pub fn state_of(row: &Row, file: &File) -> State {
+    let sha256 = file.checksums.sha256.as_deref().and_then(Sha256::parse);
+    let other_size = file.size.is_some_and(|size| size != row.size);
+    let other_content = sha256.is_some_and(|sum| sum != row.sha256);
+    if other_size || other_content {
+        return State::Changed;
     }
-
-    fn state(&self, row: &Row) -> State {
-        let other_size = self.size.is_some_and(|size| size != row.size);
-        let other_content = self.sha256.as_ref().is_some_and(|sum| *sum != row.sha256);
-        if other_size || other_content {
-            return State::Changed;
-        }
-        State::Present(Present { expires_at: self.expires_at.or(row.expires_at) })
-    }
-}
-
-impl State {
-    /// The state of a row whose file exists as recorded.
-    pub fn present(row: &Row) -> Self {
-        Self::Present(Present { expires_at: row.expires_at })
-    }
-}
-
-impl Present {
-    /// Whether the file expires within `time`, or within half of its lifetime if that is shorter.
-    pub fn is_due(&self, row: &Row, now: Timestamp, time: SignedDuration) -> bool {
-        let Some(end) = self.expires_at else { return false };
-        let half = end.duration_since(row.uploaded_at) / 2;
-        end.duration_since(now) <= time.min(half)
-    }
+    State::Present(Present { expires_at: file.expires_at.or(row.expires_at) })
 }
 
 #[cfg(test)]
@@ -123,9 +127,10 @@ mod tests {
 
     #[test]
     fn a_listing_shows_the_state_of_each_row() {
-        let files = ["f1", "f2", "f3", "f4"].map(|id| (id.to_owned(), row(id))).into();
-        let target = Target { files, ..Target::default() };
-        let mut remote = Remote::new(&target, ["e\u{301}.txt", "b.txt"].into_iter());
+        let files = ["f4", "f2", "f3", "f1"].map(|id| (format!("path of {id}"), row(id)));
+        let mut target = Target { files: files.into(), ..Target::default() };
+        target.files.insert("other".to_owned(), Row { size: 6, ..row("f2") });
+        let mut remote = Remote::new(&mut target, ["e\u{301}.txt", "b.txt"].map(str::to_owned).into_iter());
         let file = |id: &str, name: &str, size| File {
             id: id.into(),
             name: name.to_owned(),
@@ -137,21 +142,25 @@ mod tests {
         remote.add(file("f3", "a.txt", 5), false);
         remote.add(file("g1", "\u{e9}.txt", 1), true);
         remote.add(file("g2", "z.txt", 1), true);
-        assert_eq!(remote.state(&row("f1")), State::Present(Present { expires_at: None }));
-        assert_eq!(remote.state(&row("f2")), State::Changed);
-        assert_eq!((remote.state(&row("f3")), remote.state(&row("f4"))), (State::Missing, State::Missing));
-        assert_eq!(remote.take_named("\u{e9}.txt").len(), 1);
-        assert!(remote.take_named("\u{e9}.txt").is_empty() && remote.take_named("z.txt").is_empty());
+        let mut named = remote.finish();
+        assert_eq!(named.take("\u{e9}.txt").len(), 1);
+        assert!(named.take("\u{e9}.txt").is_empty() && named.take("z.txt").is_empty());
+        let present = State::Present(Present { expires_at: None });
+        let states: Vec<State> = target.files.values().map(|row| row.state).collect();
+        assert_eq!(states, [present, present, State::Changed, State::Missing, State::Missing]);
     }
 
     #[test]
-    fn a_file_is_due_at_half_of_its_lifetime_at_the_earliest() {
-        let hours = SignedDuration::from_hours;
-        let at = |hour| Timestamp::UNIX_EPOCH.checked_add(hours(hour)).unwrap();
-        let present = Present { expires_at: Some(at(48)) };
-        let is_due = |now, within| present.is_due(&row("f"), at(now), hours(within));
-        assert!(!is_due(0, 24) && !is_due(23, 24) && is_due(24, 24) && is_due(49, 24));
-        assert!(!is_due(23, 1000) && is_due(24, 1000), "capped at half");
-        assert!(!Present { expires_at: None }.is_due(&row("f"), at(9), hours(24)));
+    fn the_rows_of_an_id_are_counted() {
+        let adopted = Row { origin: Origin::Adopted, ..row("f2") };
+        let files = [("a".to_owned(), row("f1")), ("b".to_owned(), adopted.clone())].into();
+        let mut ids = Ids::new(&Target { files, ..Target::default() });
+        let count = |ids: &Ids| ["f1", "f2", "f3"].map(|id| ids.rows(&id.into()));
+        ids.add(&row("f1"));
+        assert_eq!(count(&ids), [2, 1, 0]);
+        ids.remove(&row("f1"));
+        ids.remove(&adopted);
+        assert_eq!(count(&ids), [1, 0, 0]);
+        assert!(ids.is_uploaded(&"f1".into()) && !ids.is_uploaded(&"f2".into()));
     }
 }

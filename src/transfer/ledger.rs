@@ -626,7 +626,8 @@ fn open_tables(path: &Path) -> rusqlite::Result<Connection> {
     // In this mode, a commit does not wait for the disk; a power failure loses the latest rows.
     db.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
     // SQLite overwrites deleted rows, so erased secrets cannot be recovered from the file.
-    db.execute_batch("PRAGMA synchronous = NORMAL; PRAGMA secure_delete = ON")?;
+    // A small page cache is sufficient, as paths are looked up in the order of a walk.
+    db.execute_batch("PRAGMA synchronous = NORMAL; PRAGMA secure_delete = ON; PRAGMA cache_size = -256")?;
     if version < VERSION {
         let transaction =
             rusqlite::Transaction::new_unchecked(&db, rusqlite::TransactionBehavior::Immediate)?;

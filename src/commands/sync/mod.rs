@@ -3,7 +3,7 @@
 mod run;
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,9 +21,9 @@ use crate::commands::sources::{Sources, Work};
 use crate::commands::upload::{ledger_of, lifetime, options_of, read_metadata};
 use crate::context::Context;
 use crate::error::{Error, Result, word};
-use crate::model::{FileId, NewFile};
-use crate::providers::{Listing, Op, Provider, Query, require};
-use crate::sync::{Hold, Lock, Remote, Target};
+use crate::model::{FileId, NewFile, hash_of};
+use crate::providers::{Listing, NameSlash, Op, Provider, Query, require};
+use crate::sync::{Hold, Ids, Lock, Named, Remote, Target};
 use crate::transfer::{Compare, Evidence, IfExists, LeftOut, Planned, Selection, UploadOptions, Uploads};
 use crate::ui::Columns;
 use run::Run;
@@ -184,10 +184,63 @@ pub(super) struct Row {
     kept: Option<FileId>,
 }
 
+/// A local file of the folder.
+struct Local {
+    /// Its path relative to the folder, with `/` between components.
+    relative: Box<str>,
+    size: u64,
+}
+
+/// All local files of the folder, in little memory.
+#[derive(Default)]
+struct Locals {
+    /// All paths, one after another.
+    text: String,
+    /// The end of each path in the text, and the size of the file.
+    files: Vec<(usize, u64)>,
+}
+
+impl Locals {
+    fn add(&mut self, relative: &str, size: u64) {
+        self.text.push_str(relative);
+        self.files.push((self.text.len(), size));
+    }
+
+    /// The relative paths, and the sizes.
+    fn iter(&self) -> impl Iterator<Item = (&str, u64)> {
+        let mut start = 0;
+        self.files
+            .iter()
+            .map(move |(end, size)| (&self.text[std::mem::replace(&mut start, *end)..*end], *size))
+    }
+}
+
+/// The folder, and the names of its files.
+struct Folder<'a> {
+    path: &'a Path,
+    /// Its path relative to the folder of the lock file, with `/` at its end unless it is empty.
+    below: String,
+    /// The text before the names on the platform.
+    prefix: &'a str,
+    slash: NameSlash,
+}
+
+impl Folder<'_> {
+    /// The path of a file in the lock file, in NFC.
+    fn key_of(&self, relative: &str) -> String {
+        self.below.chars().chain(relative.nfc()).collect()
+    }
+
+    /// The name of a file on the platform.
+    fn name_of(&self, relative: &str) -> String {
+        self.slash.flatten(format!("{}{relative}", self.prefix))
+    }
+}
+
 /// A unit of work.
 enum Item {
-    /// A local file, under its path in the lock file.
-    Local(String, Planned),
+    /// A local file.
+    Local(Local),
     /// A row of the lock file whose local file no longer exists.
     Gone(String),
 }
@@ -218,30 +271,40 @@ impl SyncArgs {
         let dry_run = self.dry_run || self.check;
         let _hold = if dry_run { None } else { Some(self.hold(ctx, &path).await?) };
         let mut lock = Lock::read(&path)?;
-        let below = self.path_in(&lock)?;
+        let folder = Folder {
+            path: &self.folder,
+            below: self.path_in(&lock)?,
+            prefix: &self.prefix,
+            slash: provider.spec().name_slash,
+        };
         lock.open(provider.profile(), &target_of(ctx, profile.as_deref())?)?;
         let target = &lock.targets()[provider.profile()];
-        let files = self.local_files(ctx, provider.as_ref(), &below, lock.path())?;
-        let gone = self.gone(ctx, &lock, &below, target, &files)?;
+        let files = self.local_files(ctx, provider.as_ref(), lock.path())?;
+        let gone = self.gone(ctx, &lock, &folder, target, &files)?;
         let (uploads, appears_within) =
             self.uploads(ctx, &provider, profile.as_deref(), lock.path(), dry_run)?;
-        let remote = list(ctx, &provider, &uploads, target, &files).await?;
+        let names = files.iter().map(|(relative, _)| folder.name_of(relative));
+        let remote = Remote::new(lock.target_mut(provider.profile()), names);
+        let named = list(ctx, &provider, &uploads, remote).await?;
         let run = Run {
+            folder,
             args: &self,
             ctx,
             uploads,
             template,
+            ids: RefCell::new(Ids::new(&lock.targets()[provider.profile()])),
             lock: RefCell::new(lock),
-            remote: RefCell::new(remote),
+            named: RefCell::new(named),
             renew,
             appears_within,
             now: ctx.clock.now(),
             previews: dry_run,
-            left: Cell::new(files.len()),
+            left: Cell::new(files.files.len()),
             uploaded: Notify::new(),
             provider,
         };
-        let items = files.into_iter().map(|(key, file)| Item::Local(key, file));
+        let items =
+            files.iter().map(|(relative, size)| Item::Local(Local { relative: relative.into(), size }));
         let items = items.chain(gone.into_iter().map(Item::Gone));
         run.process(items).await
     }
@@ -300,18 +363,12 @@ impl SyncArgs {
             return Err(Error::usage(message)
                 .hint(format!("use another lock file, such as `--lock {}`", word(&own.to_string_lossy()))));
         };
-        let below = key_of(below)?;
+        let below: String = text_of(below)?.nfc().collect();
         Ok(if below.is_empty() { below } else { below + "/" })
     }
 
-    /// The local files by their paths in the lock file.
-    fn local_files(
-        &self,
-        ctx: &Context,
-        provider: &dyn Provider,
-        below: &str,
-        lock: &Path,
-    ) -> Result<BTreeMap<String, Planned>> {
+    /// The local files.
+    fn local_files(&self, ctx: &Context, provider: &dyn Provider, lock: &Path) -> Result<Locals> {
         let ui = ctx.ui.clone();
         let left_out = LeftOut::new(move |note| ui.note(note));
         let sources = Sources {
@@ -329,14 +386,10 @@ impl SyncArgs {
             }
             .with_globs(&self.include, &self.exclude)?,
         };
-        let prefix = provider.spec().name_slash.flatten(self.prefix.clone());
-        let mut files = BTreeMap::new();
-        for work in sources.distinct(provider, IfExists::Skip, &left_out)? {
-            let Work::File(planned) = work? else { continue };
-            let relative = planned.path.strip_prefix(&self.folder).unwrap_or(&planned.path);
-            let key = format!("{below}{}", key_of(relative)?);
-            let name = format!("{prefix}{}", planned.name);
-            files.insert(key, Planned { name, ..planned });
+        let mut files = Locals::default();
+        for work in sources.claimed(provider, IfExists::Skip, &left_out) {
+            let Work::File(Planned { path, size, .. }) = work? else { continue };
+            files.add(&text_of(path.strip_prefix(&self.folder).unwrap_or(&path))?, size);
         }
         Ok(files)
     }
@@ -346,21 +399,22 @@ impl SyncArgs {
         &self,
         ctx: &Context,
         lock: &Lock,
-        below: &str,
+        folder: &Folder<'_>,
         target: &Target,
-        files: &BTreeMap<String, Planned>,
+        files: &Locals,
     ) -> Result<Vec<String>> {
         let selection = Selection { hidden: self.hidden, ..Selection::default() };
         let selection = selection.with_globs(&self.include, &self.exclude)?;
-        let rows: Vec<&String> = target.files.keys().filter(|key| key.starts_with(below)).collect();
-        let is_gone = |key: &&&String| {
-            let relative = &key[below.len()..];
+        let rows = || target.files.keys().filter_map(|key| Some((key, key.strip_prefix(&folder.below)?)));
+        let found: HashSet<u64> =
+            files.iter().map(|(relative, _)| hash_of(&folder.key_of(relative))).collect();
+        let is_gone = |(key, relative): &(&String, &str)| {
             let absent = |error: std::io::Error| error.kind() == std::io::ErrorKind::NotFound;
-            !files.contains_key(**key)
+            !found.contains(&hash_of(key))
                 && selection.selects(relative)
                 && lock.folder().join(key.as_str()).symlink_metadata().is_err_and(absent)
         };
-        let gone: Vec<String> = rows.iter().filter(is_gone).map(|key| (*key).clone()).collect();
+        let gone: Vec<String> = rows().filter(is_gone).map(|(key, _)| key.clone()).collect();
         if !self.delete {
             if !gone.is_empty() {
                 let (count, exists, them) = match gone.len() {
@@ -373,11 +427,11 @@ impl SyncArgs {
             }
             return Ok(Vec::new());
         }
-        if gone.len() > MANY && gone.len() * 2 > rows.len() && !self.yes {
+        let count = rows().count();
+        if gone.len() > MANY && gone.len() * 2 > count && !self.yes {
             let message = format!(
-                "{} of the {} local files in {} no longer exist; nothing deleted",
+                "{} of the {count} local files in {} no longer exist; nothing deleted",
                 gone.len(),
-                rows.len(),
                 lock.path().display()
             );
             return Err(Error::usage(message).hint("to delete them on the platform: add `--yes`"));
@@ -422,12 +476,12 @@ fn target_of(ctx: &Context, profile: Option<&str>) -> Result<Target> {
     })
 }
 
-/// A relative path as in the lock file: NFC, with `/` between components.
-fn key_of(path: &Path) -> Result<String> {
+/// A relative path as text, with `/` between components.
+fn text_of(path: &Path) -> Result<String> {
     let parts: Option<Vec<&str>> = path.components().map(|part| part.as_os_str().to_str()).collect();
     let parts =
         parts.ok_or_else(|| Error::usage(format!("{}: the name is not valid UTF-8", path.display())))?;
-    Ok(parts.join("/").nfc().collect())
+    Ok(parts.join("/"))
 }
 
 /// Reads the listing once, and keeps what concerns the rows of the lock file and the local files.
@@ -435,16 +489,17 @@ async fn list(
     ctx: &Context,
     provider: &Arc<dyn Provider>,
     uploads: &Uploads,
-    target: &Target,
-    files: &BTreeMap<String, Planned>,
-) -> Result<Remote> {
-    let mut remote = Remote::new(target, files.values().map(|file| file.name.as_str()));
-    let mut listing = Listing::new(Arc::clone(provider), Query::default(), None)?;
+    mut remote: Remote<'_>,
+) -> Result<Named> {
+    // Larger pages save no time, but they take memory.
+    let page_size = Some(if provider.client().is_some() { 500 } else { 100 });
+    let query = Query { page_size, ..Query::default() };
+    let mut listing = Listing::new(Arc::clone(provider), query, None)?;
     while let Some(page) = ctx.interrupt.until_cancelled(listing.next()).await? {
         for file in page {
             let is_usable = uploads.is_usable(&file);
             remote.add(file, is_usable);
         }
     }
-    Ok(remote)
+    Ok(remote.finish())
 }

@@ -9,7 +9,7 @@ use futures_util::stream;
 use jiff::{SignedDuration, Timestamp, Unit};
 use tokio::sync::Notify;
 
-use super::{Action, COLUMNS, Item, OnConflict, Row, SyncArgs};
+use super::{Action, COLUMNS, Folder, Item, Local, OnConflict, Row, SyncArgs};
 use crate::commands::batch::{self, BatchArgs, Labels};
 use crate::commands::report::Outcome;
 use crate::commands::sources::Work;
@@ -20,18 +20,20 @@ use crate::human;
 use crate::model::{FileId, NewFile, Source};
 use crate::progress::Progress;
 use crate::providers::{Op, Provider, require};
-use crate::sync::{self, Lock, Origin, Remote, State, Target, state_of};
+use crate::sync::{self, Ids, Lock, Named, Origin, Sha256, State, Target, state_of};
 use crate::transfer::{Action as Sent, Evidence, Known, Planned, Preview, Uploaded, Uploads};
 
 /// The state of one run.
 pub(super) struct Run<'a> {
+    pub(super) folder: Folder<'a>,
     pub(super) args: &'a SyncArgs,
     pub(super) ctx: &'a Context,
     pub(super) provider: Arc<dyn Provider>,
     pub(super) uploads: Uploads,
     pub(super) template: NewFile,
     pub(super) lock: RefCell<Lock>,
-    pub(super) remote: RefCell<Remote>,
+    pub(super) ids: RefCell<Ids>,
+    pub(super) named: RefCell<Named>,
     pub(super) renew: Option<SignedDuration>,
     /// How long a new file may be missing from listings.
     pub(super) appears_within: Duration,
@@ -63,8 +65,8 @@ impl Run<'_> {
             labels,
             stream::iter(items.map(Ok)),
             async |item| match item {
-                Item::Local(path, file) => {
-                    let result = self.local(path, file, progress).await;
+                Item::Local(file) => {
+                    let result = self.local(file, progress).await;
                     self.left.set(self.left.get().saturating_sub(1));
                     self.uploaded.notify_waiters();
                     result
@@ -136,29 +138,29 @@ impl Run<'_> {
 
     /// The state of the file of a row. A file that the listing does not contain is looked up.
     async fn state(&self, row: &sync::Row) -> Result<State> {
-        let state = self.remote.borrow().state(row);
-        if state != State::Missing {
-            return Ok(state);
+        if row.state != State::Missing {
+            return Ok(row.state);
         }
         match self.ctx.interrupt.until_cancelled(self.provider.stat(&row.id)).await {
-            Ok(file) if self.uploads.is_usable(&file) => Ok(state_of(row, file)),
+            Ok(file) if self.uploads.is_usable(&file) => Ok(state_of(row, &file)),
             Ok(_) => Ok(State::Missing),
             Err(error) if error.kind() == Kind::NotFound => {
                 let delay = SignedDuration::try_from(self.appears_within).unwrap_or(SignedDuration::MAX);
                 let is_new = self.now.duration_since(row.uploaded_at) < delay;
-                Ok(if is_new { State::present(row) } else { State::Missing })
+                Ok(if is_new { State::present(row.expires_at) } else { State::Missing })
             }
             Err(error) => Err(error),
         }
     }
 
     /// Uploads a local file, if that is necessary.
-    async fn local(
-        &self,
-        path: String,
-        file: Planned,
-        progress: &dyn Progress,
-    ) -> Result<(Row, Option<Error>)> {
+    async fn local(&self, file: Local, progress: &dyn Progress) -> Result<(Row, Option<Error>)> {
+        let path = self.folder.key_of(&file.relative);
+        let file = Planned {
+            path: self.folder.path.join(&*file.relative),
+            name: self.folder.name_of(&file.relative),
+            size: file.size,
+        };
         let row = self.target(|target| target.files.get(&path).cloned());
         let state = match &row {
             Some(row) => self.state(row).await.map_err(|error| error.about(path.as_str()))?,
@@ -179,14 +181,14 @@ impl Run<'_> {
             Some(row) if row.size == size => {
                 let source = Source::Path(file.path.clone());
                 let new = NewFile { source, size, ..NewFile::from_bytes(&name, Vec::new()) };
-                self.uploads.sha256(&new).await? == row.sha256
+                Sha256::parse(&self.uploads.sha256(&new).await?) == Some(row.sha256)
             }
             _ => false,
         };
         let mut renews = false;
         match (&row, state) {
             (Some(row), State::Present(present)) if is_same => {
-                renews = self.renew.is_some_and(|time| present.is_due(row, self.now, time));
+                renews = self.renew.is_some_and(|time| present.is_due(row.uploaded_at, self.now, time));
                 if !renews {
                     let (kept, error) = self.retire(&path).await?.unzip();
                     return Ok((
@@ -206,14 +208,14 @@ impl Run<'_> {
         // The file with the previous content, and whether it may be deleted.
         let old = row.filter(|_| state != State::Missing);
         let deletes = old.as_ref().is_some_and(|row| {
-            matches!(state, State::Present(_)) && self.owns(row) && !self.is_shared(&path, &row.id)
+            matches!(state, State::Present(_)) && self.owns(row) && !self.is_shared(&row.id)
         });
         if deletes {
             let about = word(&path);
             require(self.provider.as_ref(), Op::Delete, &about)?;
         }
         let new = prepare(Work::File(file), &self.template, self.provider.as_ref(), self.ctx).await?;
-        let named = if renews { Vec::new() } else { self.remote.borrow_mut().take_named(&new.name) };
+        let named = if renews { Vec::new() } else { self.named.borrow_mut().take(&new.name) };
         let mut known = Known { named, old: old.as_ref().map(|row| row.id.clone()) };
         let finished = |sent: bool| match (sent, renews, deletes) {
             (false, ..) => Action::Adopted,
@@ -242,9 +244,10 @@ impl Run<'_> {
             uploaded => uploaded.map_err(Self::conflict)?,
         };
         let is_adopted = uploaded.action == Sent::Reused;
-        let replaces = old.filter(|_| deletes).map(|row| row.id);
+        let replaces = old.filter(|_| deletes).map(|row| Box::new(row.id));
+        let sha256 = Sha256::parse(&sha256).unwrap_or_default();
         let row = self.recorded(&uploaded, new.size, sha256, replaces);
-        self.change(|target| drop(target.files.insert(path.clone(), row)));
+        self.record(&path, Some(row));
         if let Some(kept) = &kept {
             self.ctx.ui.note(&format!("{path}: kept {kept}, which `haul sync` did not upload"));
         }
@@ -257,21 +260,22 @@ impl Run<'_> {
         &self,
         uploaded: &Uploaded,
         size: u64,
-        sha256: String,
-        replaces: Option<FileId>,
+        sha256: Sha256,
+        replaces: Option<Box<FileId>>,
     ) -> sync::Row {
         let seconds = |time: Timestamp| time.round(Unit::Second).unwrap_or(time);
         let file = &uploaded.file;
         let is_adopted = uploaded.action == Sent::Reused;
         sync::Row {
             id: file.id.clone(),
-            name: file.name.clone(),
+            name: file.name.as_str().into(),
             size,
             sha256,
             uploaded_at: seconds(file.created_at.unwrap_or(self.now)),
             expires_at: file.expires_at.map(seconds),
             origin: if is_adopted { Origin::Adopted } else { Origin::Uploaded },
             replaces,
+            state: State::default(),
         }
     }
 
@@ -294,9 +298,9 @@ impl Run<'_> {
         row.origin == Origin::Uploaded || self.args.take_over
     }
 
-    /// Whether the row of another path has this id.
-    fn is_shared(&self, path: &str, id: &FileId) -> bool {
-        self.target(|target| target.files.iter().any(|(other, row)| other != path && row.id == *id))
+    /// Whether several rows have this id.
+    fn is_shared(&self, id: &FileId) -> bool {
+        self.ids.borrow().rows(id) > 1
     }
 
     /// Deletes the file that the row of this path replaces. Returns its id and the error if it still exists.
@@ -316,7 +320,7 @@ impl Run<'_> {
             Err(error) => {
                 let message = format!("{path}: uploaded, but the previous file {old} was not deleted");
                 let kept = Error::new(error.kind(), message).caused_by(error).about(path);
-                Ok(Some((old, kept.hint("to delete it, run the same command again"))))
+                Ok(Some((*old, kept.hint("to delete it, run the same command again"))))
             }
         }
     }
@@ -341,22 +345,26 @@ impl Run<'_> {
             let hint = format!("to delete it: `haul rm {}:id:{}`", self.provider.profile(), row.id);
             return Err(Error::new(Kind::Conflict, message).hint(hint));
         }
-        let deletes = self.owns(&row) && !self.is_shared(&path, &row.id);
+        let deletes = self.owns(&row) && !self.is_shared(&row.id);
         if deletes && state != State::Missing {
             require(self.provider.as_ref(), Op::Delete, &word(&path))?;
         }
         if !self.previews {
-            let ids = row.replaces.iter().chain(Some(&row.id).filter(|_| deletes && state != State::Missing));
+            let ids = row
+                .replaces
+                .as_deref()
+                .into_iter()
+                .chain(Some(&row.id).filter(|_| deletes && state != State::Missing));
             for id in ids {
                 self.remove(id).await.map_err(|error| error.about(path.as_str()))?;
             }
-            self.change(|target| drop(target.files.remove(&path)));
+            self.record(&path, None);
         }
         let action = if deletes { Action::Deleted } else { Action::Kept };
         let kept = (!deletes).then(|| row.id.clone());
         let profile = self.provider.profile().to_owned();
         let sync::Row { id, name, size, .. } = row;
-        Ok((Row { action, path, profile, id: Some(id), name, size, evidence: None, kept }, None))
+        Ok((Row { action, path, profile, id: Some(id), name: name.into(), size, evidence: None, kept }, None))
     }
 
     /// Reads the rows of the profile.
@@ -364,8 +372,19 @@ impl Run<'_> {
         read(&self.lock.borrow().targets()[self.provider.profile()])
     }
 
+    /// Replaces or removes the row of a path.
+    fn record(&self, path: &str, row: Option<sync::Row>) {
+        let mut ids = self.ids.borrow_mut();
+        row.iter().for_each(|row| ids.add(row));
+        let former = self.change(|target| match row {
+            Some(row) => target.files.insert(path.to_owned(), row),
+            None => target.files.remove(path),
+        });
+        former.iter().for_each(|row| ids.remove(row));
+    }
+
     /// Changes the rows of the profile.
-    fn change(&self, change: impl FnOnce(&mut Target)) {
-        self.lock.borrow_mut().change(self.provider.profile(), change);
+    fn change<T>(&self, change: impl FnOnce(&mut Target) -> T) -> T {
+        change(self.lock.borrow_mut().target_mut(self.provider.profile()))
     }
 }

@@ -57,6 +57,12 @@ fn stored_ids(case: &Case, served: &Arc<Emulator>) -> BTreeSet<String> {
     stored(case, served).into_iter().map(|file| file.id.0).collect()
 }
 
+/// Removes the lock file and the ledger.
+fn forget(env: &Sandbox) {
+    fs::remove_file(env.work().join("haul.lock")).unwrap();
+    fs::remove_dir_all(env.home().join("state")).unwrap();
+}
+
 /// Whether a file without a lock file and a ledger can be compared.
 fn is_comparable(case: &Case) -> bool {
     let can = case.can();
@@ -107,6 +113,119 @@ fn only_changes_are_sent() {
         let expected = if is_comparable(&case) { (0, FILES) } else { (5, 0) };
         assert_eq!((run.status, count(&run, "adopted")), expected, "{}: {run}", case.name());
         assert_eq!(stored(&case, &served).len(), FILES, "{}: {run}", case.name());
+    }
+}
+
+#[test]
+fn adopted_files_are_kept_without_take_over() {
+    for case in some(remote_cases()) {
+        let served = Arc::new(Emulator::start(&case.setup(Clock(None))));
+        let env = machine(&case, &served, &served.root);
+        for number in 0..4 {
+            write(&env, number, &format!("content {number}"));
+        }
+        sync(&env, &case, &[]).ok();
+        forget(&env);
+        changes(&served);
+        let by_size = |more: &[&str]| sync(&env, &case, &[&["--compare", "size"], more].concat());
+        let run = by_size(&[]);
+        if run.status == 5 {
+            // The listing shows neither sizes nor content.
+            assert_eq!((count(&run, "adopted"), changes(&served)), (0, 0), "{}: {run}", case.name());
+            assert!(
+                !is_comparable(&case) && run.stderr().contains("--on-conflict upload"),
+                "{}: {run}",
+                case.name()
+            );
+            let run = by_size(&["--on-conflict", "upload"]).ok();
+            assert_eq!(
+                (count(&run, "uploaded"), stored(&case, &served).len()),
+                (4, 8),
+                "{}: {run}",
+                case.name()
+            );
+            continue;
+        }
+        assert_eq!(
+            (run.status, count(&run, "adopted"), changes(&served)),
+            (0, 4, 0),
+            "{}: {run}",
+            case.name()
+        );
+        let adopted = ids(&env, &case);
+        write(&env, 0, "CONTENT 0");
+        fs::remove_file(env.work().join("docs/01.txt")).unwrap();
+        let run = by_size(&["--delete"]).ok();
+        assert_eq!((count(&run, "uploaded"), count(&run, "kept")), (1, 1), "{}: {run}", case.name());
+        assert!(adopted.is_subset(&stored_ids(&case, &served)), "{}: {run}", case.name());
+        write(&env, 2, "CONTENT 2");
+        fs::remove_file(env.work().join("docs/03.txt")).unwrap();
+        let before = stored_ids(&case, &served);
+        let run = by_size(&["--delete", "--take-over"]);
+        let after = stored_ids(&case, &served);
+        if case.can().delete {
+            assert_eq!(
+                (run.status, count(&run, "replaced"), count(&run, "deleted")),
+                (0, 1, 1),
+                "{}: {run}",
+                case.name()
+            );
+            assert_eq!(
+                (before.difference(&after).count(), after.difference(&before).count()),
+                (2, 1),
+                "{}: {run}",
+                case.name()
+            );
+        } else {
+            assert_eq!((run.status, after), (5, before), "{}: {run}", case.name());
+        }
+    }
+}
+
+#[test]
+fn a_row_that_disagrees_with_the_platform_is_a_conflict() {
+    for case in some(remote_cases()) {
+        let served = Arc::new(Emulator::start(&case.setup(Clock(None))));
+        let env = machine(&case, &served, &served.root);
+        write(&env, 0, "content");
+        sync(&env, &case, &[]).ok();
+        // The platform has another content than the lock file, or it does not state any.
+        let lock = String::from_utf8(env.read("haul.lock")).unwrap();
+        env.write("haul.lock", lock.replace("\"size\":7", "\"size\":8"));
+        write(&env, 0, "content ");
+        changes(&served);
+        let run = sync(&env, &case, &[]);
+        if run.status == 0 {
+            assert!(!case.facts().lists_sizes_and_times, "{}: {run}", case.name());
+            continue;
+        }
+        assert_eq!((run.status, changes(&served)), (5, 0), "{}: {run}", case.name());
+        let run = sync(&env, &case, &["--on-conflict", "upload"]).ok();
+        assert_eq!((count(&run, "uploaded"), stored(&case, &served).len()), (1, 2), "{}: {run}", case.name());
+    }
+}
+
+#[test]
+fn many_deletions_need_confirmation_and_two_runs_send_each_file_once() {
+    for case in some(remote_cases()) {
+        let served = Arc::new(Emulator::start(&case.setup(Clock(None))));
+        let env = machine(&case, &served, &served.root);
+        project(&env);
+        let profile = format!("{}:", case.provider);
+        let runs = [(); 2].map(|()| env.spawn(env.command().args(["sync", "docs", &profile, "-q"])));
+        for run in runs {
+            run.end().ok();
+        }
+        assert_eq!(stored(&case, &served).len(), FILES, "{}", case.name());
+        for number in 1..FILES {
+            fs::remove_file(env.work().join(format!("docs/{number:02}.txt"))).unwrap();
+        }
+        changes(&served);
+        let run = sync(&env, &case, &["--delete"]).fails(2).says("11 of the 12 local files");
+        assert_eq!(changes(&served), 0, "{}: {run}", case.name());
+        let run = sync(&env, &case, &["--delete", "--yes"]);
+        let (status, left) = if case.can().delete { (0, 1) } else { (5, FILES) };
+        assert_eq!((run.status, stored(&case, &served).len()), (status, left), "{}: {run}", case.name());
     }
 }
 

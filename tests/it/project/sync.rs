@@ -1,10 +1,16 @@
+use std::fmt::Write as _;
 use std::fs;
 use std::process::Command;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::platforms::{dialects, some};
+use crate::support::process::read_bytes;
+use crate::support::raw::noise;
+use crate::support::rig::TOKEN;
 use crate::support::sandbox::{Run, Sandbox};
+use crate::support::server::{Answer, Server};
 
 fn project() -> Sandbox {
     let env = Sandbox::new().with_real_clock();
@@ -143,10 +149,52 @@ fn mistakes_are_refused_before_anything_changes() {
     assert_eq!(env.ids().len(), 15);
     sync(&["docs", "local:", "--delete", "--exclude", "1*"]).ok();
     assert_eq!(env.ids().len(), 6, "10.txt, 1.txt and 11.txt are excluded");
-    for text in ["", "{", "{\"version\": 2}", "<<<<<<< ours\n"] {
+}
+
+/// Lock files that are half-written, of a newer version, edited by hand or in conflict, with a part of the error.
+fn invalid() -> Vec<(String, &'static str)> {
+    let row = r#""docs/a.txt":{"id":"f","name":"a.txt","size":5,"sha256":"SUM","uploaded_at":"2026-01-01T00:00:00Z","expires_at":null,"origin":"uploaded"}"#;
+    let row = row.replace("SUM", &"0".repeat(64));
+    let with = |rows: &str| {
+        format!(
+            "{{\"version\":1,\"targets\":{{\"p\":{{\"provider\":\"p\",\"base_url\":\"\",\"scope\":{{}},\"files\":{{{rows}}}}}}}}}"
+        )
+    };
+    let whole = with(&row);
+    vec![
+        (String::new(), "not a valid lock file"),
+        (whole[..whole.len() / 2].to_owned(), "not a valid lock file"),
+        (whole.replace("\"version\":1", "\"version\":2"), "unsupported version 2"),
+        (with(&format!("{row},{row}")), "duplicate key \"docs/a.txt\""),
+        (with(&format!("{row},{},{row}", row.replace("a.txt", "b.txt"))), "duplicate key \"docs/a.txt\""),
+        (whole.replace("\"size\":5", "\"size\":\"5\""), "not a valid lock file"),
+        (whole.replace("\"sha256\":\"00", "\"sha256\":\"0"), "is not a SHA-256"),
+        (whole.replace("\"id\":", "\"ID\":"), "unknown field `ID`"),
+        (format!("<<<<<<< ours\n{whole}\n=======\n{whole}\n>>>>>>> theirs\n"), "merge conflict on line 1"),
+        (format!("{{\n<<<<<<< ours\n{whole}"), "merge conflict on line 2"),
+    ]
+}
+
+#[test]
+fn an_invalid_lock_file_is_an_error_and_nothing_is_sent() {
+    let server = Server::new(|_, _| Answer::new(500, b""));
+    let mut env = project();
+    // This dialect needs the address of another server.
+    let cases = some(dialects().filter(|case| case.dialect != "served"));
+    let all = invalid();
+    // Every text on the first platform, one on each other platform.
+    let runs = all.iter().map(|text| (&cases[0], text)).chain(cases[1..].iter().zip(all.iter().cycle()));
+    for (case, (text, error)) in runs {
+        env.use_platform(case, server.at("/v1").as_ref(), TOKEN);
         env.write("haul.lock", text);
-        sync(&["docs", "local:"]).fails(1);
-        assert_eq!((env.read("haul.lock"), env.ids().len()), (text.as_bytes().to_vec(), 6));
+        let run = env.haul(["sync", "docs", "--delete", "--yes"]).fails(1).says(error);
+        assert!(run.stderr().contains("\nhint: "), "{}: {run}", case.name());
+        assert_eq!(
+            (env.read("haul.lock"), server.count()),
+            (text.clone().into_bytes(), 0),
+            "{}",
+            case.name()
+        );
     }
 }
 
@@ -190,4 +238,58 @@ fn the_lock_file_belongs_to_the_repository_and_rules_of_git_apply() {
     let files = files(&env);
     assert_eq!(files.as_object().unwrap().keys().collect::<Vec<_>>(), names);
     assert_eq!(files["docs/sub/c.txt"]["name"], "p/sub/c.txt");
+}
+
+/// A folder with `count` files that are all in the lock file and in the store.
+fn large(count: u32) -> Sandbox {
+    let env = Sandbox::new().with_real_clock();
+    env.seed(count);
+    fs::remove_file(env.work().join("seed")).unwrap();
+    env.write("docs/0", "seed");
+    env.haul(["sync", "docs", "local:"]).ok();
+    let text = String::from_utf8(env.read("haul.lock")).unwrap();
+    let row = text.lines().find(|line| line.contains("docs/0")).unwrap();
+    let id = files(&env)["docs/0"]["id"].as_str().unwrap().to_owned();
+    let mut rows = row.to_owned();
+    for number in 1..=count {
+        env.write(format!("docs/file-{number:07}.txt"), "seed");
+        let name = format!("file-{number:07}.txt");
+        let row = row.replace(&id, &format!("f{number:07}")).replace("docs/0", &format!("docs/{name}"));
+        write!(rows, ",\n{}", row.replace("\"name\":\"0\"", &format!("\"name\":\"{name}\""))).unwrap();
+    }
+    env.write("haul.lock", text.replace(row, &rows));
+    env
+}
+
+#[test]
+fn unchanged_files_take_little_memory() {
+    // The code of a debug build takes some 30 MiB, so the peaks for few and many files are compared.
+    let [few, many] = [500, 5_500].map(|count| {
+        let env = large(count);
+        let (run, peak) = env.measure(env.command().args(["sync", "docs", "local:"]));
+        assert!(run.ok().stderr().ends_with(&format!("{} unchanged\n", count + 1)));
+        peak
+    });
+    // 1.5 KiB for each of the 5,000 files.
+    assert!(many.saturating_sub(few) < 7_500, "{few} KiB and {many} KiB");
+}
+
+#[test]
+fn an_unchanged_file_is_read_once() {
+    const SIZE: u64 = 32 << 20;
+    let env = Sandbox::new().with_real_clock();
+    let path = env.write("docs/a.bin", noise(SIZE as usize));
+    // A hash is recorded only for a file that has not just changed.
+    fs::File::open(path).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
+    let read = || {
+        let mut read = 0;
+        let mut command = env.command();
+        let run =
+            env.watch(command.args(["sync", "docs", "local:"]), |id| read = read_bytes(id).unwrap_or(read));
+        run.ok();
+        read / SIZE
+    };
+    assert_eq!((read(), read()), (1, 0), "its hash is recorded");
+    fs::remove_dir_all(env.home().join("state")).unwrap();
+    assert_eq!(read(), 1, "without the ledger");
 }

@@ -40,9 +40,16 @@ impl Sandbox {
 
     /// Runs a command and measures its peak memory in KiB. It is killed at the time limit.
     pub fn measure(&self, command: &mut Command) -> (Run, u64) {
-        let (mut process, mut peak) = (self.spawn(command), 0);
-        let status = process.wait(LIMIT, |id| peak = peak_memory(id).unwrap_or(peak));
-        (process.run(status), peak)
+        let mut peak = 0;
+        let run = self.watch(command, |id| peak = peak_memory(id).unwrap_or(peak));
+        (run, peak)
+    }
+
+    /// Runs a command and calls `look` with its process id until it exits. It is killed at the time limit.
+    pub fn watch(&self, command: &mut Command, look: impl FnMut(u32)) -> Run {
+        let mut process = self.spawn(command);
+        let status = process.wait(LIMIT, look);
+        process.run(status)
     }
 }
 
@@ -114,6 +121,12 @@ pub fn peak_memory(process: u32) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     line.trim().trim_end_matches(" kB").parse().ok()
+}
+
+/// The number of bytes that a process has read so far.
+pub fn read_bytes(process: u32) -> Option<u64> {
+    let counts = fs::read_to_string(format!("/proc/{process}/io")).ok()?;
+    counts.lines().find_map(|line| line.strip_prefix("rchar: "))?.parse().ok()
 }
 
 /// A `haul serve` process. It is killed when dropped.
