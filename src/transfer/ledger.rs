@@ -18,7 +18,7 @@ mod stamp;
 use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
@@ -235,7 +235,7 @@ impl Ledger {
             let (name, size, mark) = (new.name.clone(), to_i64(new.size), new.mark.clone());
             let old = old.map(|id| id.0.clone());
             state.pending.push(Box::new(move |db| {
-                let rows = db.prepare(
+                let rows = db.prepare_cached(
                     "INSERT INTO uploads (target, command, run, state, path, mtime, name, size, at, old, mark)
                      VALUES (?, ?, ?, 'begun', ?, ?, ?, ?, ?, ?, ?)",
                 )?.execute(params![target, command, run, path, mtime, name, size, at.as_microsecond(), old, mark])?;
@@ -268,7 +268,7 @@ impl Ledger {
         let (id, version, sums) = (file.id.0.clone(), version(file), sums.clone());
         let (expires, old) = (file.expires_at.map(Timestamp::as_microsecond), old.map(|id| id.0.clone()));
         self.change(move |db| {
-            db.prepare(
+            db.prepare_cached(
                 "UPDATE uploads SET state = 'done', id = ?, version = ?, expires_at = ?, size = ?,
                  blake3 = ?, sha256 = ?, md5 = ?, old = ? WHERE number = ?",
             )?
@@ -299,7 +299,7 @@ impl Ledger {
         let (path, mtime) = place(new, stamp).unzip();
         let (file, size, sums) = (file.clone(), to_i64(new.size), sums.clone());
         self.change(move |db| {
-            db.prepare(
+            db.prepare_cached(
                 "INSERT INTO uploads (target, run, state, path, mtime, name, size, at, id, version, expires_at,
                  blake3, sha256, md5) VALUES (?, '', 'done', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             )?.execute(params![
@@ -312,7 +312,7 @@ impl Ledger {
     /// Removes an upload whose file does not exist on the platform.
     pub(super) fn forget(&self, number: Option<i64>) {
         let Some(number) = number else { return };
-        self.change(move |db| db.prepare("DELETE FROM uploads WHERE number = ?")?.execute(params![number]));
+        self.change(move |db| db.execute("DELETE FROM uploads WHERE number = ?", params![number]));
     }
 
     /// The content that this file received from its latest recorded upload.
@@ -328,7 +328,7 @@ impl Ledger {
             };
             state
                 .db
-                .prepare(
+                .prepare_cached(
                     "SELECT size, blake3, sha256, md5, version FROM uploads
                  WHERE target = ? AND id = ? AND state = 'done' ORDER BY number DESC LIMIT 1",
                 )?
@@ -343,7 +343,7 @@ impl Ledger {
         let path = self.with(|state| {
             state
                 .db
-                .prepare(
+                .prepare_cached(
                     "SELECT path FROM uploads WHERE target = ? AND id = ? AND state = 'done' AND path IS NOT NULL
                  ORDER BY number DESC LIMIT 1",
                 )?
@@ -358,7 +358,7 @@ impl Ledger {
         let found = self.with(|state| {
             state
                 .db
-                .prepare("SELECT 1 FROM uploads WHERE target = ? AND id = ? AND state = 'done' AND run != '' LIMIT 1")?
+                .prepare_cached("SELECT 1 FROM uploads WHERE target = ? AND id = ? AND state = 'done' AND run != '' LIMIT 1")?
                 .exists(params![state.target, id.0])
         });
         found.unwrap_or_default()
@@ -372,7 +372,7 @@ impl Ledger {
             if state.unwritten.contains(&path) {
                 state.flush()?;
             }
-            state.db.prepare(
+            state.db.prepare_cached(
                 "SELECT digest FROM hashes WHERE path = ? AND kind = ? AND size = ? AND mtime = ? AND ctime = ?
                  AND inode = ?",
             )?.query_row(
@@ -402,7 +402,7 @@ impl Ledger {
             state.unwritten.insert(path.clone());
         }
         self.change(move |db| {
-            db.prepare(
+            db.prepare_cached(
                 "INSERT OR REPLACE INTO hashes (path, kind, size, mtime, ctime, inode, digest) VALUES (?, ?, ?, ?, ?, ?, ?)",
             )?.execute(params![path, kind, stamp.size, stamp.mtime, stamp.ctime, stamp.inode, digest])
         });
@@ -417,8 +417,8 @@ impl Ledger {
                 }
                 state.flush()?;
                 let of_command = "target = ? AND command = ? AND state = 'done'";
-                let mut runs =
-                    state.db.prepare(&format!("SELECT DISTINCT run FROM uploads WHERE {of_command}"))?;
+                let select = format!("SELECT DISTINCT run FROM uploads WHERE {of_command}");
+                let mut runs = state.db.prepare(&select)?;
                 let runs: Vec<String> = runs
                     .query_map(params![state.target, state.command], |row| row.get(0))?
                     .collect::<Result<_, _>>()?;
@@ -508,7 +508,7 @@ impl State {
         let since = now.checked_sub(KEPT).unwrap_or(Timestamp::MIN);
         // Finished uploads of this command come first, followed by started ones of any command. Rows of this run are
         // excluded, so that a file named twice is sent twice.
-        let mut rows = self.db.prepare(
+        let mut rows = self.db.prepare_cached(
             "SELECT number, run, at, old, mark, iif(state = 'done', id, NULL) FROM uploads
              WHERE target = ? AND path = ? AND mtime = ? AND size = ? AND name = ? AND at >= ? AND run IS NOT ?
              AND (state = 'begun' OR command = ?) ORDER BY state DESC, number DESC",
@@ -683,7 +683,9 @@ fn local_file(new: &NewFile) -> Option<(String, i64)> {
 
 /// The absolute path as text.
 fn text_of(path: &Path) -> String {
-    std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).to_string_lossy().into_owned()
+    // The working directory never changes, so one system call is enough.
+    static HERE: LazyLock<PathBuf> = LazyLock::new(|| std::env::current_dir().unwrap_or_default());
+    std::path::absolute(HERE.join(path)).unwrap_or_else(|_| path.to_owned()).to_string_lossy().into_owned()
 }
 
 fn to_i64(size: u64) -> i64 {

@@ -84,7 +84,7 @@ impl Ledger {
             let run = state.run()?;
             state
                 .db
-                .prepare(
+                .prepare_cached(
                     "INSERT INTO sessions (target, run, path, mtime, variant, mark, size, at, id, secret, part_size, expires_at)
                      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 )?
@@ -154,7 +154,7 @@ impl State {
     ) -> rusqlite::Result<Sessions> {
         let abandoned = now.checked_sub(ABANDONED).unwrap_or(Timestamp::MIN).as_microsecond();
         let now = now.as_microsecond();
-        let mut rows = self.db.prepare(
+        let mut rows = self.db.prepare_cached(
             "SELECT number, run, id, secret, part_size, expires_at, completing,
                     path = ? AND variant = ? AS same, mtime = ? AND size = ? AS unchanged,
                     at < ? OR coalesce(expires_at <= ?, 0) AS over, mark, at
@@ -191,7 +191,7 @@ impl State {
                 continue;
             }
             if usable && found.current.is_none() {
-                let mut parts = self.db.prepare("SELECT part, tag FROM parts WHERE session = ?")?;
+                let mut parts = self.db.prepare_cached("SELECT part, tag FROM parts WHERE session = ?")?;
                 let parts = parts.query_map([open.number], |row| Ok((row.get(0)?, row.get(1)?)))?;
                 open.tags = parts.collect::<Result<_, _>>()?;
                 found.current = Some(open);
