@@ -12,6 +12,7 @@
 //! upload ends. On an SQLite error, a single warning is printed and the ledger is turned off for the rest of the
 //! command, which works without it.
 
+mod database;
 mod sessions;
 mod stamp;
 
@@ -22,7 +23,7 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
-use rusqlite::{Connection, ErrorCode, OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
 pub(super) use sessions::OpenSession;
 pub(super) use stamp::Stamp;
@@ -32,57 +33,14 @@ use crate::model::{Checksums, File, FileId, NewFile, Source, Warn};
 
 /// How long an incomplete command can be continued.
 const KEPT: SignedDuration = SignedDuration::from_hours(7 * 24);
-/// Maximum number of rows in each table.
-const MAX_ROWS: i64 = 100_000;
 /// If a local file changed less than this long before its hash was recorded, a later change may have the same
 /// timestamp.
 const SETTLED: SignedDuration = SignedDuration::from_secs(2);
-/// How long a statement waits for other processes.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Changes are written in batches: when this many are pending, or when this much time has passed since the last
 /// write. A crash loses pending changes, which only makes the next run slower.
 const BATCH: usize = 64;
 const BATCH_TIME: Duration = Duration::from_millis(250);
-
-/// The version of the tables, stored in `user_version`.
-const VERSION: i64 = 2;
-
-/// Times are in microseconds since 1970. `target` and `command` are hashes.
-const TABLES: &str = "
-CREATE TABLE uploads (
-    number INTEGER PRIMARY KEY,
-    target TEXT NOT NULL,
-    command TEXT,
-    run TEXT NOT NULL,
-    state TEXT NOT NULL,
-    path TEXT,
-    mtime INTEGER,
-    name TEXT NOT NULL,
-    size INTEGER NOT NULL,
-    at INTEGER NOT NULL,
-    old TEXT,
-    mark TEXT,
-    id TEXT,
-    version TEXT,
-    expires_at INTEGER,
-    blake3 TEXT,
-    sha256 TEXT,
-    md5 TEXT
-);
-CREATE INDEX uploads_by_path ON uploads (target, path) WHERE path IS NOT NULL;
-CREATE INDEX uploads_by_id ON uploads (target, id) WHERE id IS NOT NULL;
-CREATE TABLE hashes (
-    path TEXT NOT NULL,
-    kind TEXT NOT NULL,
-    size INTEGER NOT NULL,
-    mtime INTEGER NOT NULL,
-    ctime INTEGER NOT NULL,
-    inode INTEGER NOT NULL,
-    digest TEXT NOT NULL,
-    PRIMARY KEY (path, kind)
-);
-";
 
 /// The ledger as used by one command. The default value records nothing.
 #[derive(Default)]
@@ -165,7 +123,7 @@ impl Ledger {
         let path = folder.join("ledger.db");
         let opened = fs::create_dir_all(folder)
             .map_err(|error| error.to_string())
-            .and_then(|()| connect(&path, &warn));
+            .and_then(|()| database::open(&path, &warn));
         let state = match opened {
             Ok(db) => Some(State {
                 db,
@@ -505,41 +463,42 @@ impl State {
         mtime: i64,
         now: Timestamp,
     ) -> rusqlite::Result<Earlier> {
-        let since = now.checked_sub(KEPT).unwrap_or(Timestamp::MIN);
+        let since = now.checked_sub(KEPT).unwrap_or(Timestamp::MIN).as_microsecond();
+        let own = self.run.as_ref().map(|run| run.id.as_str());
+        // SQLite would plan the statement again for each value that it compares without an index.
+        let mut found = self.db.prepare_cached(
+            "SELECT number, run, at, old, mark, id, state, command, mtime, size, name FROM uploads
+             WHERE target = ? AND path = ? ORDER BY state DESC, number DESC",
+        )?;
+        let mut rows = found.query(params![self.target, path])?;
         // Finished uploads of this command come first, followed by started ones of any command. Rows of this run are
         // excluded, so that a file named twice is sent twice.
-        let mut rows = self.db.prepare_cached(
-            "SELECT number, run, at, old, mark, iif(state = 'done', id, NULL) FROM uploads
-             WHERE target = ? AND path = ? AND mtime = ? AND size = ? AND name = ? AND at >= ? AND run IS NOT ?
-             AND (state = 'begun' OR command = ?) ORDER BY state DESC, number DESC",
-        )?;
-        let own = self.run.as_ref().map(|run| &run.id);
-        let values = params![
-            self.target,
-            path,
-            mtime,
-            to_i64(new.size),
-            new.name,
-            since.as_microsecond(),
-            own,
-            self.command,
-        ];
-        let rows = rows.query_map(values, |row| {
-            let number = row.get(0)?;
-            let at = Timestamp::from_microsecond(row.get(2)?).unwrap_or(Timestamp::UNIX_EPOCH);
+        while let Some(row) = rows.next()? {
+            let (number, run, at): (i64, String, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+            let is_done = row.get_ref(6)?.as_str()? == "done";
+            let is_same = row.get::<_, Option<i64>>(8)? == Some(mtime)
+                && row.get::<_, i64>(9)? == to_i64(new.size)
+                && row.get_ref(10)?.as_str()? == new.name;
+            let is_usable = is_same
+                && at >= since
+                && own != Some(&run)
+                && (!is_done || row.get::<_, Option<String>>(7)?.as_deref() == Some(&self.command))
+                && !self.used.contains(&number)
+                && !self.is_running(&run);
+            if !is_usable {
+                continue;
+            }
             let old = row.get::<_, Option<String>>(3)?.map(FileId);
-            let earlier = match row.get::<_, Option<String>>(5)?.map(FileId) {
+            let id = row.get::<_, Option<String>>(5)?.filter(|_| is_done).map(FileId);
+            let at = Timestamp::from_microsecond(at).unwrap_or(Timestamp::UNIX_EPOCH);
+            let earlier = match id {
                 Some(id) => Earlier::Finished { id, old },
                 None => Earlier::Begun(Begun { number, at, old, mark: row.get(4)? }),
             };
-            Ok((number, row.get(1)?, earlier))
-        })?;
-        let rows: Vec<(i64, String, Earlier)> = rows.collect::<Result<_, _>>()?;
-        let usable =
-            |(number, run, _): &(i64, String, Earlier)| !self.used.contains(number) && !self.is_running(run);
-        let Some((number, _, earlier)) = rows.into_iter().find(usable) else { return Ok(Earlier::Nothing) };
-        self.used.push(number);
-        Ok(earlier)
+            self.used.push(number);
+            return Ok(earlier);
+        }
+        Ok(Earlier::Nothing)
     }
 
     /// The id of this process. The first call creates the id and takes its lock.
@@ -587,79 +546,6 @@ impl State {
 pub(super) fn version(file: &File) -> Option<String> {
     let etag = file.extra.get("etag").and_then(|etag| etag.as_str()).map(str::to_owned);
     etag.or_else(|| file.updated_at.map(|time| time.to_string()))
-}
-
-/// Opens the database. A damaged database is moved away; one from a newer version is not touched.
-fn connect(path: &Path, warn: &Warn) -> Result<Connection, String> {
-    // The first process changes the journal mode, and SQLite does not wait for another process doing that.
-    let _lock = files::wait_for_lock(&path.with_extension("lock"));
-    match open_tables(path) {
-        Err(error) if is_damage(&error) => {
-            let aside = path.with_extension("db.damaged");
-            fs::rename(path, &aside).map_err(|error| error.to_string())?;
-            for end in ["db-wal", "db-shm"] {
-                let _ = fs::remove_file(path.with_extension(end));
-            }
-            warn.say(&format!(
-                "{} was damaged; moved to {} and started a new one",
-                path.display(),
-                aside.display()
-            ));
-            open_tables(path).map_err(|error| error.to_string())
-        }
-        opened => opened.map_err(|error| error.to_string()),
-    }
-}
-
-fn open_tables(path: &Path) -> rusqlite::Result<Connection> {
-    create_private(path);
-    let db = Connection::open(path)?;
-    db.busy_timeout(BUSY_TIMEOUT)?;
-    let version: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    if version > VERSION {
-        let message = "a newer version of haul wrote it".to_owned();
-        return Err(rusqlite::Error::SqliteFailure(
-            rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_ERROR),
-            Some(message),
-        ));
-    }
-    // In this mode, a commit does not wait for the disk; a power failure loses the latest rows.
-    db.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
-    // SQLite overwrites deleted rows, so erased secrets cannot be recovered from the file.
-    // A small page cache is sufficient, as paths are looked up in the order of a walk.
-    db.execute_batch("PRAGMA synchronous = NORMAL; PRAGMA secure_delete = ON; PRAGMA cache_size = -256")?;
-    if version < VERSION {
-        let transaction =
-            rusqlite::Transaction::new_unchecked(&db, rusqlite::TransactionBehavior::Immediate)?;
-        // Another process may have created the tables in the meantime.
-        let version: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-        if version < 1 {
-            transaction.execute_batch(TABLES)?;
-        }
-        if version < 2 {
-            transaction.execute_batch(sessions::TABLES)?;
-        }
-        transaction.pragma_update(None, "user_version", VERSION)?;
-        transaction.commit()?;
-    }
-    db.execute("DELETE FROM uploads WHERE number <= (SELECT max(number) FROM uploads) - ?", [MAX_ROWS])?;
-    db.execute("DELETE FROM hashes WHERE rowid <= (SELECT max(rowid) FROM hashes) - ?", [MAX_ROWS])?;
-    Ok(db)
-}
-
-/// Creates an empty file that only its owner can read.
-fn create_private(path: &Path) {
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let _ = options.open(path);
-}
-
-fn is_damage(error: &rusqlite::Error) -> bool {
-    let damaged = [ErrorCode::NotADatabase, ErrorCode::DatabaseCorrupt];
-    let no_table = |error: &rusqlite::Error| error.to_string().contains("no such ");
-    error.sqlite_error_code().is_some_and(|code| damaged.contains(&code)) || no_table(error)
 }
 
 fn off(path: &Path, reason: &str) -> String {

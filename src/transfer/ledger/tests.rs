@@ -245,7 +245,7 @@ fn the_tables_are_bounded() {
     let a = home.file("a", "1");
     done(&home.ledger("up"), &a, "f1");
     let db = Connection::open(home.db()).unwrap();
-    db.execute("UPDATE uploads SET number = number + ?", [MAX_ROWS]).unwrap();
+    db.execute("UPDATE uploads SET number = number + ?", [database::MAX_ROWS]).unwrap();
     done(&home.ledger("up"), &a, "f2");
     done(&home.ledger("up"), &a, "f3");
     drop(home.ledger("up"));
