@@ -260,7 +260,7 @@ struct Writing {
     /// The pieces of the next batch.
     batch: Vec<Bytes>,
     batch_size: usize,
-    /// The size at which a batch is written even if the previous batch is still being written.
+    /// The size at which a batch is written. Each batch is a task on another thread.
     max_batch: usize,
     size: u64,
     limit: Option<u64>,
@@ -284,7 +284,7 @@ impl Writing {
         };
         let load = Arc::clone(&site.load);
         let running = load.run(open).await;
-        let max_batch = if many { 0 } else { CHUNK };
+        let max_batch = if many { 0 } else { 2 * CHUNK };
         Self {
             running,
             batch: Vec::new(),
@@ -309,7 +309,7 @@ impl Writing {
     async fn add(&mut self, piece: Bytes) -> Result<()> {
         self.batch_size += piece.len();
         self.batch.push(piece);
-        if self.batch_size >= self.max_batch || self.running.is_finished() {
+        if self.batch_size >= self.max_batch {
             self.write_batch().await?;
         }
         Ok(())

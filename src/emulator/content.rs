@@ -1,6 +1,6 @@
 //! Sends file content.
 
-use std::io::{self, Read as _};
+use std::io;
 
 use axum::body::Body;
 use axum::http::header::{
@@ -19,11 +19,14 @@ use crate::model::{File, FileId};
 use crate::source::CHUNK;
 use crate::store::{self, Store};
 
-/// Number of bytes per read while more than [`FEW`] files are being sent, and the maximum size of content that is
+/// Number of bytes per read while more than [`SOME`] files are being sent, and the maximum size of content that is
 /// read at once.
 const SMALL_PIECE: u64 = 64 * 1024;
-/// Number of files that can be sent at once with large reads.
-const FEW: usize = 16;
+/// Number of files that can be sent at once with reads of [`CHUNK`] bytes, and with reads of [`LARGE_PIECE`] bytes.
+const SOME: usize = 16;
+const FEW: usize = 4;
+/// Number of bytes per read while few files are being sent. Each read is a task on another thread.
+const LARGE_PIECE: u64 = 1024 * 1024;
 
 /// A file opened for sending.
 pub struct Content {
@@ -210,20 +213,19 @@ fn pieces(
 impl Reading {
     /// Starts reading the next piece, unless all pieces have been read.
     fn read(&mut self, mut content: store::BlobReader) {
-        let many = self.transfer.exceeds(FEW);
-        let (from, length) =
-            (self.next, (self.end - self.next).min(if many { SMALL_PIECE } else { CHUNK as u64 }));
+        let piece = match () {
+            () if self.transfer.exceeds(SOME) => SMALL_PIECE,
+            () if self.transfer.exceeds(FEW) => CHUNK as u64,
+            () => LARGE_PIECE,
+        };
+        let (from, length) = (self.next, (self.end - self.next).min(piece));
         if length == 0 {
             return;
         }
         self.next += length;
         self.running = Some(tokio::task::spawn_blocking(move || {
-            let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
             content.start_at(from)?;
-            (&mut content).take(length).read_to_end(&mut bytes)?;
-            if (bytes.len() as u64) < length {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
+            let bytes = content.piece(usize::try_from(length).unwrap_or_default())?;
             Ok((content, Bytes::from(bytes)))
         }));
     }

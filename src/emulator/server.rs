@@ -35,8 +35,11 @@ use crate::error::{Error, Kind, Result};
 use crate::model::FileId;
 use crate::store::Store;
 
-/// Size of a connection's read buffer, in bytes. Hundreds of concurrent uploads must fit into tens of MiB.
+/// Maximum size of a connection's read buffer, in bytes. Hundreds of concurrent uploads must fit into tens of MiB.
 const BUFFER: usize = 32 * 1024;
+/// The same for each of the first connections, up to [`FEW`], which read large uploads with fewer system calls.
+const LARGE_BUFFER: usize = 256 * 1024;
+const FEW: usize = 16;
 /// Time for running requests to finish once shutdown starts.
 const GRACE: Duration = Duration::from_secs(5);
 /// Number of file descriptors reserved for files and the rest of the program.
@@ -77,7 +80,9 @@ pub async fn serve(
             accepted = listener.accept(), if open.len() < max_connections => match accepted {
                 Ok((stream, _)) => {
                     let closing = Arc::default();
-                    let task = connection(stream, Arc::clone(&closing), Arc::clone(&app), stopping.clone());
+                    let buffer = if open.len() < FEW { LARGE_BUFFER } else { BUFFER };
+                    let task =
+                        connection(stream, buffer, Arc::clone(&closing), Arc::clone(&app), stopping.clone());
                     open.insert(connections.spawn(task).id(), closing);
                 }
                 Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
@@ -121,6 +126,7 @@ fn evict<'a>(connections: impl Iterator<Item = &'a Arc<Closing>>, max_connection
 /// Serves one connection.
 async fn connection(
     stream: TcpStream,
+    buffer: usize,
     closing: Arc<Closing>,
     app: Arc<App>,
     mut stopping: watch::Receiver<bool>,
@@ -135,7 +141,7 @@ async fn connection(
     });
     let mut connection = pin!(
         http1::Builder::new()
-            .max_buf_size(BUFFER)
+            .max_buf_size(buffer)
             .timer(TokioTimer::new())
             .header_read_timeout(silence)
             .serve_connection(TokioIo::new(socket), service)

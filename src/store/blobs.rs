@@ -295,12 +295,30 @@ impl BlobReader {
     }
 }
 
-impl Read for BlobReader {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.bytes.read(buffer)?;
-        self.position += read as u64;
+impl BlobReader {
+    /// Reads the next bytes, exactly this many.
+    pub fn piece(&mut self, length: usize) -> io::Result<Vec<u8>> {
+        let mut piece = Vec::with_capacity(length);
+        while piece.len() < length {
+            if fill(&self.bytes, &mut piece)? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        // A vector may have more capacity than was requested.
+        let excess = piece.len() - length;
+        if excess > 0 {
+            piece.truncate(length);
+            self.bytes.seek_relative(-i64::try_from(excess).map_err(io::Error::other)?)?;
+        }
+        self.verify(&piece)?;
+        Ok(piece)
+    }
+
+    /// Adds the bytes that were read to the checksum, and compares it at the end.
+    fn verify(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.position += bytes.len() as u64;
         if let Some((hasher, _)) = &mut self.check {
-            hasher.update(&buffer[..read]);
+            hasher.update(bytes);
         }
         if self.position >= self.size
             && let Some((hasher, expected)) = self.check.take()
@@ -308,6 +326,25 @@ impl Read for BlobReader {
         {
             return Err(io::Error::other("its content is damaged"));
         }
+        Ok(())
+    }
+}
+
+impl Read for BlobReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.bytes.read(buffer)?;
+        self.verify(&buffer[..read])?;
         Ok(read)
     }
+}
+
+/// Appends bytes of a file up to the vector's capacity, which is not cleared first.
+#[cfg(unix)]
+fn fill(file: &File, bytes: &mut Vec<u8>) -> io::Result<usize> {
+    Ok(rustix::io::retry_on_intr(|| rustix::io::read(file, rustix::buffer::spare_capacity(&mut *bytes)))?)
+}
+
+#[cfg(not(unix))]
+fn fill(file: &File, bytes: &mut Vec<u8>) -> io::Result<usize> {
+    file.take((bytes.capacity() - bytes.len()) as u64).read_to_end(bytes)
 }

@@ -55,11 +55,13 @@ const AT_MOST: Duration = Duration::from_mins(1);
 impl Terminal {
     /// Starts the command in a terminal with 24 lines and this many columns.
     pub fn start(env: &Sandbox, mut command: Command, columns: u16, on: On) -> Self {
-        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        // Programs that other tests start at the same time must not inherit the terminal: it ends with its last handle.
+        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
         grantpt(&master).unwrap();
         unlockpt(&master).unwrap();
         let name = ptsname(&master, Vec::new()).unwrap();
-        let slave = rustix::fs::open(name, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap();
+        let slave =
+            rustix::fs::open(name, OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty()).unwrap();
         tcsetwinsize(slave.as_fd(), Winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 })
             .unwrap();
         let mut modes = tcgetattr(&slave).unwrap();
