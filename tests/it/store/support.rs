@@ -97,16 +97,22 @@ pub fn sha256(content: &[u8]) -> String {
     hex(&Sha256::digest(content))
 }
 
-/// The peak of a child's data memory, sampled by the child. The code of the test program, which grows with its
-/// tests, does not count.
-#[derive(Default)]
+/// The growth of a child's data memory to its peak, sampled by the child. The code and tables of the test program, which
+/// grow with its tests, do not count.
 pub struct Memory {
+    start: u64,
     peak: u64,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self { start: resident("RssAnon:"), peak: 0 }
+    }
 }
 
 impl Memory {
     pub fn sample(&mut self) {
-        self.peak = self.peak.max(resident("RssAnon:"));
+        self.peak = self.peak.max(resident("RssAnon:").saturating_sub(self.start));
     }
 
     /// Prints the peak for [`peak`].
