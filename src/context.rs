@@ -211,6 +211,7 @@ impl Context {
                 .iter()
                 .map(|(key, sourced)| (key.clone(), sourced.value.clone()))
                 .collect(),
+            credentials: vault::object_credentials(&self.settings, profile)?,
             http: Client::new(config),
             appears_within: profile.appears_within.as_ref().map(|time| time.value),
             token_variable,

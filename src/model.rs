@@ -258,6 +258,15 @@ pub enum Ref {
 }
 
 impl Ref {
+    /// Parses `[id:|name:]text`.
+    fn parse(text: &str) -> Self {
+        match text.split_once(':') {
+            Some(("id", id)) => Self::Id(id.to_owned()),
+            Some(("name", name)) => Self::Name(name.to_owned()),
+            _ => Self::Any(text.to_owned()),
+        }
+    }
+
     /// The text without its prefix.
     pub fn text(&self) -> &str {
         match self {
@@ -284,22 +293,63 @@ impl Address {
 
     /// Parses `[profile:][id:|name:]text`. A prefix is a profile only if `is_profile` returns true for it, so
     /// `a:b.txt` can be a name.
+    ///
+    /// An object address such as `s3://BUCKET/KEY` has the profile `s3://BUCKET`, and `s3://BUCKET/PREFIX/` is all of the
+    /// profile with this name.
     pub fn parse(text: &str, is_profile: impl Fn(&str) -> bool) -> Self {
+        if let Some((profile, key)) = objects(text)
+            && is_profile(profile)
+        {
+            return match key {
+                Key::Whole(key) => {
+                    Self { profile: Some(profile.to_owned()), reference: Ref::Any(key.to_owned()) }
+                }
+                Key::Reference(rest) => {
+                    Self { profile: Some(profile.to_owned()), reference: Ref::parse(rest) }
+                }
+            };
+        }
         let (profile, rest) = match text.split_once(':') {
             Some((prefix, rest)) if is_profile(prefix) => (Some(prefix.to_owned()), rest),
             _ => (None, text),
         };
-        let reference = match rest.split_once(':') {
-            Some(("id", id)) => Ref::Id(id.to_owned()),
-            Some(("name", name)) => Ref::Name(name.to_owned()),
-            _ => Ref::Any(rest.to_owned()),
-        };
-        Self { profile, reference }
+        Self { profile, reference: Ref::parse(rest) }
     }
+}
+
+/// The text after the profile of an object address.
+enum Key<'a> {
+    /// A key, or empty for all objects.
+    Whole(&'a str),
+    /// A reference with its prefix.
+    Reference(&'a str),
+}
+
+/// The profile and the rest of an object address: `s3://BUCKET/KEY`, `s3://BUCKET/PREFIX/`, or one of these profiles with
+/// `:` and a reference.
+fn objects(text: &str) -> Option<(&str, Key<'_>)> {
+    let start = text.find("://")? + "://".len();
+    if let Some(at) = text[start..].find("/:") {
+        let (profile, rest) = text.split_at(start + at + 1);
+        return Some((profile, Key::Reference(&rest[1..])));
+    }
+    let Some(at) = text[start..].find(['/', ':']) else { return Some((text, Key::Whole(""))) };
+    let (profile, rest) = text.split_at(start + at);
+    Some(match rest.strip_prefix('/') {
+        None => (profile, Key::Reference(&rest[1..])),
+        Some("") => (profile, Key::Whole("")),
+        Some(key) if key.ends_with('/') => (text, Key::Whole("")),
+        Some(key) => (profile, Key::Whole(key)),
+    })
 }
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let (Some(profile), Ref::Any(key)) = (&self.profile, &self.reference)
+            && profile.contains("://")
+        {
+            return write!(f, "{}/{key}", profile.trim_end_matches('/'));
+        }
         if let Some(profile) = &self.profile {
             write!(f, "{profile}:")?;
         }
@@ -477,6 +527,29 @@ mod tests {
         assert_eq!(parse("xai:id:f1").reference, Ref::Id("f1".into()));
         assert_eq!(parse("name:xai:f1").reference, Ref::Name("xai:f1".into()));
         assert_eq!(parse("xai:name:a b").to_string(), "xai:name:a b");
+    }
+
+    #[test]
+    fn an_object_address_contains_its_profile() {
+        let known = |name: &str| ["s3://b", "s3://b/dir/", "work"].contains(&name);
+        let any = |text: &str| Ref::Any(text.to_owned());
+        for (text, profile, reference, shown) in [
+            ("s3://b/a:b.txt", "s3://b", any("a:b.txt"), "s3://b/a:b.txt"),
+            ("s3://b/dir/*.txt", "s3://b", any("dir/*.txt"), "s3://b/dir/*.txt"),
+            ("s3://b", "s3://b", any(""), "s3://b/"),
+            ("s3://b/", "s3://b", any(""), "s3://b/"),
+            ("s3://b:", "s3://b", any(""), "s3://b/"),
+            ("s3://b/dir/", "s3://b/dir/", any(""), "s3://b/dir/"),
+            ("s3://b:id:dir/a", "s3://b", Ref::Id("dir/a".into()), "s3://b:id:dir/a"),
+            ("s3://b/dir/:id:a/b", "s3://b/dir/", Ref::Id("a/b".into()), "s3://b/dir/:id:a/b"),
+            ("s3://b/dir/:*", "s3://b/dir/", any("*"), "s3://b/dir/*"),
+        ] {
+            let parsed = Address::parse(text, known);
+            assert_eq!((parsed.profile.as_deref(), &parsed.reference), (Some(profile), &reference), "{text}");
+            assert_eq!(parsed.to_string(), shown);
+        }
+        let other = Address::parse("https://b/a", known);
+        assert_eq!((other.profile, other.reference), (None, any("https://b/a")));
     }
 
     #[test]

@@ -393,6 +393,15 @@ fn files_stay_short() {
     assert!(long.is_empty(), "{}", long.join("\n"));
 }
 
+/// The platforms of object storage, each with a file.
+fn object_storage() -> impl Iterator<Item = String> {
+    let specs = REGISTRY.iter().filter(|spec| spec.scheme.is_some());
+    specs.map(|spec| spec.name.to_owned()).inspect(|name| {
+        let path = format!("src/providers/objects/{name}.rs");
+        assert!(Path::new(&path).exists(), "{name} has no file {path}");
+    })
+}
+
 #[test]
 fn every_platform_file_is_registered() {
     let registered: BTreeSet<String> = REGISTRY.iter().map(|spec| spec.name.to_owned()).collect();
@@ -404,6 +413,7 @@ fn every_platform_file_is_registered() {
         "lenient",
         "listing",
         "multipart",
+        "objects",
         "properties",
         "pushdown",
         "stated",
@@ -418,9 +428,11 @@ fn every_platform_file_is_registered() {
         .map(|rest| module_of(rest).to_owned())
         .filter(|name| !ours.contains(&name.as_str()))
         .chain(vendors.filter(|name| !name.is_empty()).map(str::to_owned))
+        .chain(object_storage())
         .collect();
     assert_eq!(present, registered);
-    for name in registered.iter().filter(|name| *name != "local") {
+    for spec in REGISTRY.iter().filter(|spec| spec.name != "local" && spec.scheme.is_none()) {
+        let name = spec.name;
         assert!(
             haul::emulator::PLATFORMS.iter().any(|platform| platform.name == name),
             "{name} has no emulator"

@@ -20,7 +20,7 @@ use super::upload::{UploadArgs, Uploading, check_limits, ledger_of, options_of, 
 use crate::context::Context;
 use crate::error::{Error, Kind, Result, nearest, word};
 use crate::model::{File, NewFile, Object, Ref, Source};
-use crate::providers::{NameSlash, Op, Overwrites, Provider, require, states};
+use crate::providers::{NameSlash, Op, Overwrites, Provider, described, require, states};
 use crate::transfer::{Claim, Compare, IfExists, RemoteFile, Targets, UploadOptions};
 
 /// The arguments of `haul cp`.
@@ -195,7 +195,7 @@ impl CpArgs {
             return Err(Error::usage("--ids requires a destination on a platform")
                 .hint("to print the ids of the downloaded files: `--fields id`"));
         }
-        let selector = self.selector(&sources);
+        let selector = self.selector(ctx, &sources);
         let is_several = selector.refs.len() > 1 || selector.is_pattern(ctx);
         let output = match &self.name {
             Some(name) => path.join(name),
@@ -221,9 +221,12 @@ impl CpArgs {
     }
 
     /// The choice of files on platforms.
-    fn selector(&self, sources: &[String]) -> Selector {
+    fn selector(&self, ctx: &Context, sources: &[String]) -> Selector {
         // `PROFILE:` is every file of a profile.
-        let all = |text: &String| if text.ends_with(':') { format!("{text}*") } else { text.clone() };
+        let all = |text: &String| match ctx.address(text).whole_profile() {
+            Some(profile) => format!("{profile}:*"),
+            None => text.clone(),
+        };
         Selector { refs: sources.iter().map(all).collect(), latest: self.latest, ..Selector::default() }
     }
 
@@ -232,7 +235,7 @@ impl CpArgs {
         let provider = ctx.open(profile)?;
         require(provider.as_ref(), Op::Upload, "REF")?;
         let unfinished = self.batch.unfinished()?.unwrap_or_default();
-        let selector = self.selector(sources);
+        let selector = self.selector(ctx, sources);
         let selector = selector.prepare(ctx, &BatchArgs::default(), Some(Op::Download)).await?;
         let entries = unfinished.iter().map(|item| &item.entry);
         let copies = Copies {
@@ -431,6 +434,9 @@ impl Copies<'_> {
         if file.size.is_none() && !ctx.interrupt.is_stopped() {
             file = ctx.interrupt.until_cancelled(source.stat(&file.id)).await?;
         }
+        if !ctx.interrupt.is_stopped() {
+            file = ctx.interrupt.until_cancelled(described(source.as_ref(), &file)).await?.into_owned();
+        }
         let kind = file.content_type.clone().filter(|kind| !kind.is_empty());
         let mut new = NewFile {
             content_type: kind.unwrap_or_else(|| media::type_of(&name)),
@@ -470,7 +476,9 @@ impl Copies<'_> {
             }
         }
         let is_own_type = file.content_type.as_ref().is_some_and(|kind| *kind != media::type_of(&new.name));
-        if is_own_type && !states(self.provider.stated(), "content_type") {
+        let keeps_type = states(self.provider.stated(), "content_type")
+            || can.annotate.is_some_and(|able| able.content_type);
+        if is_own_type && !keeps_type {
             dropped.insert("media type");
         }
         if new.purpose.is_none()

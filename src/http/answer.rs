@@ -89,6 +89,9 @@ pub(super) fn error_of(config: &Config, reply: &Reply, sender: Sender) -> (Error
         .with_status(reply.status)
         .with_request_id(reply.request_id.clone())
         .with_existing(problem.existing);
+    if let Some(hint) = problem.hint {
+        error = error.hint(hint);
+    }
     if kind == Kind::Auth {
         for hint in &config.token_hints {
             error = error.hint(hint.clone());

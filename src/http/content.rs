@@ -13,13 +13,6 @@ use super::{Config, ContentStream, HeaderMap, Range, answer};
 use crate::error::{Error, Result};
 use crate::human;
 
-/// The headers of a range request. A weak validator is omitted because it does not identify the bytes.
-pub(super) fn range_headers(range: &Range) -> Vec<(&'static str, String)> {
-    let mut headers = vec![("range", format!("bytes={}-", range.from))];
-    headers.extend(range.validator.clone().filter(|v| !is_weak(v)).map(|v| ("if-range", v)));
-    headers
-}
-
 /// Whether a 416 confirms that the content ends where the range starts, so that no bytes are missing. The previous
 /// response then contained all bytes, so the version matters only if that response declared a different size.
 pub(super) fn is_complete(range: &Range, headers: &HeaderMap) -> bool {
@@ -183,17 +176,6 @@ mod tests {
             let range = format!("bytes {from}-18446744073709551615/*");
             assert_eq!(check_range(from, &range), None, "the end is not a number");
         }
-    }
-
-    #[test]
-    fn only_a_strong_validator_guards_a_range() {
-        let range =
-            |validator: &str| Range { from: 3, validator: Some(validator.to_owned()), ..Range::default() };
-        assert_eq!(
-            range_headers(&range("\"a\"")),
-            [("range", "bytes=3-".into()), ("if-range", "\"a\"".into())]
-        );
-        assert_eq!(range_headers(&range("W/\"a\"")), [("range", "bytes=3-".into())]);
     }
 
     fn number() -> impl Strategy<Value = u64> {

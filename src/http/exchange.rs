@@ -3,14 +3,13 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Response;
-use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
+use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue, LOCATION};
 use url::Url;
 
 use super::body::{self, SendState};
 use super::retry::{Cause, Failure, requested_wait};
-use super::{Client, Config, HeaderMap, Method, Reply, Request, answer, content, transport};
+use super::{Client, Config, HeaderMap, Method, Reply, Request, answer, content, transport, without_user};
 use crate::error::{Error, Kind, Result, word};
 use crate::progress::Progress;
 use crate::secret::Secret;
@@ -21,8 +20,6 @@ const REDIRECTS: usize = 10;
 const ERROR_BODY: usize = 64 * 1024;
 /// Maximum size of a response in memory, in bytes.
 const REPLY_BODY: usize = 64 * 1024 * 1024;
-/// Encodes all characters except the unreserved characters of RFC 3986.
-const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// One attempt at a request.
 pub(super) struct Attempt<'a> {
@@ -66,7 +63,7 @@ impl<'a> Attempt<'a> {
             request,
             progress,
             number,
-            url: full_url(request),
+            url: request.full_url(),
             bulk: content || request.bulk || request.body.has_file(),
             state: Mutex::new(SendState::new(&request.body)),
         }
@@ -369,7 +366,13 @@ fn head(
     }
     let mut built = reqwest::Request::new(request.method.clone(), url.clone());
     let headers = built.headers_mut();
-    if trusted {
+    if request.signed {
+        let is_bearer =
+            |(name, value): &(_, String)| *name == "authorization" && value.starts_with("Bearer ");
+        if request.headers.iter().any(is_bearer) {
+            guard_plain(config, url)?;
+        }
+    } else if trusted {
         if let Some(token) = &config.token {
             guard_plain(config, url)?;
             let (name, value) = credential(config, token)?;
@@ -380,20 +383,12 @@ fn head(
             return Err(config.token_hints.iter().fold(error, |error, hint| error.hint(hint.clone())));
         }
     }
-    // Headers meant for one origin are not sent to another.
-    if home {
-        for (name, value) in &request.headers {
-            set(headers, name, value)?;
+    for (name, value) in request.all_headers() {
+        // Headers meant for one origin are not sent to another.
+        let is_general = ["range", "if-range", "content-length", "content-type"].contains(&name.as_ref());
+        if home || is_general {
+            set(headers, &name, &value)?;
         }
-    }
-    for (name, value) in request.range.iter().flat_map(content::range_headers) {
-        set(headers, name, &value)?;
-    }
-    if !request.body.is_empty() || matches!(request.method, Method::POST | Method::PUT | Method::PATCH) {
-        headers.insert(CONTENT_LENGTH, HeaderValue::from(request.body.wire_len()));
-    }
-    if let Some(kind) = &request.body.content_type {
-        set(headers, CONTENT_TYPE.as_str(), kind)?;
     }
     Ok(built)
 }
@@ -431,28 +426,6 @@ fn set(headers: &mut HeaderMap, name: &str, value: &str) -> Result<()> {
     let (name, value) = known.ok_or_else(|| Error::usage(format!("invalid header `{name}`")))?;
     headers.insert(name, value);
     Ok(())
-}
-
-/// The URL with its query but without a user name and password.
-fn full_url(request: &Request) -> Url {
-    let mut url = without_user(request.url.clone());
-    if !request.query.is_empty() {
-        let encode = |text: &str| utf8_percent_encode(text, QUERY).to_string();
-        let added = request.query.iter().map(|(key, value)| format!("{}={}", encode(key), encode(value)));
-        let mut pairs: Vec<String> =
-            url.query().filter(|q| !q.is_empty()).map(str::to_owned).into_iter().collect();
-        pairs.extend(added);
-        url.set_query(Some(&pairs.join("&")));
-    }
-    url
-}
-
-fn without_user(mut url: Url) -> Url {
-    // Fails only for a URL without a host, which has no user name.
-    let _ = url.set_username("");
-    let _ = url.set_password(None);
-    url.set_fragment(None);
-    url
 }
 
 /// The URL for errors, without its query.

@@ -96,6 +96,8 @@ pub struct Problem {
     pub is_final: bool,
     /// The file that has the content of the rejected upload.
     pub existing: Option<FileId>,
+    /// A hint for the user.
+    pub hint: Option<String>,
 }
 
 /// A complete response.
@@ -407,12 +409,21 @@ pub fn join(base: &Url, segments: &[&str]) -> Result<Url> {
     Ok(url)
 }
 
+fn without_user(mut url: Url) -> Url {
+    // Fails only for a URL without a host, which has no user name.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url.set_fragment(None);
+    url
+}
+
 /// The time on the server's clock, from the `Date` header.
 pub fn server_time(headers: &HeaderMap) -> Option<Timestamp> {
     http_date(headers.get("date")?.to_str().ok()?)
 }
 
-fn http_date(text: &str) -> Option<Timestamp> {
+/// A time in the format of HTTP headers.
+pub fn http_date(text: &str) -> Option<Timestamp> {
     jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()
 }
 

@@ -3,10 +3,14 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use url::Url;
 
 use crate::model::Source;
+
+/// Encodes all characters except the unreserved characters of RFC 3986.
+const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// The HTTP method.
 pub use reqwest::Method;
@@ -27,11 +31,13 @@ pub struct Request {
     pub body: Body,
     /// The range of a download, for `Range` and `If-Range`.
     pub range: Option<Range>,
-    /// Whether the request may be sent again even if it may have taken effect; by default, only GET and DELETE.
+    /// Whether the request may be sent again even if it may have taken effect; by default, only GET, HEAD and DELETE.
     pub repeatable: bool,
     /// Whether to send the request without the token even to the profile's own origins, for example to a presigned
     /// URL.
     pub anonymous: bool,
+    /// Whether `headers` or the URL contain the credentials, so that no token is added.
+    pub signed: bool,
     /// Whether the published rate limit applies; some limits apply only to uploads.
     pub paced: bool,
     /// Whether the request transfers a file's content, for which HTTP/1.1 is faster.
@@ -56,6 +62,13 @@ pub struct Range {
 }
 
 impl Range {
+    /// The headers of the request. A weak validator is omitted because it does not identify the bytes.
+    fn headers(&self) -> Vec<(&'static str, String)> {
+        let mut headers = vec![("range", format!("bytes={}-", self.from))];
+        headers.extend(self.validator.clone().filter(|v| !is_weak(v)).map(|v| ("if-range", v)));
+        headers
+    }
+
     /// Whether content with this validator and total size is the same version as the preceding bytes. Different
     /// validators or sizes mean a different version. If only one side has a strong validator, the range continues
     /// only if the result is `verified`. If neither side has a validator, the file's id identifies the content.
@@ -82,7 +95,7 @@ pub(super) fn opaque(validator: &str) -> &str {
 
 impl Request {
     fn new(method: Method, url: Url) -> Self {
-        let repeatable = method == Method::GET || method == Method::DELETE;
+        let repeatable = [Method::GET, Method::HEAD, Method::DELETE].contains(&method);
         Self {
             method,
             url,
@@ -92,6 +105,7 @@ impl Request {
             range: None,
             repeatable,
             anonymous: false,
+            signed: false,
             paced: true,
             bulk: false,
             expects: None,
@@ -102,6 +116,11 @@ impl Request {
     /// Creates a GET request.
     pub fn get(url: Url) -> Self {
         Self::new(Method::GET, url)
+    }
+
+    /// Creates a HEAD request.
+    pub fn head(url: Url) -> Self {
+        Self::new(Method::HEAD, url)
     }
 
     /// Creates a DELETE request.
@@ -160,6 +179,41 @@ impl Request {
     pub fn anonymous(mut self) -> Self {
         self.anonymous = true;
         self
+    }
+
+    /// Marks the request as complete with its credentials.
+    #[must_use]
+    pub fn signed(mut self) -> Self {
+        self.signed = true;
+        self
+    }
+
+    /// The URL with `query`, without a user name, a password and a fragment.
+    pub fn full_url(&self) -> Url {
+        let mut url = super::without_user(self.url.clone());
+        if !self.query.is_empty() {
+            let encode = |text: &str| utf8_percent_encode(text, QUERY).to_string();
+            let added = self.query.iter().map(|(key, value)| format!("{}={}", encode(key), encode(value)));
+            let mut pairs: Vec<String> =
+                url.query().filter(|q| !q.is_empty()).map(str::to_owned).into_iter().collect();
+            pairs.extend(added);
+            url.set_query(Some(&pairs.join("&")));
+        }
+        url
+    }
+
+    /// The headers that the request is sent with, except credentials and those of the connection.
+    pub fn all_headers(&self) -> Vec<(Cow<'static, str>, String)> {
+        let mut headers = self.headers.clone();
+        let range = self.range.iter().flat_map(Range::headers);
+        headers.extend(range.map(|(name, value)| (name.into(), value)));
+        let has_body =
+            !self.body.is_empty() || [Method::POST, Method::PUT, Method::PATCH].contains(&self.method);
+        if has_body {
+            headers.push(("content-length".into(), self.body.wire_len().to_string()));
+        }
+        headers.extend(self.body.content_type.clone().map(|kind| ("content-type".into(), kind)));
+        headers
     }
 
     /// Exempts the request from the rate limit.
@@ -288,5 +342,18 @@ impl Body {
     /// Whether the body is empty.
     pub fn is_empty(&self) -> bool {
         self.pieces.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_strong_validator_guards_a_range() {
+        let range =
+            |validator: &str| Range { from: 3, validator: Some(validator.to_owned()), ..Range::default() };
+        assert_eq!(range("\"a\"").headers(), [("range", "bytes=3-".into()), ("if-range", "\"a\"".into())]);
+        assert_eq!(range("W/\"a\"").headers(), [("range", "bytes=3-".into())]);
     }
 }

@@ -56,6 +56,7 @@ pub(super) static SPEC: Spec = Spec {
     read_problem,
     status: StatusWords::NONE,
     request_ids: &["request-id"],
+    scheme: None,
     open,
 };
 

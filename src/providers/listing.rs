@@ -1,6 +1,7 @@
 //! Lists files with any provider. Reads all pages and applies the parts of the filter, order and limit that the
 //! platform does not apply.
 
+use std::borrow::Cow;
 use std::collections::{BinaryHeap, HashSet};
 use std::sync::Arc;
 
@@ -419,6 +420,14 @@ pub async fn passes(provider: &Arc<dyn Provider>, filter: &Filter, file: &File) 
     let filter = Filter::id_is(file.id.as_str()).and(filter.clone());
     let query = Query { filter: Some(filter), limit: Some(1), ..Query::default() };
     Ok(Listing::new(Arc::clone(provider), query, None)?.next().await?.is_some())
+}
+
+/// A file with the properties that listings of object storage omit: media type, metadata and checksum.
+pub async fn described<'a>(provider: &dyn Provider, file: &'a File) -> Result<Cow<'a, File>> {
+    if provider.spec().names_are_ids() && file.content_type.is_none() {
+        return provider.stat(&file.id).await.map(Cow::Owned);
+    }
+    Ok(Cow::Borrowed(file))
 }
 
 /// The files with exactly this name or, if there are none, the files whose name is the same [in NFC](names_match). A

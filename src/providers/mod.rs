@@ -16,6 +16,7 @@ mod local;
 mod metorial;
 mod mistral;
 mod multipart;
+mod objects;
 mod openai;
 #[cfg(test)]
 mod properties;
@@ -43,7 +44,9 @@ pub use capabilities::{
 
 pub use crate::filter::Precision;
 pub use collection::Collection;
-pub use listing::{Listing, all_links, files_named, files_named_since, newest_named, passes, sort_files};
+pub use listing::{
+    Listing, all_links, described, files_named, files_named_since, newest_named, passes, sort_files,
+};
 pub use multipart::{Multipart, PartRange, Received, Session};
 pub use pushdown::Native;
 pub use stated::{left_to_check, require_ages, require_stated, states};
@@ -81,11 +84,23 @@ pub static REGISTRY: &[&Spec] = &[
     &openai::ARK.spec,
     &mistral::SPEC,
     &together::SPEC,
+    &objects::s3::SPEC,
 ];
 
 /// The platform with this name.
 pub fn find(name: &str) -> Option<&'static Spec> {
     REGISTRY.iter().copied().find(|spec| spec.name == name)
+}
+
+/// The platform, the bucket and the start of the keys in an address of several objects: `s3://BUCKET` or
+/// `s3://BUCKET/PREFIX/`.
+pub fn bucket_of(address: &str) -> Option<(&'static Spec, &str, &str)> {
+    let (scheme, place) = address.split_once("://")?;
+    let spec = REGISTRY.iter().copied().find(|spec| spec.scheme == Some(scheme))?;
+    let (bucket, prefix) = place.split_once('/').unwrap_or((place, ""));
+    let is_valid =
+        !bucket.is_empty() && !bucket.contains(':') && (prefix.is_empty() || prefix.ends_with('/'));
+    is_valid.then_some((spec, bucket, prefix))
 }
 
 /// The description of a platform: its names, addresses, settings, dialects and constructor.
@@ -122,11 +137,19 @@ pub struct Spec {
     pub status: StatusWords,
     /// The platform's own response headers that contain the request id, tried before the common ones.
     pub request_ids: &'static [&'static str],
+    /// The scheme of object addresses such as `s3://BUCKET/KEY`, for object storage. Its files are objects, whose key is both
+    /// id and name, and `haul serve` does not emulate it.
+    pub scheme: Option<&'static str>,
     /// Opens a provider.
     pub open: fn(Connection) -> Result<Box<dyn Provider>>,
 }
 
 impl Spec {
+    /// Whether the name of a file is its id, so that only one file can have a name.
+    pub fn names_are_ids(&self) -> bool {
+        self.scheme.is_some()
+    }
+
     /// Whether this status means that the file could not be processed.
     pub fn has_failed(&self, status: &str) -> bool {
         [self.status.failed, StatusWords::COMMON.failed]
@@ -209,6 +232,8 @@ pub struct Connection {
     pub set: BTreeMap<String, String>,
     /// The secret values.
     pub secrets: BTreeMap<String, Secret>,
+    /// The credentials that the vendor's own tools find, on platforms that need more than a token.
+    pub credentials: BTreeMap<String, Secret>,
     /// The client, which contains the token.
     pub http: Client,
     /// How long a new file may be missing from listings; overrides the platform's value.
@@ -448,6 +473,11 @@ pub trait Provider: Send + Sync {
     /// Opens the content of a file.
     async fn download(&self, _id: &FileId, _range: Option<Range>) -> Result<ContentStream> {
         Err(self.unsupported(Op::Download))
+    }
+
+    /// Whether an upload needs the [SHA-256](NewFile::sha256) of the content before it.
+    fn asks_for_sha256(&self) -> bool {
+        self.capabilities().duplicates == Duplicates::Never
     }
 
     /// Whether the content returned for a file is [derived](ContentStream::derived), as far as its record indicates.

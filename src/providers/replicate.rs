@@ -62,6 +62,7 @@ pub(super) static SPEC: Spec = Spec {
     read_problem: |_| None,
     status: StatusWords::NONE,
     request_ids: &[],
+    scheme: None,
     open,
 };
 

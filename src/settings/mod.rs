@@ -148,6 +148,7 @@ impl Settings {
     /// Whether a profile with this name exists.
     pub fn is_profile(&self, name: &str) -> bool {
         providers::find(name).is_some()
+            || providers::bucket_of(name).is_some()
             || self.file.profiles.contains_key(name)
             || self.env.get(&profile_variable(name, "PROVIDER")).is_some()
     }

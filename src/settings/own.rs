@@ -5,7 +5,17 @@ use std::collections::BTreeMap;
 use toml_edit::{Item, TableLike, Value};
 
 /// Keys of a profile that are platform settings.
-const KEYS: [&str; 2] = ["auth_header", "download"];
+const KEYS: [&str; 9] = [
+    "auth_header",
+    "download",
+    "bucket",
+    "prefix",
+    "region",
+    "addressing",
+    "aws_profile",
+    "metadata",
+    "conditional",
+];
 /// Tables of a profile whose entries are platform settings named `TABLE.KEY`.
 const TABLES: [&str; 2] = ["headers", "query"];
 

@@ -64,8 +64,28 @@ impl Profile {
 impl Settings {
     /// Resolves a profile. Flags and the general variables (`HAUL_BASE_URL`, …) apply only to the command's profile,
     /// so that they do not change other profiles on the same command line.
+    ///
+    /// The bucket of an object address is a profile: the command's one if it has the platform, else the built-in one, with
+    /// this bucket.
     pub fn profile(&self, name: &str) -> Result<Profile> {
-        let is_own = self.profile_name().value == name;
+        let own = self.profile_name().value;
+        let Some((spec, bucket, prefix)) = providers::bucket_of(name) else {
+            return self.profile_as(name, own == name);
+        };
+        let is_platform = |name: &str| {
+            let file = self.file.profiles.get(name).cloned().unwrap_or_default();
+            self.spec_of(name, &file).is_ok_and(|known| known.name == spec.name)
+        };
+        let base = if providers::bucket_of(&own).is_none() && is_platform(&own) { &own } else { spec.name };
+        let mut profile = self.profile_as(base, own == base || own == name)?;
+        let given = |value: &str| Sourced { value: value.to_owned(), origin: Origin::Flag("address") };
+        profile.set.insert("bucket".to_owned(), given(bucket));
+        profile.set.insert("prefix".to_owned(), given(prefix));
+        name.clone_into(&mut profile.name);
+        Ok(profile)
+    }
+
+    fn profile_as(&self, name: &str, is_own: bool) -> Result<Profile> {
         let file = self.file.profiles.get(name).cloned().unwrap_or_default();
         let spec = self.spec_of(name, &file)?;
         let dialect = self.dialect(name, spec, &file, is_own)?;

@@ -1,6 +1,7 @@
 //! File downloads: the content is written to `NAME.part`, resumed after an interruption or by the next run, verified,
 //! and finally renamed.
 
+use std::borrow::Cow;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use crate::http::is_too_slow;
 use crate::interrupt::Interrupt;
 use crate::model::{File, Link};
 use crate::progress::{Outcome, Progress, silent};
-use crate::providers::{ContentStream, Provider, Range};
+use crate::providers::{ContentStream, Provider, Range, described};
 
 /// The media type of files whose type is unknown.
 const UNKNOWN: &str = "application/octet-stream";
@@ -68,6 +69,14 @@ pub async fn download(
     progress: &dyn Progress,
     interrupt: &Interrupt,
 ) -> Result<bool> {
+    // Its checksum verifies the content.
+    let file = if options.verify {
+        let described = interrupt.until_cancelled(described(provider.as_ref(), file)).await;
+        described.map_err(|error| error.about(file.id.to_string()))?
+    } else {
+        Cow::Borrowed(file)
+    };
+    let file = file.as_ref();
     let item = progress.item(&file.name, file.size);
     let fetch = Fetch { provider, file, item: &item, interrupt, verify: options.verify };
     let result = match target {

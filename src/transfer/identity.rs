@@ -16,7 +16,7 @@ use crate::error::{Error, Kind, Result};
 use crate::hash::Hasher;
 use crate::interrupt::Interrupt;
 use crate::model::{Checksums, Clock, File, NewFile, Source};
-use crate::providers::{Download, Provider};
+use crate::providers::{Download, Provider, described};
 use crate::source::{CHUNK, Opened};
 
 /// How files are compared.
@@ -130,13 +130,14 @@ impl Identity {
         if self.compare == Compare::Size && file.size.is_some() {
             return Ok(Some(Verdict { same: true, evidence: Evidence::Size }));
         }
-        if let Some(verdict) = self.decide_by_statement(new, file).await? {
+        let file = described(self.provider.as_ref(), file).await?;
+        if let Some(verdict) = self.decide_by_statement(new, &file).await? {
             return Ok(Some(verdict));
         }
         let Some(recorded) = self.ledger.content(&file.id) else { return Ok(None) };
         // Where a file's content can change, the record applies only to the version it was made for.
         let can = self.provider.capabilities();
-        if can.replace && (recorded.version.is_none() || recorded.version != version(file)) {
+        if can.replace && (recorded.version.is_none() || recorded.version != version(&file)) {
             return Ok(None);
         }
         if recorded.size != new.size {

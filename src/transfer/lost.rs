@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
 use super::identity::{Compare, Identity};
-use super::ledger::Ledger;
+use super::ledger::{Ledger, version};
 use crate::error::{Error, Kind, Result, word};
 use crate::files;
 use crate::model::{File, FileId, NewFile};
@@ -42,6 +42,24 @@ pub(super) fn after_upload(new: &NewFile, message: String, error: &Error) -> Err
     }
     after = error.causes().into_iter().fold(after, Error::cause);
     error.hints().iter().cloned().fold(after, Error::hint)
+}
+
+/// The hint after a lost response.
+pub(super) const RUN_AGAIN: &str =
+    "run the same command again: it checks whether the file exists before uploading";
+
+/// The error for an upload whose response was lost (`error`) and whose file could not be looked up (`other`).
+pub(super) fn not_found_out(error: Error, other: Error) -> Error {
+    if other.is_unanswered() {
+        return other;
+    }
+    let error = error.cause(format!("checking for the file also failed: {other}"));
+    if other.kind() != Kind::RateLimited {
+        return error.hint(RUN_AGAIN);
+    }
+    // The hints of `other` say when to run the command again.
+    let error = error.with_kind(Kind::RateLimited).unanswered();
+    other.hints().iter().fold(error, |error, hint| error.hint(hint.clone())).hint(RUN_AGAIN)
 }
 
 /// Finds the files of uploads whose responses were lost. Shared by all uploads of a command, so that no two uploads
@@ -113,9 +131,13 @@ impl LostUploads {
             if has_time { Timestamp::from_second(begun.as_second()).unwrap_or(begun) } else { bound };
         let uncertain = if has_time { UNCERTAIN } else { MARGIN };
         let certain = begun.checked_add(uncertain).unwrap_or(Timestamp::MAX);
-        // The ledger knows files that existed before.
-        let free =
-            |file: &File| !self.claimed().contains(&file.id) && identity.ledger.content(&file.id).is_none();
+        // The ledger knows files that existed before. Where the name is the id, it may know another version.
+        let is_known = |file: &File| {
+            let recorded = identity.ledger.content(&file.id);
+            recorded
+                .is_some_and(|known| !self.provider.spec().names_are_ids() || known.version == version(file))
+        };
+        let free = |file: &File| !self.claimed().contains(&file.id) && !is_known(file);
         let same_size = |file: &File| file.size.is_none_or(|size| size == new.size);
         let mut candidates: Vec<File> =
             named.into_iter().filter(|file| free(file) && same_size(file)).collect();

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::job::Job;
+use super::lost::{RUN_AGAIN, not_found_out};
 use super::options::{Action, Uploaded};
-use super::upload::{RUN_AGAIN, Uploads, not_found_out};
+use super::upload::Uploads;
 use crate::error::{Error, Result};
 use crate::model::NewFile;
 use crate::progress::{Outcome, Progress};

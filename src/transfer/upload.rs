@@ -11,7 +11,7 @@ use super::digest::{UploadHash, compare};
 use super::identity::{Evidence, Identity, conflict};
 use super::job::{Job, Metered};
 use super::ledger::{Begun, Earlier, Ledger, Stamp};
-use super::lost::{LostUploads, NameLocks, after_upload};
+use super::lost::{LostUploads, NameLocks, RUN_AGAIN, after_upload, not_found_out};
 use super::mark;
 use super::options::{Action, IfExists, Known, Leftover, Preview, UploadOptions, Uploaded};
 use super::wait::{Polling, wait_until_processed};
@@ -251,7 +251,7 @@ impl Uploads {
         // Where the platform returns no checksum, the ledger records one.
         let hasher = stated.filter(|_| self.options.verify);
         // It is compared with the checksum that the platform got before the content.
-        let hasher = if self.stores_once() { Some(Hasher::sha256()) } else { hasher };
+        let hasher = if self.provider.asks_for_sha256() { Some(Hasher::sha256()) } else { hasher };
         let hasher = hasher.or_else(|| self.identity.ledger.is_on().then(Hasher::blake3));
         let stamp = Stamp::of_source(new);
         let mut job = Job {
@@ -304,6 +304,9 @@ impl Uploads {
                 if let Some(old) = &known.old {
                     self.lost.claim(old);
                     job.known.push(old.clone());
+                    if self.has_name_of(new, old) {
+                        job.old = Some(old.clone());
+                    }
                 }
                 self.compare_with(&mut job, known.named.clone()).await?;
             }
@@ -439,7 +442,7 @@ impl Uploads {
             let sums = self.identity.digest(&job.new, Hasher::sha256()).await?;
             job.new.mark = sums.sha256.as_deref().map(mark::new);
         }
-        if self.stores_once() && job.new.sha256.is_none() {
+        if self.provider.asks_for_sha256() && job.new.sha256.is_none() {
             job.new.sha256 = self.identity.digest(&job.new, Hasher::sha256()).await?.sha256;
         }
         if job.number.is_none() {
@@ -465,7 +468,7 @@ impl Uploads {
         let since = self.clock.now();
         self.begin(job, since).await?;
         // The second of two equal files finds the first.
-        let content = job.new.sha256.clone().into_iter().collect();
+        let content = job.new.sha256.clone().filter(|_| self.stores_once()).into_iter().collect();
         let _lock = self.contents.lock(content, false).await;
         let mut attempts = self.attempts();
         while let Err(error) = self.send_once(job).await {
@@ -502,10 +505,16 @@ impl Uploads {
 
     /// The file whose content is replaced while its id stays the same, if the platform supports that.
     fn in_place(&self, job: &Job) -> Option<FileId> {
-        let can = self.provider.capabilities().replace
-            && !self.options.anew
-            && !self.only_anew.load(Ordering::Relaxed);
-        self.options.to.clone().or_else(|| job.old.clone().filter(|_| can))
+        let replaces = |old: &FileId| {
+            let is_anew = self.options.anew && !self.has_name_of(&job.new, old);
+            self.provider.capabilities().replace && !is_anew && !self.only_anew.load(Ordering::Relaxed)
+        };
+        self.options.to.clone().or_else(|| job.old.clone().filter(replaces))
+    }
+
+    /// Whether the new file would have this id, because the platform's names are ids.
+    fn has_name_of(&self, new: &NewFile, id: &FileId) -> bool {
+        self.provider.spec().names_are_ids() && id.as_str() == new.name
     }
 
     async fn send_once(&self, job: &mut Job) -> Result<()> {
@@ -679,22 +688,4 @@ impl Uploads {
     fn rm(&self, id: &FileId) -> String {
         format!("haul rm -p {} {}", word(self.provider.profile()), word(&format!("id:{id}")))
     }
-}
-
-/// The hint after a lost response.
-pub(super) const RUN_AGAIN: &str =
-    "run the same command again: it checks whether the file exists before uploading";
-
-/// The error for an upload whose response was lost (`error`) and whose file could not be looked up (`other`).
-pub(super) fn not_found_out(error: Error, other: Error) -> Error {
-    if other.is_unanswered() {
-        return other;
-    }
-    let error = error.cause(format!("checking for the file also failed: {other}"));
-    if other.kind() != Kind::RateLimited {
-        return error.hint(RUN_AGAIN);
-    }
-    // The hints of `other` say when to run the command again.
-    let error = error.with_kind(Kind::RateLimited).unanswered();
-    other.hints().iter().fold(error, |error, hint| error.hint(hint.clone())).hint(RUN_AGAIN)
 }

@@ -6,11 +6,13 @@
 mod backend;
 mod command;
 mod file;
+mod objects;
 mod timeout;
 
 use std::path::PathBuf;
 
 pub use backend::{Backend, Kept, keep};
+pub use objects::object_credentials;
 pub use timeout::Timeout;
 
 use self::command::Limits;
@@ -157,6 +159,7 @@ pub fn hints(profile: &Profile, found: Option<&Token>) -> Vec<String> {
     match found {
         Some(Token { source: Source::Given, .. }) => Vec::new(),
         Some(token) => vec![format!("the token came from {}", token.source)],
+        None if profile.spec.token_variables.is_empty() => Vec::new(),
         None => {
             vec![format!("set {}, or run `haul auth login {}`", variable(profile), profile.name)]
         }

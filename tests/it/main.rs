@@ -11,6 +11,8 @@ mod emulator;
 mod filter;
 mod find;
 mod http;
+#[cfg(unix)]
+mod objects;
 mod platforms;
 #[cfg(unix)]
 mod project;

@@ -244,7 +244,8 @@ impl Run<'_> {
             uploaded => uploaded.map_err(Self::conflict)?,
         };
         let is_adopted = uploaded.action == Sent::Reused;
-        let replaces = old.filter(|_| deletes).map(|row| Box::new(row.id));
+        // Where the name is the id, the new content has replaced the old one.
+        let replaces = old.filter(|row| deletes && row.id != uploaded.file.id).map(|row| Box::new(row.id));
         let sha256 = Sha256::parse(&sha256).unwrap_or_default();
         let row = self.recorded(&uploaded, new.size, sha256, replaces);
         self.record(&path, Some(row));

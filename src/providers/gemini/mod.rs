@@ -50,6 +50,7 @@ pub(super) static SPEC: Spec = Spec {
     read_problem: wire::read_problem,
     status: StatusWords { ready: &["active"], failed: &[] },
     request_ids: &[],
+    scheme: None,
     open,
 };
 

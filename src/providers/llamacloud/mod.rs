@@ -70,6 +70,7 @@ pub(super) static SPEC: Spec = Spec {
     read_problem: wire::read_problem,
     status: StatusWords::NONE,
     request_ids: &[],
+    scheme: None,
     open,
 };
 

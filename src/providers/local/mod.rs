@@ -58,6 +58,7 @@ pub(super) static SPEC: Spec = Spec {
     read_problem: |_| None,
     status: StatusWords::NONE,
     request_ids: &[],
+    scheme: None,
     open,
 };
 

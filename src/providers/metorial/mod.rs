@@ -72,6 +72,7 @@ pub(super) static SPEC: Spec = Spec {
     read_problem: |_| None,
     status: StatusWords { ready: &["active"], failed: &[DELETED] },
     request_ids: &["metorial-req-id"],
+    scheme: None,
     open,
 };
 

@@ -53,6 +53,7 @@ pub(super) static SPEC: Spec = Spec {
     read_problem,
     status: StatusWords::NONE,
     request_ids: &[],
+    scheme: None,
     open,
 };
 

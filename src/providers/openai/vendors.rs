@@ -442,6 +442,7 @@ const SPEC: Spec = Spec {
     read_problem,
     status: StatusWords { ready: &[], failed: &["deleted"] },
     request_ids: &[],
+    scheme: None,
     open: |connection| OPENAI.open(connection),
 };
 

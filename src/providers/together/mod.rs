@@ -51,6 +51,7 @@ pub(super) static SPEC: Spec = Spec {
     read_problem,
     status: StatusWords { ready: &[], failed: &["invalid_format"] },
     request_ids: &[],
+    scheme: None,
     open,
 };
 

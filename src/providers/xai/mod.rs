@@ -74,6 +74,7 @@ pub(super) static SPEC: Spec = Spec {
     read_problem,
     status: StatusWords { ready: &["skipped"], failed: &[] },
     request_ids: &[],
+    scheme: None,
     open,
 };
 

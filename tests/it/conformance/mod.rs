@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use haul::model::Patch;
 use haul::providers::{Download, Op, supports};
 
-use crate::platforms::{all, cases, dialects, some};
+use crate::platforms::{ON_OWN_SERVERS, all, cases, dialects, some};
 use crate::support::rig::{Case, Rig, TOKEN, open};
 
 /// Defines one test for each property. It runs on every case, also after another case has failed.
@@ -37,7 +37,8 @@ properties! {
 }
 
 fn holds_in_every_case(property: &str, test: fn(Case)) {
-    let failed = cases().filter_map(|case| {
+    let all_cases = || cases().chain(ON_OWN_SERVERS.iter().copied());
+    let failed = all_cases().filter_map(|case| {
         let panic = catch_unwind(AssertUnwindSafe(|| test(case))).err()?;
         let owned = panic.downcast_ref::<String>().map(String::as_str);
         let message = owned.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it panicked");
@@ -48,7 +49,7 @@ fn holds_in_every_case(property: &str, test: fn(Case)) {
         failed.is_empty(),
         "{} of {} cases failed:\n{}",
         failed.len(),
-        cases().count(),
+        all_cases().count(),
         failed.join("\n")
     );
 }

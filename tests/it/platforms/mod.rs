@@ -29,6 +29,7 @@ pub mod openai;
 pub mod openrouter;
 pub mod perplexity;
 pub mod replicate;
+pub mod s3;
 pub mod siliconflow;
 pub mod together;
 pub mod upstage;
@@ -70,6 +71,7 @@ pub static PLATFORMS: &[&Platform] = &[
     &ark::PLATFORM,
     &mistral::PLATFORM,
     &together::PLATFORM,
+    &s3::PLATFORM,
 ];
 
 /// The reason for an omission or an exception.
@@ -249,6 +251,9 @@ pub fn some<T>(found: impl Iterator<Item = T>) -> Vec<T> {
     found
 }
 
+/// The cases of platforms that `haul serve` does not emulate, with a server of the tests.
+pub static ON_OWN_SERVERS: &[Case] = &[s3::S3];
+
 pub fn emulated(name: &str) -> Option<&'static emulator::Platform> {
     emulator::PLATFORMS.iter().copied().find(|platform| platform.name == name)
 }
@@ -284,7 +289,7 @@ impl Case {
 
     /// Whether the platform is reached over a network.
     pub fn is_remote(&self) -> bool {
-        emulated(self.provider).is_some()
+        emulated(self.provider).is_some() || ON_OWN_SERVERS.iter().any(|case| case.provider == self.provider)
     }
 
     /// Whether its server deletes files.

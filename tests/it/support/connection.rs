@@ -1,5 +1,6 @@
 //! Hand-made profiles: the connection of a provider and the configuration of its client.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ pub struct Profile<'a> {
     pub dialect: &'a str,
     /// The values of `--set`, including secret ones.
     pub set: &'a [(&'a str, &'a str)],
+    pub credentials: BTreeMap<String, Secret>,
     pub policy: Policy,
     pub timeout: Duration,
     pub clock: Clock,
@@ -38,6 +40,7 @@ impl Profile<'_> {
             token: None,
             dialect: "auto",
             set: &[],
+            credentials: BTreeMap::new(),
             policy: Policy { attempts: 1, ..Policy::default() },
             timeout: Duration::from_secs(10),
             clock: Clock::default(),
@@ -76,6 +79,7 @@ impl Profile<'_> {
             dialect: self.dialect.to_owned(),
             set: set.into_iter().map(text).collect(),
             secrets: secrets.into_iter().map(|(key, value)| (key.to_owned(), Secret::new(value))).collect(),
+            credentials: self.credentials.clone(),
             http: Client::new(self.config()),
             appears_within: None,
             token_variable: None,

@@ -10,6 +10,7 @@ pub mod naive;
 pub mod process;
 pub mod raw;
 pub mod rig;
+pub mod s3;
 pub mod sandbox;
 pub mod server;
 #[cfg(unix)]

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "two test binaries use a part of it each")]
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,10 +12,12 @@ use haul::http::{Client, ContentStream, Request};
 use haul::model::{Clock, File, FileId, Link, NewFile, Object};
 use haul::progress::silent;
 use haul::providers::{self, Capabilities, Page, Provider, Query, Spec};
+use haul::secret::Secret;
 use serde_json::Value;
 
 use crate::support::connection::Profile;
 use crate::support::emulator::{Emulator, Setup};
+use crate::support::s3;
 
 /// The only token that the servers here accept.
 pub const TOKEN: &str = "metorial_sk_of_tests";
@@ -46,7 +49,17 @@ impl Case {
     pub fn setup(&self, clock: Clock) -> Setup<'static> {
         let (platform, dialect) = self.wire.and_then(|wire| wire.split_once('=')).unzip();
         let platform = platform.unwrap_or_default();
-        Setup { platform, dialect, quirks: self.quirks, token: Some(TOKEN), clock, ..Setup::DEFAULT }
+        let own = s3::SERVERS.iter().find(|server| server.name == self.provider);
+        let platforms = own.map(std::slice::from_ref);
+        Setup {
+            platform,
+            dialect,
+            quirks: self.quirks,
+            token: Some(TOKEN),
+            clock,
+            platforms,
+            ..Setup::DEFAULT
+        }
     }
 
     /// The platform.
@@ -160,9 +173,17 @@ pub fn open(case: &Case, served: &Emulator, token: &str, set: &[(String, String)
         set: &set,
         dialect: case.dialect,
         data: &served.data(),
+        credentials: credentials(case, token),
         ..profile(case, &base_url.parse().unwrap(), token)
     };
     Arc::from(profile.open().unwrap_or_else(|error| panic!("{case:?}: {error}")))
+}
+
+/// The credentials of a case on object storage. The token is the access key.
+fn credentials(case: &Case, token: &str) -> BTreeMap<String, Secret> {
+    let pairs = [("AWS_ACCESS_KEY_ID", token), ("AWS_SECRET_ACCESS_KEY", s3::SECRET)];
+    let pairs = pairs.into_iter().filter(|_| case.spec().scheme.is_some());
+    pairs.map(|(name, value)| (name.to_owned(), Secret::new(value))).collect()
 }
 
 fn profile<'a>(case: &Case, base_url: &url::Url, token: &'a str) -> Profile<'a> {

@@ -1,0 +1,145 @@
+//! Object storage: S3 and compatible services, Google Cloud Storage and Azure Blob Storage.
+//!
+//! - The key of an object is both the id and the name of its file, so an upload creates the object only if no object has
+//!   the key, and a change of the content replaces the object if it has not changed meanwhile.
+//! - Requests are haul's own, because the paths of `object_store` cannot express every key. The crate finds credentials,
+//!   signs requests and creates signed URLs; its own requests, for credentials, also go through haul's [`connector`].
+//! - The SHA-256 of the content is stored as metadata.
+
+mod bucket;
+mod connector;
+mod metadata;
+pub(super) mod s3;
+mod xml;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use url::Url;
+
+use super::{Connection, Setting};
+use crate::error::{Error, Kind, Result};
+use crate::model::FileId;
+
+/// Files up to this size are sent in one request.
+const SINGLE: u64 = 16 * 1024 * 1024;
+/// The size of a part, unless the file would have too many.
+const PART: u64 = 8 * 1024 * 1024;
+/// The maximum size of an object in one request.
+const MAX_SINGLE: u64 = 5 * 1024 * 1024 * 1024;
+/// The parts of a large file, below the limit of the services.
+const PARTS: u64 = 9_000;
+/// Parts in flight.
+const PARALLEL: usize = 4;
+/// The longest lifetime of a signed URL in seconds: seven days.
+const LINK_LIFETIME: i64 = 7 * 24 * 60 * 60;
+/// The lifetime of a signed URL without `--expires`, in seconds.
+const USUAL_LIFETIME: i64 = 60 * 60;
+
+const BUCKET: Setting = Setting { key: "bucket", help: "bucket", secret: false };
+const PREFIX: Setting =
+    Setting { key: "prefix", help: "start of all keys, which ids and names omit", secret: false };
+const METADATA: Setting = Setting {
+    key: "metadata",
+    help: "true: ask the instance metadata service for credentials",
+    secret: false,
+};
+const CONDITIONAL: Setting = Setting {
+    key: "conditional",
+    help: "true or false: whether the service supports conditional writes [default: true for the vendor's own service]",
+    secret: false,
+};
+
+/// Encodes all characters except the unreserved characters of RFC 3986 and `/`, as signatures require.
+const KEY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+
+/// The size of the parts of a file of this size.
+fn part_size(size: u64) -> u64 {
+    const MIB: u64 = 1024 * 1024;
+    size.div_ceil(PARTS).div_ceil(MIB).saturating_mul(MIB).max(PART)
+}
+
+/// A setting that is `true` or `false`.
+fn flag(connection: &Connection, key: &str) -> Result<Option<bool>> {
+    Ok(connection.choice(key, &["true", "false"])?.map(|word| word == "true"))
+}
+
+/// The bucket, and the text before all keys.
+fn place(connection: &Connection, scheme: &str, what: &str) -> Result<(String, String)> {
+    let Some(bucket) = connection.setting("bucket") else {
+        let profile = &connection.profile;
+        return Err(Error::usage(format!("{profile}: no {what}"))
+            .hint(format!("name it in an address, such as `{scheme}://{}/KEY`", what.to_uppercase()))
+            .hint(format!("or in the profile: `haul profile set {profile} --set bucket=NAME`")));
+    };
+    if !bucket.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._$".contains(&byte)) {
+        return Err(Error::usage(format!("{bucket:?} is not a valid {what} name")));
+    }
+    Ok((bucket.to_owned(), connection.setting("prefix").unwrap_or_default().to_owned()))
+}
+
+/// The URL of an object in the bucket at `bucket`.
+fn object_url(bucket: &Url, key: &str) -> Result<Url> {
+    let invalid = |why: &str| Error::usage(format!("{key:?} is not a valid key: {why}"));
+    if key.is_empty() {
+        return Err(invalid("it is empty"));
+    }
+    if key.len() > 1024 {
+        return Err(invalid("it is longer than 1,024 bytes"));
+    }
+    let path = format!("{}/{}", bucket.path().trim_end_matches('/'), utf8_percent_encode(key, KEY));
+    let mut url = bucket.clone();
+    url.set_path(&path);
+    // A URL cannot contain these segments.
+    if url.path() == path { Ok(url) } else { Err(invalid("it contains `.` or `..` between slashes")) }
+}
+
+/// The key of a file.
+fn key_of(prefix: &str, id: &FileId) -> String {
+    format!("{prefix}{id}")
+}
+
+/// The error for an object that exists already.
+fn exists(platform: &str, id: &str) -> Error {
+    Error::failed(format!("{id} already exists on {platform}"))
+        .hint("to replace it if its content differs: `--if-exists update`")
+        .with_status(412)
+}
+
+/// The error for an object that was changed since it was read.
+fn changed(platform: &str, id: &str) -> Error {
+    Error::new(Kind::Conflict, format!("{id} was changed on {platform} meanwhile"))
+        .hint("run the same command again")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_one_url() {
+        let bucket = Url::parse("http://host/bucket").unwrap();
+        for (key, path) in [
+            ("a.txt", "/bucket/a.txt"),
+            ("dir/a b+c.txt", "/bucket/dir/a%20b%2Bc.txt"),
+            ("a//b/", "/bucket/a//b/"),
+            ("/a", "/bucket//a"),
+            ("%2e%2e/ü?#", "/bucket/%252e%252e/%C3%BC%3F%23"),
+            ("a\tb\\", "/bucket/a%09b%5C"),
+        ] {
+            assert_eq!(object_url(&bucket, key).unwrap().path(), path);
+        }
+        for key in ["", ".", "..", "a/../b", "a/./b", &"x".repeat(1025)] {
+            assert_eq!(object_url(&bucket, key).unwrap_err().kind(), Kind::Usage, "{key}");
+        }
+        let whole = Url::parse("https://bucket.host").unwrap();
+        assert_eq!(object_url(&whole, "a").unwrap().as_str(), "https://bucket.host/a");
+    }
+
+    #[test]
+    fn a_large_file_has_a_limited_number_of_parts() {
+        for size in [1, PART, 1024 * PART, 5 * 1024 * MAX_SINGLE] {
+            let part = part_size(size);
+            assert!(part >= PART && size.div_ceil(part) <= 10_000, "{size}");
+        }
+        assert_eq!((part_size(1), part_size(1024 * PART)), (PART, PART));
+    }
+}
