@@ -42,6 +42,7 @@ use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
 
 use crate::cli::{Cli, Command, Globals};
 use crate::commands::completions;
+use crate::commands::help::topics::exit_code_table;
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::interrupt::{Interrupt, Signals};
@@ -83,6 +84,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         // These commands work even with invalid settings.
         Command::Help(args) => args.run(&ui, Cli::command()).map(|()| ExitCode::SUCCESS),
         Command::Completions(args) => args.run(&ui, &Cli::command()).map(|()| ExitCode::SUCCESS),
+        Command::Skill(args) => args.run(&ui, Cli::command(), &exit_code_table()).map(|()| ExitCode::SUCCESS),
         command => {
             flags(&cli.globals, &command).and_then(|flags| Settings::load(flags, env)).and_then(|settings| {
                 if let Some(warning) = settings.warning() {
@@ -113,6 +115,7 @@ fn dispatch(command: Command, ctx: &Context) -> Result<ExitCode> {
         Command::Providers(args) => args.run(ctx),
         Command::Help(args) => args.run(&ctx.ui, Cli::command()),
         Command::Completions(args) => args.run(&ctx.ui, &Cli::command()),
+        Command::Skill(args) => args.run(&ctx.ui, Cli::command(), &exit_code_table()),
         Command::Profile(command) => command.run(ctx),
         Command::Config(command) => command.run(ctx),
         Command::Local(command) => command.run(ctx),
@@ -129,6 +132,7 @@ fn dispatch(command: Command, ctx: &Context) -> Result<ExitCode> {
         Command::Du(args) => block_on(ctx, args.run(ctx)),
         Command::Meta(args) => block_on(ctx, args.run(ctx)),
         Command::Link(args) => block_on(ctx, args.run(ctx)),
+        Command::Ref(args) => block_on(ctx, args.run(ctx)),
         Command::Lint(args) => args.run(ctx),
     };
     if changes_files {

@@ -417,6 +417,7 @@ fn every_platform_file_is_registered() {
         "properties",
         "pushdown",
         "stated",
+        "usage",
     ];
     let vendors =
         fs::read_to_string("src/providers/openai/vendors.rs").expect("the vendors with OpenAI's API");

@@ -72,6 +72,8 @@ pub enum Command {
     Meta(commands::meta::MetaCommand),
     /// Create, list and revoke links to files
     Link(commands::link::LinkArgs),
+    /// Print a snippet that uses a file, for an API or a program
+    Ref(commands::reference::RefArgs),
     /// Check JSONL files for batches and fine-tuning
     Lint(commands::lint::LintArgs),
     /// Store, check and remove tokens
@@ -90,6 +92,8 @@ pub enum Command {
     Local(commands::local::LocalCommand),
     /// List the platforms and their capabilities
     Providers(commands::providers::ProvidersArgs),
+    /// Print instructions for agents, or install them as a skill
+    Skill(commands::skill::SkillArgs),
     /// Print a shell completion script
     Completions(commands::completions::CompletionsArgs),
     /// Show help for a command or a topic

@@ -17,8 +17,10 @@ pub mod ls;
 pub mod meta;
 pub mod profile;
 pub mod providers;
+pub mod reference;
 pub mod rm;
 pub mod serve;
+pub mod skill;
 pub mod sync;
 pub mod upload;
 

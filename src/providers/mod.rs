@@ -24,6 +24,7 @@ mod pushdown;
 mod replicate;
 mod stated;
 mod together;
+mod usage;
 mod xai;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -50,6 +51,7 @@ pub use listing::{
 pub use multipart::{Multipart, PartRange, Received, Session};
 pub use pushdown::Native;
 pub use stated::{left_to_check, require_ages, require_stated, states};
+pub use usage::{Usage, token_header, usage};
 
 use crate::error::{Error, Result};
 use crate::filter::{Equality, Expr, Filter};

@@ -8,7 +8,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use crate::commands::{
-    auth, config, du, gc, get, link, lint, local, ls, planned, profile, providers, report, rm, serve, sync,
+    auth, config, du, gc, get, link, lint, local, ls, planned, profile, providers, reference, report, rm,
+    serve, skill, sync,
 };
 use crate::error::ErrorLine;
 use crate::model::File;
@@ -55,7 +56,7 @@ impl Shape {
 }
 
 /// Rows on stdout: elements of the array of `--json`, or lines of `--jsonl`.
-static ROWS: [Shape; 21] = [
+static ROWS: [Shape; 23] = [
     row::<File>("file", "ls, info, meta; link --dry-run", &ls::FILE_COLUMNS),
     row::<ls::Count>("count", "ls --count", &ls::COUNT_COLUMNS),
     row::<planned::Row>("uploaded_file", "upload, cp", &planned::UPLOADED_COLUMNS),
@@ -66,6 +67,7 @@ static ROWS: [Shape; 21] = [
     row::<gc::Row>("collected_file", "gc", &gc::COLUMNS),
     row::<du::Usage>("usage", "du", &du::GROUP_COLUMNS),
     row::<link::Row>("link", "link, link --list", &link::LINK_COLUMNS),
+    row::<reference::Row>("snippet", "ref", &reference::COLUMNS),
     row::<lint::Row>("finding", "lint", &lint::COLUMNS),
     row::<providers::Row>("provider", "providers", &providers::COLUMNS),
     row::<providers::Sheet>("datasheet", "providers NAME", &providers::SHEET_COLUMNS),
@@ -76,6 +78,7 @@ static ROWS: [Shape; 21] = [
     row::<auth::logout::Row>("logout", "auth logout", &auth::logout::COLUMNS),
     row::<auth::token::Row>("token", "auth token", &auth::token::COLUMNS),
     row::<local::Row>("store_problem", "local check", &local::COLUMNS),
+    row::<skill::Row>("installed_skill", "skill install", &skill::COLUMNS),
     row::<serve::QuirkRow>("quirk", "serve --quirks", &serve::QUIRK_COLUMNS),
 ];
 

@@ -24,6 +24,7 @@ mod niceties;
 mod providers;
 mod rm;
 mod screens;
+mod skill;
 mod startup;
 mod summaries;
 mod tab;

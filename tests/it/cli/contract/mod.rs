@@ -5,6 +5,7 @@ mod cases;
 pub mod cells;
 mod platforms;
 mod schema;
+mod snippets;
 mod world;
 
 use crate::check as compare;

@@ -64,7 +64,7 @@ fn rows_of_every_platform() {
 }
 
 /// Sets the profile's base URL from the official client's variable, unless haul reads that variable itself.
-fn where_it_is(platform: &str) -> String {
+pub fn where_it_is(platform: &str) -> String {
     let (platform, emulated) = served().find(|(other, _)| other.name == platform).unwrap();
     let variables = (emulated.variables)("", "");
     let theirs = variables.iter().map(|(name, _)| *name).find(|name| name.ends_with("_BASE_URL"));

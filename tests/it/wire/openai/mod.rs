@@ -1,5 +1,6 @@
 //! OpenAI and its vendors over a socket: the requests, and answers that the emulator does not give.
 
+mod snippets;
 mod uploads;
 mod vector_stores;
 
