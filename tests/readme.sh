@@ -3,7 +3,7 @@
 #
 # Each page has an empty home and a folder with a few files, with platforms that `haul serve` serves; then it runs once more among
 # files whose names hold spaces, quotes and newlines. Left to others: blocks that build haul (tests/docs looks for their commands in
-# the scripts of CI) and those with pytest (tests/clients/run). The contributor's pages build and test only.
+# the scripts of CI) or install a release and those with pytest (tests/clients/run). The contributor's pages build and test only.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 haul=$(realpath "${1:-target/release/haul}")
@@ -54,7 +54,7 @@ run_page() {
   echo the-token > "$work/typed"
   for name in *.pdf; do echo "$name" | haul upload --quiet --ids --type text/plain "--name=${name%.pdf}" - > /dev/null; done
   for block in "$work/blocks/$page".*; do
-    if grep -qE '^(cargo|sudo|just) |pytest' "$block"; then continue; fi
+    if grep -qE '^(cargo|sudo|just|uv|tar) |pytest' "$block"; then continue; fi
     echo "-- ${block##*/}: $(grep -v '^[#s]' "$block" | head -1)"
     local only=()
     # In a shell one platform is at hand, in CI all are.
