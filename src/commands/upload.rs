@@ -328,6 +328,7 @@ impl Uploading<'_> {
         }
         let (uploads, progress) = (&uploads, &progress);
         let (mut count, mut last) = (0, None);
+        let mut repeated = Vec::new();
         let result = batch::run(
             ctx,
             batch,
@@ -345,7 +346,10 @@ impl Uploading<'_> {
                 for uploaded in uploaded {
                     note_action(ctx, &uploaded);
                     warn_of_expiry(ctx, provider.as_ref(), &uploaded, expires);
-                    let Uploaded { file, action, evidence, kept, .. } = uploaded;
+                    let Uploaded { file, action, evidence, kept, before, .. } = uploaded;
+                    if action == Action::Uploaded {
+                        repeated.extend(before.filter(|before| *before != file.id));
+                    }
                     count += 1;
                     let id = file.id.clone();
                     last = Some(id.clone());
@@ -367,11 +371,38 @@ impl Uploading<'_> {
         // again instead of sending the files.
         uploads.end(result.is_ok());
         result?;
+        if note_repetition(ctx, provider.as_ref(), uploads, &repeated).await {
+            return Ok(());
+        }
         if let Some(id) = last {
             ctx.ui.suggest(&next(ctx, provider.as_ref(), self.is_named, count, &id));
         }
         Ok(())
     }
+}
+
+/// Notes that earlier uploads of the same local files still exist. Only the last one is looked up. Returns whether a
+/// note was printed.
+async fn note_repetition(
+    ctx: &Context,
+    provider: &dyn Provider,
+    uploads: &Uploads,
+    repeated: &[FileId],
+) -> bool {
+    let Some(id) = repeated.last() else { return false };
+    let Ok(file) = ctx.interrupt.until_cancelled(provider.stat(id)).await else { return false };
+    if !uploads.is_usable(&file) {
+        return false;
+    }
+    let count = match repeated.len() {
+        1 => String::new(),
+        count => format!(" ({count} of the files were uploaded before)"),
+    };
+    ctx.ui.note(&format!("{}: another file with this name exists: {id}{count}", file.name));
+    ctx.ui.suggest(
+        "to upload only files that have changed, and replace the earlier ones: add `--if-exists update`",
+    );
+    true
 }
 
 /// Reports the action taken for a file on stderr, unless it is a plain upload.

@@ -40,9 +40,32 @@ pub(super) struct Job {
     pub(super) different: Option<FileId>,
     /// The existing files with the same name.
     pub(super) known: Vec<FileId>,
+    /// The file of an earlier upload of the same local file, if existing files do not affect this one.
+    pub(super) before: Option<FileId>,
 }
 
 impl Job {
+    /// The upload of a file that nothing is known about yet.
+    pub(super) fn new(new: NewFile, metered: Metered, stamp: Option<Stamp>) -> Self {
+        Self {
+            new,
+            metered: Arc::new(metered),
+            old: None,
+            repairs: false,
+            stamp,
+            number: None,
+            attempted: None,
+            result: None,
+            sent: None,
+            session: None,
+            in_parts: None,
+            evidence: None,
+            different: None,
+            known: Vec::new(),
+            before: None,
+        }
+    }
+
     /// Reports the progress of this file and computes its hash.
     pub(super) fn progress(&self) -> Arc<dyn Progress> {
         Arc::clone(&self.metered) as Arc<dyn Progress>

@@ -296,6 +296,26 @@ impl Ledger {
         .flatten()
     }
 
+    /// The file of the latest recorded upload of this local file under the same name.
+    pub(super) fn last_upload(&self, new: &NewFile) -> Option<FileId> {
+        let path = path_of(new)?;
+        let found = self.with(|state| {
+            // The name is compared here for the same reason as in `State::earlier`.
+            let mut found = state.db.prepare_cached(
+                "SELECT name, state, run, id FROM uploads WHERE target = ? AND path = ? ORDER BY number DESC",
+            )?;
+            let mut rows = found.query(params![state.target, path])?;
+            while let Some(row) = rows.next()? {
+                let text = |column: usize| row.get_ref(column)?.as_str().map_err(rusqlite::Error::from);
+                if text(0)? == new.name && text(1)? == "done" && !text(2)?.is_empty() {
+                    return row.get::<_, Option<String>>(3);
+                }
+            }
+            Ok(None)
+        });
+        found.flatten().map(FileId)
+    }
+
     /// The local file that this file was uploaded from, according to its latest upload.
     pub fn uploaded_from(&self, id: &FileId) -> Option<PathBuf> {
         let path = self.with(|state| {
@@ -555,11 +575,15 @@ fn off(path: &Path, reason: &str) -> String {
 /// The absolute path of a local file or the reference of a file on a platform, and its modification time; None for standard
 /// input.
 fn place(new: &NewFile, stamp: Option<Stamp>) -> Option<(String, i64)> {
-    let place = match &new.source {
+    Some((path_of(new)?, stamp?.mtime))
+}
+
+/// The source of an upload as text.
+fn path_of(new: &NewFile) -> Option<String> {
+    Some(match &new.source {
         Source::Path(path) => text_of(path),
         source => source.place()?.to_string_lossy().into_owned(),
-    };
-    Some((place, stamp?.mtime))
+    })
 }
 
 /// Like [`place`], with the file's current modification time.

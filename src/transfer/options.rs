@@ -116,6 +116,9 @@ pub struct Uploaded {
     pub different: Option<FileId>,
     /// A file with the same name that another command uploaded at the same time.
     pub twin: Option<FileId>,
+    /// The file of an earlier upload of the same local file, if existing files did not affect this one. It may have been
+    /// deleted since.
+    pub before: Option<FileId>,
     /// The replaced file that could not be deleted, with the error.
     pub kept: Option<(FileId, Error)>,
     /// The checksums of the content, as far as they were computed while it was sent.

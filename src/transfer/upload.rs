@@ -232,8 +232,8 @@ impl Uploads {
         } else {
             file
         };
-        let Job { new: NewFile { name, .. }, evidence, different, .. } = job;
-        Ok(Uploaded { file, name, action, evidence, different, twin, kept, sent })
+        let Job { new: NewFile { name, .. }, evidence, different, before, .. } = job;
+        Ok(Uploaded { file, name, action, evidence, different, twin, before, kept, sent })
     }
 
     /// Decides what to do with a file from the ledger and from the existing files.
@@ -254,22 +254,11 @@ impl Uploads {
         let hasher = if self.provider.asks_for_sha256() { Some(Hasher::sha256()) } else { hasher };
         let hasher = hasher.or_else(|| self.identity.ledger.is_on().then(Hasher::blake3));
         let stamp = Stamp::of_source(new);
-        let mut job = Job {
-            new: new.clone(),
-            metered: Arc::new(Metered { item: Arc::clone(item), hash: hasher.map(UploadHash::new) }),
-            old: None,
-            repairs: false,
-            stamp,
-            number: None,
-            attempted: None,
-            result: None,
-            sent: None,
-            session: None,
-            in_parts: None,
-            evidence: None,
-            different: None,
-            known: Vec::new(),
-        };
+        let metered = Metered { item: Arc::clone(item), hash: hasher.map(UploadHash::new) };
+        let mut job = Job::new(new.clone(), metered, stamp);
+        if self.options.to.is_none() && known.is_none() && !self.options.if_exists.compares() {
+            job.before = self.identity.ledger.last_upload(new);
+        }
         let earlier = match self.leftover(new) {
             Some(Leftover { id, old }) => Earlier::Finished { id, old: Some(old) },
             None => self.identity.ledger.earlier(new, stamp, self.clock.now()),

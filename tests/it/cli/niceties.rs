@@ -13,7 +13,7 @@ fn on(env: &Sandbox, on: On, arguments: &[&str]) -> Run {
 
 #[test]
 fn the_next_command_is_suggested_once_after_an_upload() {
-    let env = Sandbox::new();
+    let env = Sandbox::new().with_var("HAUL_LEDGER", "off");
     env.write("a.txt", "a");
     env.write("b.txt", "b");
     let hints = |run: &Run| [run.stdout(), run.stderr()].concat().matches("hint:").count();
@@ -63,8 +63,8 @@ fn times_sizes_and_colors_are_readable_on_a_terminal() {
     check!(on(&env, On::Out, &fields), @"
     status 0
     --- out
-    ␛[1mNAME␛[0m                          ␛[1mSIZE␛[0m  ␛[1mCREATED_AT␛[0m      ␛[1mEXPIRES_AT␛[0m
-    a.txt                       1.2 MB  45 minutes ago  ␛[33min 1 hour␛[0m
+    ␛[1mNAME␛[0m     ␛[1mSIZE␛[0m  ␛[1mCREATED_AT␛[0m      ␛[1mEXPIRES_AT␛[0m
+    a.txt  1.2 MB  45 minutes ago  ␛[33min 1 hour␛[0m
     ");
     check!(env.haul(fields), @"
     status 0

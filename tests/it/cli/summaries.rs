@@ -66,7 +66,7 @@ fn each_command_on_several_items_ends_with_one_summary() {
 
 #[test]
 fn a_single_item_json_and_quiet_have_no_summary() {
-    let env = Sandbox::new();
+    let env = Sandbox::new().with_var("HAUL_LEDGER", "off");
     env.write("a.txt", "a");
     env.write("b.txt", "b");
     for line in ["upload a.txt", "get a.txt -o to/", "link a.txt", "meta set a.txt k=v", "rm a.txt"] {

@@ -27,7 +27,7 @@ fn project() -> Sandbox {
 
 #[test]
 fn ignored_and_hidden_files_are_skipped_and_counted() {
-    let env = project();
+    let env = project().with_var("HAUL_LEDGER", "off");
     check!(env.haul(["upload", "-r", "docs", "--fields", "name"]).sorted(), @"
     status 0
     --- out
@@ -118,7 +118,7 @@ fn ignored_and_hidden_files_are_skipped_and_counted() {
 
 #[test]
 fn files_named_as_arguments_are_not_ignored() {
-    let env = project();
+    let env = project().with_var("HAUL_LEDGER", "off");
     let names = ["docs/.env", "docs/a.log", "docs/secret.txt", "docs/sub/c.tmp"];
     for flags in [&["-q"][..], &["-r"], &["-r", "--gitignore", "--exclude", "*"]] {
         let run = env.haul([&["upload", "--ids"], flags, &names].concat()).ok();
@@ -219,7 +219,7 @@ fn summary(run: &Run) -> String {
 
 #[test]
 fn excluded_folders_are_not_walked() {
-    let env = Sandbox::new();
+    let env = Sandbox::new().with_var("HAUL_LEDGER", "off");
     env.write("docs/a.md", "");
     env.write("docs/target", "");
     env.write("docs/sub/target/b.md", "");
@@ -283,6 +283,7 @@ fn unreadable_rules_are_refused() {
     sub/deep/c.md
     --- err
     3 uploaded
+    a.md: another file with this name exists: [id]............
     skipped 1 hidden file or folder; use `--hidden` to include it
     ");
     env.write("docs/sub/.haulignore", b"*.md\n\xff\n");
@@ -315,7 +316,7 @@ fn unreadable_rules_are_refused() {
 
 #[test]
 fn files_that_haul_writes_are_not_uploaded() {
-    let env = Sandbox::new();
+    let env = Sandbox::new().with_var("HAUL_LEDGER", "off");
     env.write("docs/a.md", "");
     env.write("docs/haul.lock", "");
     env.write("docs/sub/haul.lock", "");

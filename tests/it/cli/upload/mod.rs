@@ -13,7 +13,7 @@ use crate::support::sandbox::Sandbox;
 
 #[test]
 fn one_file_several_files_and_none() {
-    let env = Sandbox::new();
+    let env = Sandbox::new().with_var("HAUL_LEDGER", "off");
     env.write("report.pdf", "12345");
     env.write("two words.txt", "");
     check!(env.haul(["upload", "report.pdf"]), @"
@@ -41,7 +41,7 @@ fn one_file_several_files_and_none() {
 
 #[test]
 fn ids_fields_and_quiet() {
-    let env = Sandbox::new();
+    let env = Sandbox::new().with_var("HAUL_LEDGER", "off");
     env.write("a.txt", "a");
     check!(env.haul(["upload", "a.txt", "--ids"]), @"
     status 0
@@ -70,7 +70,7 @@ fn ids_fields_and_quiet() {
 
 #[test]
 fn folders_give_names_relative_to_the_argument() {
-    let env = Sandbox::new();
+    let env = Sandbox::new().with_var("HAUL_LEDGER", "off");
     env.write("docs/a.md", "");
     env.write("docs/sub/b.md", "");
     env.write("docs/sub/.hidden", "");
@@ -178,7 +178,7 @@ fn standard_input_needs_a_name() {
 
 #[test]
 fn lists_of_paths() {
-    let env = Sandbox::new();
+    let env = Sandbox::new().with_var("HAUL_LEDGER", "off");
     env.write("a.txt", "");
     env.write("b\nc.txt", "");
     // From a Windows editor: a byte order mark and carriage returns.
@@ -215,4 +215,30 @@ fn lists_of_paths() {
     --- out
     []
     ");
+}
+
+#[test]
+fn an_earlier_upload_of_the_same_file_is_noted() {
+    let mut env = Sandbox::new();
+    env.write("a.txt", "a");
+    env.write("b.txt", "b");
+    let note = |arguments: &[&str]| {
+        let run = env.haul([&["upload"], arguments].concat()).ok();
+        run.stderr().lines().find(|line| line.contains("another file")).map(str::to_owned)
+    };
+    let exists = |id: &str| Some(format!("a.txt: another file with this name exists: {id}"));
+    assert_eq!(note(&["a.txt"]), None);
+    let first = env.ids().remove(0);
+    assert_eq!(note(&["a.txt"]), exists(&first));
+    assert_eq!(note(&["a.txt", "--name", "c.txt"]), None);
+    assert_eq!(note(&["a.txt", "--if-exists", "skip"]), None);
+    assert_eq!(note(&["b.txt"]), None);
+    let both = note(&["-j", "1", "b.txt", "a.txt"]).unwrap();
+    assert!(both.ends_with(" (2 of the files were uploaded before)"), "{both}");
+    env.haul(["rm", "*", "--yes"]).ok();
+    assert_eq!(note(&["a.txt"]), None);
+    let screen = env.terminal(80, "", &["upload", "a.txt"]).ok().stdout();
+    assert!(screen.contains("add `--if-exists update`"), "{screen}");
+    env.set("HAUL_LEDGER", "off");
+    assert_eq!(env.haul(["upload", "a.txt"]).ok().stderr(), "");
 }

@@ -8,7 +8,7 @@ use crate::support::sandbox::Sandbox;
 
 #[test]
 fn metadata_values_are_parsed_as_json_if_valid() {
-    let env = Sandbox::new();
+    let env = Sandbox::new().with_var("HAUL_LEDGER", "off");
     env.write("a.txt", "");
     env.write("good.json", r#"{"k": [1, null], "n": 2}"#);
     env.write("list.json", "[1]");
@@ -73,7 +73,7 @@ fn metadata_values_are_parsed_as_json_if_valid() {
 
 #[test]
 fn lifetimes() {
-    let env = Sandbox::new();
+    let env = Sandbox::new().with_var("HAUL_LEDGER", "off");
     env.write("a.txt", "");
     let upload = |time: &str| env.haul(["upload", "a.txt", "--expires", time, "--fields", "expires_at"]);
     check!(upload("24h"), @"
