@@ -77,7 +77,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("axum", &["emulator/"]),
     ("multer", &["emulator/"]),
     ("rusqlite", &["store/index.rs", "store/index/", "transfer/ledger"]),
-    ("indicatif", &["ui/progress.rs"]),
+    ("indicatif", &["ui/progress"]),
     ("comfy_table", &["ui/table.rs"]),
     ("jaq_core", &["ui/jq.rs"]),
     ("jaq_json", &["ui/jq.rs"]),

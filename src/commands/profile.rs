@@ -25,8 +25,8 @@ pub(super) const COLUMNS: Columns = Columns {
         "origin",
         "default",
     ],
-    shown: &["name", "provider", "base_url", "token_from", "origin", "default"],
-    piped: None,
+    shown: &["name", "default", "base_url", "provider", "token_from", "origin"],
+    piped: Some(&["name", "provider", "base_url", "token_from", "origin", "default"]),
 };
 
 /// The subcommands of `haul profile`.

@@ -179,24 +179,37 @@ impl ProvidersArgs {
         }
         let json = |sheet: Sheet| serde_json::to_value(sheet).unwrap_or_default();
         let mut sheets = sheets.map(json);
-        let first = sheets.next().unwrap_or_default();
+        let mut first = sheets.next().unwrap_or_default();
+        if spec.dialects.len() == 1 {
+            first["dialect"] = Value::Null;
+        }
         rows.push(&first)?;
         sheets.try_for_each(|sheet| rows.push(&differences(&first, sheet)))?;
         rows.finish()
     }
 }
 
-/// The fields of the datasheet of another dialect that differ from the first one.
+/// The fields of the datasheet of another dialect that differ from the first one. A list is shown as the items that it
+/// has in addition, and those that it does not have.
 fn differences(first: &Value, mut other: Value) -> Value {
-    let is_empty = |value: &Value| match value {
-        Value::Null => true,
-        Value::Array(list) => list.is_empty(),
-        _ => false,
-    };
-    if let Some(fields) = other.as_object_mut() {
-        fields.retain(|name, value| name == "dialect" || *value != first[name]);
-        for value in fields.values_mut().filter(|value| is_empty(value)) {
-            *value = "none".into();
+    let Some(fields) = other.as_object_mut() else { return other };
+    fields.retain(|name, value| name == "dialect" || *value != first[name]);
+    for (name, value) in fields {
+        match (&first[name.as_str()], &*value) {
+            (_, Value::Null) => *value = "none".into(),
+            (Value::Array(_), Value::Array(list)) if list.is_empty() => *value = "none".into(),
+            (Value::Array(before), Value::Array(now)) => {
+                let missing = |from: &[Value], list: &[Value]| {
+                    let items = from.iter().filter(|item| !list.contains(item)).filter_map(Value::as_str);
+                    items.collect::<Vec<_>>().join(", ")
+                };
+                let (more, less) = (missing(now, before), missing(before, now));
+                let parts = [("also: ", more), ("without: ", less)];
+                let parts = parts.iter().filter(|(_, items)| !items.is_empty());
+                let parts: Vec<String> = parts.map(|(word, items)| format!("{word}{items}")).collect();
+                *value = parts.join("; ").into();
+            }
+            _ => {}
         }
     }
     other
@@ -239,14 +252,14 @@ pub(super) const SHEET_COLUMNS: Columns = Columns { all: SHEET_FIELDS, shown: SH
 /// Lifetimes of at least this many seconds (one hundred years) count as unlimited.
 const UNLIMITED: i64 = 100 * 365 * 86_400;
 
-/// Describes a comparison that the platform evaluates, such as `created_at < <= > >= (superset)`.
+/// Describes a comparison that the platform evaluates, such as `created_at < <= > >= (approximately)`.
 fn pushed_down(native: &Native) -> String {
     let ops: Vec<&str> = native.ops.iter().map(|op| op.symbol()).collect();
     let precision = match native.precision {
-        Precision::Exact => "exact",
-        Precision::Superset => "superset",
+        Precision::Exact => "",
+        Precision::Superset => " (approximately)",
     };
-    format!("{} {} ({precision})", native.field, ops.join(" "))
+    format!("{} {}{precision}", native.field, ops.join(" "))
 }
 
 /// The details of one of a platform's dialects.
@@ -296,7 +309,7 @@ pub(super) struct Sheet {
     ranges: bool,
     /// The maximum number of files per page of a listing.
     files_per_page: u32,
-    /// The comparisons that the platform evaluates.
+    /// The comparisons that the platform evaluates. After an approximate one, haul removes the files that do not match.
     filter: Vec<String>,
     /// The fields that the platform can sort by.
     sort: &'static [&'static str],

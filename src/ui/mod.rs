@@ -12,6 +12,7 @@
 //! and as `\u001b` in JSON on a terminal. In a pipe, values are unchanged, except that tab, line feed, carriage return and
 //! backslash are written as `\t \n \r \\`, so that each row is one line.
 
+mod blocks;
 mod jq;
 mod options;
 mod progress;

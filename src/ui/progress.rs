@@ -57,6 +57,8 @@ const MAX_ITEMS: usize = 8;
 /// The minimum and maximum length of a bar in columns. If there is less space, the bar is omitted because the
 /// percentage is more useful.
 const BAR_LENGTH: (usize, usize) = (6, 24);
+/// The indent of the items below the total.
+const INDENT: usize = 2;
 
 /// A line printed to stderr by `--progress json`.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -127,7 +129,7 @@ impl Job {
     }
 
     fn on(target: ProgressDrawTarget, style: Style, streams: Arc<Shared>) -> Arc<Self> {
-        let bars = Bars { all: MultiProgress::with_draw_target(target), shown: Vec::new() };
+        let bars = Bars { all: MultiProgress::with_draw_target(target), shown: Vec::new(), column: 0 };
         let next_line = if style == Style::Log { LOG_EVERY } else { LINES_AFTER };
         let view = View { bars, next_line, ticker: None, is_over: false };
         let (tally, view) = (Mutex::default(), Mutex::new(view));
@@ -272,21 +274,23 @@ impl Drop for Item {
 struct Bars {
     all: MultiProgress,
     shown: Vec<ProgressBar>,
+    /// The width of the names. It never shrinks, so that the graphs stay in place.
+    column: usize,
 }
 
 impl Bars {
     fn draw(&mut self, snapshot: &Snapshot, width: usize) {
         let lines = lines(snapshot);
         self.truncate(lines.len());
-        // A single name takes only the space that it needs.
-        let names = if let [line] = &lines[..] { text::one_line(&line.name).width() } else { usize::MAX };
-        let usual = (width / 3).min(names).clamp(8, 32);
-        let items: Vec<_> = lines.iter().skip(1).map(|line| text::one_line(&line.name)).collect();
-        let items: Vec<&str> = items.iter().map(AsRef::as_ref).collect();
+        let longest = lines.iter().map(|line| line.indent + line.name.width()).max().unwrap_or_default();
+        let usual = longest.max(self.column).min(width / 3).max(8);
+        let items: Vec<&str> = lines.iter().skip(1).map(|line| line.name.as_str()).collect();
+        let tail = |column: usize| text::best_tail(&items, column.saturating_sub(INDENT));
         // Wider if names would look the same.
         let mut widths = usual..=(width * 2 / 5).max(usual);
-        let column = widths.find(|&column| text::best_tail(&items, column).1).unwrap_or(usual);
-        let tail = text::best_tail(&items, column).0;
+        let column = widths.find(|&column| tail(column).1).unwrap_or(usual);
+        self.column = column;
+        let tail = tail(column).0;
         for (index, line) in lines.iter().enumerate() {
             if index == self.shown.len() {
                 self.shown.push(self.all.add(ProgressBar::new(100)));
@@ -330,7 +334,9 @@ impl Bars {
 
 /// A line with a bar: `name  ━━━━━─────  45 %  state`.
 struct Line {
+    /// The name on one line, with unsafe characters escaped.
     name: String,
+    indent: usize,
     percent: Option<u64>,
     /// The state, followed by shorter forms of it.
     states: Vec<String>,
@@ -355,7 +361,8 @@ impl Line {
         let template = format!("{{prefix:{column}}}  {graph}{number}{{msg}}");
         let style = ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar());
         bar.set_style(style.progress_chars("━─"));
-        bar.set_prefix(text::elide(&text::one_line(&self.name), column, tail));
+        let name = text::elide(&self.name, column.saturating_sub(self.indent), tail);
+        bar.set_prefix(" ".repeat(self.indent) + &name);
         bar.set_message(text::elide_end(state, width.saturating_sub(used)));
         bar.set_position(self.percent.unwrap_or_default());
     }
@@ -363,11 +370,11 @@ impl Line {
 
 /// The line for a single item, or the lines for the total and the first items.
 fn lines(snapshot: &Snapshot) -> Vec<Line> {
-    let total = |name| Line { name, percent: snapshot.percent(), states: snapshot.states().into() };
+    let total =
+        |name| Line { name, indent: 0, percent: snapshot.percent(), states: snapshot.states().into() };
+    let name = |slot: &Arc<Slot>| text::one_line(&slot.name).into_owned();
     if snapshot.items <= 1 {
-        return vec![total(
-            snapshot.running.first().map_or_else(|| snapshot.items(), |slot| slot.name.clone()),
-        )];
+        return vec![total(snapshot.running.first().map_or_else(|| snapshot.items(), name))];
     }
     let item = |slot: &Arc<Slot>| {
         let at = slot.at.load(Relaxed);
@@ -376,7 +383,8 @@ fn lines(snapshot: &Snapshot) -> Vec<Line> {
             |size| format!("{} of {}", human::size(at.min(size)), human::size(size)),
         );
         Line {
-            name: format!("  {}", slot.name),
+            name: name(slot),
+            indent: INDENT,
             percent: slot.size.map(|size| percent(at, size)),
             states: vec![state],
         }
@@ -387,293 +395,4 @@ fn lines(snapshot: &Snapshot) -> Vec<Line> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::ui::streams::Streams;
-    use crate::ui::tests::Sink;
-    use indicatif::TermLike;
-    use std::io::{self, Write};
-    use unicode_width::UnicodeWidthChar;
-
-    /// An emulated terminal.
-    #[derive(Clone, Debug)]
-    struct Screen(Arc<Mutex<Cells>>);
-
-    #[derive(Debug, Default)]
-    struct Cells {
-        width: usize,
-        lines: Vec<Vec<char>>,
-        row: usize,
-        column: usize,
-    }
-
-    impl Screen {
-        fn new(width: usize) -> Self {
-            Self(Arc::new(Mutex::new(Cells { width, ..Cells::default() })))
-        }
-
-        fn target(&self) -> ProgressDrawTarget {
-            ProgressDrawTarget::term_like(Box::new(self.clone()))
-        }
-
-        fn bars(&self) -> Bars {
-            Bars { all: MultiProgress::with_draw_target(self.target()), shown: Vec::new() }
-        }
-
-        /// The lines, without trailing blanks and trailing empty lines.
-        fn lines(&self) -> Vec<String> {
-            let line = |line: &Vec<char>| {
-                let text: String = line.iter().filter(|&&c| c != '\0').collect();
-                text.trim_end().to_owned()
-            };
-            let mut lines: Vec<String> = lock(&self.0).lines.iter().map(line).collect();
-            while lines.pop_if(|line| line.is_empty()).is_some() {}
-            lines
-        }
-    }
-
-    impl Cells {
-        fn put(&mut self, c: char) {
-            let width = c.width().unwrap_or(0);
-            if c == '\n' || self.column + width > self.width {
-                (self.row, self.column) = (self.row + 1, 0);
-            }
-            self.lines.resize(self.lines.len().max(self.row + 1), Vec::new());
-            let line = &mut self.lines[self.row];
-            line.resize(self.width, ' ');
-            for at in 0..width {
-                // The second column of a wide character.
-                line[self.column + at] = if at == 0 { c } else { '\0' };
-            }
-            self.column += width;
-        }
-    }
-
-    impl Write for Screen {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.write_str(std::str::from_utf8(bytes).unwrap())?;
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    impl TermLike for Screen {
-        fn width(&self) -> u16 {
-            u16::try_from(lock(&self.0).width).unwrap()
-        }
-
-        fn move_cursor_up(&self, n: usize) -> io::Result<()> {
-            lock(&self.0).row -= n;
-            Ok(())
-        }
-
-        fn move_cursor_down(&self, n: usize) -> io::Result<()> {
-            lock(&self.0).row += n;
-            Ok(())
-        }
-
-        fn move_cursor_right(&self, n: usize) -> io::Result<()> {
-            lock(&self.0).column += n;
-            Ok(())
-        }
-
-        fn move_cursor_left(&self, n: usize) -> io::Result<()> {
-            lock(&self.0).column -= n;
-            Ok(())
-        }
-
-        fn write_line(&self, text: &str) -> io::Result<()> {
-            self.write_str(&format!("{text}\n"))
-        }
-
-        fn write_str(&self, text: &str) -> io::Result<()> {
-            text.chars().for_each(|c| lock(&self.0).put(c));
-            Ok(())
-        }
-
-        fn clear_line(&self) -> io::Result<()> {
-            let mut cells = lock(&self.0);
-            let row = cells.row;
-            cells.column = 0;
-            if let Some(line) = cells.lines.get_mut(row) {
-                line.fill(' ');
-            }
-            Ok(())
-        }
-
-        fn flush(&self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    /// The lines on a terminal with `width` columns that shows a snapshot.
-    fn drawn(snapshot: &Snapshot, width: usize) -> Vec<String> {
-        let screen = Screen::new(width);
-        let mut bars = screen.bars();
-        bars.draw(snapshot, width);
-        screen.lines()
-    }
-
-    fn two_under_way() -> Snapshot {
-        let mut tally = Tally::default();
-        tally.expect(12, 40_000_000);
-        tally.begin("a.bin", Some(10_000_000)).at.store(5_000_000, Relaxed);
-        tally.begin("日本語の\u{1b}報告書-2026-final-version.pdf", None).at.store(1_234, Relaxed);
-        tally.snapshot(Duration::from_secs(1))
-    }
-
-    #[test]
-    fn the_total_and_each_item_have_a_line() {
-        assert_eq!(
-            drawn(&two_under_way(), 100),
-            [
-                "0 of 12                           ━━──────────────────   12 %  5.0 MB of 40.0 MB, 5.0 MB/s, 6 s left",
-                "  a.bin                           ━━━━━━━━━━━━────────────   50 %  5.0 MB of 10.0 MB",
-                "  日本語の\\u{1b}報…-version.pdf   1.2 kB",
-            ]
-        );
-    }
-
-    #[test]
-    fn no_line_is_wider_than_the_terminal() {
-        for width in [20, 40, 80, 200] {
-            // A line that does not fit would occupy two lines.
-            assert_eq!(drawn(&two_under_way(), width).len(), 3, "{width}");
-        }
-        assert_eq!(drawn(&two_under_way(), 40)[1], "  a.bin         50 %  5.0 MB of 10.0 MB");
-    }
-
-    #[test]
-    fn a_bar_is_always_shown_at_80_columns() {
-        for (items, size) in [(1, 30_000_000_u64), (1, 99_999_000_000), (3, 30_000_000), (3, 99_999_000_000)]
-        {
-            for at in (1..20).map(|part| size / 20 * part) {
-                let mut tally = Tally::default();
-                for _ in 0..items {
-                    let slot = tally.begin("training-set-batch-00001.jsonl", Some(size));
-                    slot.at.store(at, Relaxed);
-                }
-                for seconds in [1, 10, 4_000] {
-                    let lines = drawn(&tally.snapshot(Duration::from_secs(seconds)), 80);
-                    assert!(lines.iter().all(|line| line.contains(['━', '─'])), "{lines:?}");
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn a_single_item_has_one_line_and_at_most_eight_are_shown() {
-        let screen = Screen::new(80);
-        let mut bars = screen.bars();
-        let mut tally = Tally::default();
-        let first = tally.begin("a.bin", Some(100));
-        first.at.store(100, Relaxed);
-        bars.draw(&tally.snapshot(Duration::from_secs(1)), 80);
-        assert_eq!(screen.lines().len(), 1);
-        let slots: Vec<_> = (0..20).map(|number| tally.begin(&format!("{number}"), Some(1))).collect();
-        bars.draw(&tally.snapshot(Duration::from_secs(2)), 80);
-        assert_eq!(screen.lines().len(), 1 + MAX_ITEMS);
-        for slot in slots.iter().chain([&first]) {
-            tally.end(slot, Some(Outcome::Done));
-        }
-        bars.draw(&tally.snapshot(Duration::from_secs(3)), 80);
-        assert_eq!(screen.lines().len(), 1);
-    }
-
-    /// A job without a thread, and one of its items.
-    fn job(style: Style) -> (Sink, Screen, Arc<Job>, Item) {
-        let (sink, screen) = (Sink::default(), Screen::new(80));
-        let err: Box<dyn Write + Send> =
-            if style == Style::Bars { Box::new(screen.clone()) } else { Box::new(sink.clone()) };
-        let streams = Streams { err, width: Some(80), ..Streams::process() };
-        let job = Job::on(screen.target(), style, Arc::new(Shared::new(streams, None)));
-        let slot = lock(&job.tally).begin("a.bin", Some(1_000));
-        slot.at.store(250, Relaxed);
-        (sink, screen, Arc::clone(&job), Item { job, slot })
-    }
-
-    const fn millis(millis: u64) -> Duration {
-        Duration::from_millis(millis)
-    }
-
-    #[test]
-    fn bars_appear_late_step_aside_and_disappear() {
-        let (_sink, screen, job, _item) = job(Style::Bars);
-        job.tick(millis(249));
-        assert!(screen.lines().is_empty());
-        job.tick(millis(250));
-        let drawn = screen.lines();
-        assert!(drawn[0].starts_with("a.bin "), "{drawn:?}");
-        assert!(drawn[0].ends_with("25 %  250 B of 1.0 kB, 1.0 kB/s"), "{drawn:?}");
-
-        job.aside(|| {
-            assert!(screen.lines().is_empty());
-            job.streams.err("row\n");
-        });
-        assert_eq!(screen.lines(), ["row", &drawn[0]]);
-
-        job.end();
-        assert_eq!(screen.lines(), ["row"]);
-        job.tick(millis(900));
-        assert_eq!(screen.lines(), ["row"]);
-    }
-
-    #[test]
-    fn lines_appear_after_two_seconds_and_every_ten() {
-        let (sink, _screen, job, item) = job(Style::Lines);
-        job.tick(millis(1_999));
-        assert_eq!(sink.take(), "");
-        item.at(500);
-        job.tick(millis(2_000));
-        assert_eq!(sink.take(), "0 of 1, 50 %, 500 B of 1.0 kB, 250 B/s, 2 s left\n");
-        job.tick(millis(11_999));
-        assert_eq!(sink.take(), "");
-        job.tick(millis(12_000));
-        assert_eq!(sink.take(), "0 of 1, 50 %, 500 B of 1.0 kB\n");
-    }
-
-    #[test]
-    fn a_ci_job_has_a_line_every_thirty_seconds() {
-        let (sink, _screen, job, _item) = job(Style::Log);
-        let shown = [29_999, 30_000, 59_999, 60_000].map(|time| {
-            job.tick(millis(time));
-            sink.take().lines().count()
-        });
-        assert_eq!(shown, [0, 1, 0, 1]);
-    }
-
-    #[test]
-    fn only_items_that_moved_have_events() {
-        let (sink, _screen, job, item) = job(Style::Events);
-        job.tick(millis(200));
-        assert_eq!(
-            sink.take(),
-            "{\"event\":\"progress\",\"item\":1,\"name\":\"a.bin\",\"bytes\":250,\"total\":1000}\n"
-        );
-        job.tick(millis(400));
-        assert_eq!(sink.take(), "");
-        item.finish(Outcome::Failed);
-        assert!(sink.take().ends_with("\"outcome\":\"failed\"}\n"));
-        item.at(300);
-        job.tick(millis(600));
-        assert_eq!(sink.take(), "");
-    }
-
-    #[test]
-    fn the_thread_ends_with_its_job() {
-        let (_sink, _screen, job, item) = job(Style::Events);
-        let root = Root(Arc::clone(&job));
-        root.0.watch();
-        assert!(lock(&job.view).ticker.is_some());
-        drop(root);
-        assert!(lock(&job.view).ticker.is_none());
-        let watched = Arc::downgrade(&job);
-        drop((job, item));
-        while watched.strong_count() > 0 {
-            std::thread::yield_now();
-        }
-    }
-}
+mod tests;

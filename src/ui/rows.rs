@@ -4,7 +4,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::table::{Blocks, Table, pick};
+use super::blocks::Blocks;
+use super::table::{Table, pick};
 use super::{Columns, Format, Jq, Ui, text};
 use crate::error::{Error, Result};
 

@@ -1,5 +1,4 @@
-//! Rows on a terminal: a table without borders and, except for URLs, no wider than the terminal, with one line per row, or a
-//! block of `field  value` lines for each row.
+//! A table without borders, with one line per row. Except for URLs, it is no wider than the terminal.
 
 use comfy_table::{CellAlignment, ColumnConstraint, Table as Grid, Width, presets};
 use jiff::Timestamp;
@@ -13,13 +12,11 @@ use crate::model::{Clock, StatusWords};
 /// The maximum number of rows before the table is printed. The first page determines the column widths.
 const FIRST_PAGE: usize = 100;
 /// Blanks between two columns of the table.
-const GAP: u16 = 2;
+pub(super) const GAP: u16 = 2;
 /// The width of a name for which other columns are hidden.
 const NAME: usize = 24;
 /// The least width of a name at which numbers are shown.
 const NARROW_NAME: usize = 12;
-/// The indent of a value that has a line of its own.
-const INDENT: usize = 4;
 
 /// A table printed page by page.
 pub(super) struct Table {
@@ -41,8 +38,8 @@ struct Column {
     width: usize,
     /// The width with short times.
     compact: usize,
-    /// Whether no row has a value.
-    is_empty: bool,
+    /// Whether the column adds nothing: no row has a value, or a later column ends with the same names.
+    is_redundant: bool,
     /// The least width at which different names look different.
     distinct: usize,
     /// Whether times are short.
@@ -52,9 +49,9 @@ struct Column {
 }
 
 impl Column {
-    /// Whether the column is hidden although it has values.
+    /// Whether the column is hidden although it has values of its own.
     fn is_missed(&self) -> bool {
-        self.width == 0 && !self.is_empty
+        self.width == 0 && !self.is_redundant
     }
 }
 
@@ -152,7 +149,7 @@ fn paint(line: &str, cells: &[Cell], painted: &mut String) {
 
 /// The kind of values in a column. It determines the alignment and the minimum width.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     /// Ids are copied into the next command, so they are shortened last.
     Id,
     /// URLs are copied whole, so they are never shortened, even if they are wider than the terminal.
@@ -171,11 +168,12 @@ enum Kind {
 
 impl Kind {
     /// The kind for a field; `numbers` is true if all its values are numbers.
-    fn of(field: &str, numbers: bool) -> Self {
+    pub(super) fn of(field: &str, numbers: bool) -> Self {
         match field {
             "id" => Self::Id,
             "name" | "path" | "saved_to" | "file" | "file.name" => Self::Name,
             "url" => Self::Url,
+            _ if field.ends_with("_url") => Self::Url,
             "status" => Self::Status,
             _ if numbers || is_size(field) => Self::Number,
             _ if field.ends_with("_id") => Self::Id,
@@ -241,8 +239,8 @@ impl Tone {
 
 /// A value displayed in a table.
 #[derive(Clone, Debug)]
-struct Cell {
-    text: String,
+pub(super) struct Cell {
+    pub(super) text: String,
     /// A shorter form of a time.
     short: Option<String>,
     tone: Tone,
@@ -253,7 +251,7 @@ struct Cell {
 impl Cell {
     /// Formats a value as one line: readable sizes, relative times, `-` for an empty value, with unsafe characters
     /// escaped.
-    fn new(field: &str, value: &Value, now: Timestamp) -> Self {
+    pub(super) fn new(field: &str, value: &Value, now: Timestamp) -> Self {
         let text = match value {
             Value::Null => "-".to_owned(),
             Value::String(text) if text.is_empty() => "-".to_owned(),
@@ -275,10 +273,10 @@ impl Cell {
         Self { text, short, tone: tone(field, value, now), number }
     }
 
-    /// The title of a column, in capitals unless it is a path, whose keys are the user's own.
+    /// The title of a column, in capitals unless it is a path whose keys are the user's own.
     fn title(field: &str) -> Self {
-        let is_path = field.contains('.');
-        let text = if is_path { text::one_line(field).into_owned() } else { field.to_ascii_uppercase() };
+        let is_own = field.contains('.') && !field.starts_with("file.");
+        let text = if is_own { text::one_line(field).into_owned() } else { field.to_ascii_uppercase() };
         Self { text, short: None, tone: Tone::Title, number: false }
     }
 
@@ -330,6 +328,10 @@ fn columns(fields: &[String], lines: &[Vec<Cell>], width: usize, named: bool, mo
     let columns = fields.iter().zip(widths).enumerate().map(|(at, (field, natural))| {
         let cells = || lines[1..].iter().map(|line| &line[at]);
         let is_empty = cells().all(|cell| cell.text == "-");
+        let repeats = |later: usize| {
+            let ends_alike = |line: &Vec<Cell>| line[later].text.ends_with(&line[at].text);
+            Kind::of(&fields[later], false) == Kind::Name && lines[1..].iter().all(ends_alike)
+        };
         let kind = Kind::of(field, cells().all(|cell| cell.number) && !is_empty);
         let short = lines.iter().map(|line| line[at].short.as_ref().unwrap_or(&line[at].text).width());
         let distinct = match kind {
@@ -340,8 +342,9 @@ fn columns(fields: &[String], lines: &[Vec<Cell>], width: usize, named: bool, mo
             _ => 0,
         };
         let compact = short.max().unwrap_or(natural);
+        let is_redundant = is_empty || kind == Kind::Name && (at + 1..fields.len()).any(repeats);
         let (has_short_times, tail) = (false, text::TAIL);
-        Column { kind, width: natural, compact, is_empty, distinct, has_short_times, tail }
+        Column { kind, width: natural, compact, is_redundant, distinct, has_short_times, tail }
     });
     let mut columns: Vec<Column> = columns.collect();
     fit(&mut columns, width, named, more);
@@ -350,12 +353,12 @@ fn columns(fields: &[String], lines: &[Vec<Cell>], width: usize, named: bool, mo
 
 /// Fits the columns into `width`. A width of 0 hides a column.
 ///
-/// Columns without values are hidden first. Then times become short, and long text shrinks. If that is not enough, columns
+/// Columns that add nothing are hidden first. Then times become short, and long text shrinks. If that is not enough, columns
 /// are hidden: text, then status, then times if names would otherwise become short, numbers if different names would
 /// otherwise look the same, and ids if URLs would otherwise be wider than the terminal. Columns that the user named are
 /// hidden only if too few letters of each would fit. Ids shrink last, and URLs never.
 fn fit(columns: &mut [Column], width: usize, named: bool, more: bool) {
-    let has_url = columns.iter().any(|column| column.kind == Kind::Url && !column.is_empty);
+    let has_url = columns.iter().any(|column| column.kind == Kind::Url && !column.is_redundant);
     for column in columns.iter_mut() {
         if more && column.kind == Kind::Number {
             column.width = column.width.max(column.kind.typical());
@@ -366,9 +369,9 @@ fn fit(columns: &mut [Column], width: usize, named: bool, more: bool) {
         }
     }
     while !named && used(widths(columns)) > width {
-        let is_dispensable = |column: &&mut Column| column.is_empty && column.width > 0;
-        let Some(empty) = columns.iter_mut().skip(1).rfind(is_dispensable) else { break };
-        empty.width = 0;
+        let can_be_hidden = |column: &&mut Column| column.is_redundant && column.width > 0;
+        let Some(hidden) = columns.iter_mut().skip(1).rfind(can_be_hidden) else { break };
+        hidden.width = 0;
     }
     if used(widths(columns)) > width {
         for column in columns.iter_mut().filter(|column| column.kind == Kind::Time && column.width > 0) {
@@ -449,72 +452,6 @@ fn used(widths: impl Iterator<Item = usize>) -> usize {
     widths.filter(|&width| width > 0).map(|width| width + gap).sum::<usize>().saturating_sub(gap)
 }
 
-/// Rows as blocks of `field  value` lines, separated by blank lines, for commands with too many fields for a table.
-pub(super) struct Blocks {
-    fields: Vec<String>,
-    clock: Clock,
-    first: bool,
-}
-
-impl Blocks {
-    pub fn new(fields: Vec<String>, clock: Clock) -> Self {
-        Self { fields, clock, first: true }
-    }
-
-    /// The lines of one row. Empty values are left out; an object has a line for each of its keys. Lists and text are
-    /// wrapped. Another value that does not fit next to its field is on the next line, in one piece that can be copied.
-    pub fn print(&mut self, row: &Value, width: usize) -> String {
-        let mut lines: Vec<(String, String)> = Vec::new();
-        for field in &self.fields {
-            let value = pick(row, field);
-            match value {
-                Value::Object(object) => {
-                    for (key, value) in object {
-                        let key = text::one_line(&format!("{field}.{key}")).into_owned();
-                        lines.push((key, self.text("", value)));
-                    }
-                }
-                Value::Array(list) if list.iter().all(Value::is_string) => {
-                    let words: Vec<&str> = list.iter().filter_map(Value::as_str).collect();
-                    lines.push((field.clone(), text::one_line(&words.join(", ")).into_owned()));
-                }
-                value => lines.push((field.clone(), self.text(field, value))),
-            }
-        }
-        lines.retain(|(_, text)| text != "-" && !text.is_empty());
-        let start = lines.iter().map(|(key, _)| key.width()).max().unwrap_or_default() + usize::from(GAP);
-        let mut text =
-            if std::mem::replace(&mut self.first, false) { String::new() } else { "\n".to_owned() };
-        for (key, value) in lines {
-            let gap = " ".repeat(start - key.width());
-            let longest = value.split(' ').map(UnicodeWidthStr::width).max().unwrap_or_default();
-            let fits = match Kind::of(&key, false) {
-                Kind::Text => start + longest <= width,
-                _ => start + value.width() <= width,
-            };
-            if fits {
-                text.extend([&key, gap.as_str(), &text::hanging(&value, start, width), "\n"]);
-            } else {
-                text.extend([&key, "\n", &" ".repeat(INDENT), &value, "\n"]);
-            }
-        }
-        text
-    }
-
-    /// Formats a value. For times and sizes, the exact value is added.
-    fn text(&self, field: &str, value: &Value) -> String {
-        let shown = Cell::new(field, value, self.clock.now()).text;
-        match value {
-            Value::String(exact) if shown != *exact && field.ends_with("_at") => format!("{exact} ({shown})"),
-            Value::Number(exact) if shown.ends_with(" B") => {
-                format!("{exact} {}", if exact.as_u64() == Some(1) { "byte" } else { "bytes" })
-            }
-            Value::Number(exact) if shown != exact.to_string() => format!("{shown} ({exact} bytes)"),
-            _ => shown,
-        }
-    }
-}
-
 /// The value of `field` in `row`, or null if it is missing. Keys can contain dots.
 pub(super) fn pick<'a>(row: &'a Value, field: &str) -> &'a Value {
     find(row, field).unwrap_or(&Value::Null)
@@ -563,9 +500,9 @@ mod tests {
         assert_eq!(cell("expires_at", &json!("2026-04-01T11:00:00Z")).1, Tone::Plain);
     }
 
-    fn column(kind: Kind, width: usize, is_empty: bool) -> Column {
+    fn column(kind: Kind, width: usize, is_redundant: bool) -> Column {
         let compact = width.min(10);
-        Column { kind, width, compact, is_empty, distinct: 0, has_short_times: false, tail: text::TAIL }
+        Column { kind, width, compact, is_redundant, distinct: 0, has_short_times: false, tail: text::TAIL }
     }
 
     fn fit(columns: &[(Kind, usize)], width: usize, named: bool, more: bool) -> Vec<usize> {
@@ -645,6 +582,19 @@ mod tests {
     }
 
     #[test]
+    fn a_name_at_the_end_of_a_path_is_hidden_first() {
+        let fields = ["id", "name", "size", "saved_to"].map(str::to_owned).to_vec();
+        let mut table = Table::new(fields, false, false, Clock::default());
+        for name in ["training-set-00001.jsonl", "training-set-00002.jsonl"] {
+            let id = "f".repeat(24);
+            table.push(&json!({"id": id, "name": name, "size": 1, "saved_to": format!("out/{name}")}));
+        }
+        let printed = table.print(66, false);
+        assert!(printed.contains("1 B  out/training-set-00002.jsonl"), "{printed}");
+        assert_eq!(printed.lines().next().unwrap().split_whitespace().count(), 3, "{printed}");
+    }
+
+    #[test]
     fn named_columns_are_shown() {
         assert_eq!(fit(&DEFAULT, 80, true, false), [41, 6, 8, 5, 5, 5]);
         assert_eq!(fit(&DEFAULT, 24, true, false), [4, 4, 8, 0, 0, 0]);
@@ -657,17 +607,6 @@ mod tests {
         std::thread::sleep(std::time::Duration::from_secs(2));
         table.push(&json!({"created_at": created.to_string()}));
         assert_eq!(table.print(80, false), "CREATED_AT\nnow\n");
-    }
-
-    #[test]
-    fn a_long_value_of_a_block_is_whole_on_its_own_line() {
-        let fields = ["name", "checksums"].map(str::to_owned).to_vec();
-        let mut blocks = Blocks::new(fields, Clock::default());
-        let row = json!({"name": "a.txt", "checksums": {"md5": "m", "sha256": "s".repeat(62)}});
-        let short = format!("name              a.txt\nchecksums.md5     m\nchecksums.sha256  {:s<62}\n", "");
-        assert_eq!(blocks.print(&row, 80), short);
-        let long = short.replace("sha256  ", "sha256\n    ");
-        assert_eq!(blocks.print(&row, 79), format!("\n{long}"));
     }
 
     #[test]

@@ -66,8 +66,7 @@ fn a_datasheet() {
     rate                     3000 requests per 1 min
 
     dialect        signed: with owner and signing_secret set
-    operations     list files, get a file's metadata, upload a file, delete a file, download an uploaded file, create a link
-                   to a file
+    operations     also: create a link to a file
     link_lifetime  at least 1 s
     ");
     let rows = env.haul(["providers", "local", "--json"]).ok().json();
