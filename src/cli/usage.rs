@@ -60,11 +60,17 @@ pub fn error(wrong: &clap::Error, mut root: Command, arguments: &[OsString]) -> 
     let mut error = Error::usage(message);
     let argument = given(ContextKind::InvalidArg);
     let hint = match wrong.kind() {
-        ErrorKind::InvalidSubcommand => meant_command(command, &given(ContextKind::InvalidSubcommand))
-            .map(|meant| format!("did you mean `{path} {meant}`?")),
+        ErrorKind::InvalidSubcommand => {
+            let typed = given(ContextKind::InvalidSubcommand);
+            other_way(command, &typed).or_else(|| {
+                meant_command(command, &typed).map(|meant| format!("did you mean `{path} {meant}`?"))
+            })
+        }
         ErrorKind::UnknownArgument if argument.starts_with('-') => option_hint(command, &argument),
-        ErrorKind::MissingRequiredArgument if argument.starts_with('<') => {
-            example(command).map(|line| format!("example: `{line}`"))
+        ErrorKind::MissingRequiredArgument => {
+            // An example that has the option, or the first one.
+            let option = argument.split(' ').next().filter(|word| word.starts_with('-')).unwrap_or_default();
+            example(command, option).map(|line| format!("example: `{line}`"))
         }
         _ => None,
     };
@@ -144,6 +150,22 @@ fn command<'a>(root: &'a Command, arguments: &[OsString]) -> (&'a Command, Strin
     (command, path)
 }
 
+/// The hint for a subcommand that haul does not have, if several commands or options do the same.
+fn other_way(command: &Command, typed: &str) -> Option<String> {
+    let hint = match (command.get_name(), typed) {
+        ("haul", "mv" | "rename" | "ren") => "to rename a file: `haul meta set REF --name NAME`",
+        ("haul", "init" | "setup" | "configure") => {
+            "to store a token: `haul auth login xai`; to add a profile: `haul profile add NAME --provider xai`"
+        }
+        ("config", "set" | "get" | "edit" | "path" | "add") => {
+            "to print the settings and the path of the config file: `haul config show`; \
+             to add a profile: `haul profile add NAME --provider xai`"
+        }
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
 /// The suggestion for an unknown subcommand: a subcommand of a group (`auth login` for `login`), an option
 /// (`--version`), or the most similar name.
 fn meant_command(command: &Command, typed: &str) -> Option<String> {
@@ -151,19 +173,16 @@ fn meant_command(command: &Command, typed: &str) -> Option<String> {
     if let Some(group) = below().find(|group| group.find_subcommand(typed).is_some()) {
         return Some(format!("{} {typed}", group.get_name()));
     }
-    if command.get_name() == "config" && matches!(typed, "set" | "get" | "edit" | "path" | "add") {
-        return Some("show`, which prints the path of the file, or `haul profile add".to_owned());
-    }
     if options(command).any(|option| option == typed) {
         return Some(format!("--{typed}"));
     }
     // Command names used by similar programs.
     let other = match typed {
-        "mv" => "cp",
         "push" | "add" | "create" => "upload",
         "pull" | "fetch" => "get",
         "del" | "remove" | "unlink" => "rm",
         "stat" | "head" | "describe" => "info",
+        "whoami" => "auth status",
         "dir" => "ls",
         "share" | "url" | "presign" => "link",
         _ => "",
@@ -186,6 +205,8 @@ fn option_hint(command: &Command, argument: &str) -> Option<String> {
         "-f" | "--force" if has("overwrite") => return Some("to overwrite files: `--overwrite`".to_owned()),
         "-f" | "--force" if has("yes") => return Some("to skip the question: `--yes`".to_owned()),
         "-l" if has("long") => return Some("did you mean `--long`?".to_owned()),
+        "-t" if has("sort") => return Some("to sort by time: `--sort -created_at`".to_owned()),
+        "-S" if has("sort") => return Some("to sort by size: `--sort -size`".to_owned()),
         _ => {}
     }
     match meant_option(command, argument) {
@@ -207,11 +228,11 @@ fn options(command: &Command) -> impl Iterator<Item = &str> {
     command.get_arguments().filter(|option| !option.is_hide_set()).filter_map(|option| option.get_long())
 }
 
-/// The first example in a command's help.
-fn example(command: &Command) -> Option<String> {
+/// The first example in a command's help that contains this text.
+fn example(command: &Command, text: &str) -> Option<String> {
     let help = command.get_after_long_help()?.to_string();
-    let line = help.lines().skip_while(|line| *line != "Examples:").nth(1)?;
-    Some(line.trim().to_owned())
+    let mut examples = help.lines().skip_while(|line| *line != "Examples:").skip(1);
+    examples.find(|line| line.contains(text)).map(|line| line.trim().to_owned())
 }
 
 /// Strips the brackets from a positional argument: `PATH` for `<PATH>...`. `--name <NAME>` is returned unchanged.

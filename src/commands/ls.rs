@@ -1,6 +1,7 @@
 //! `haul ls`
 
 use std::collections::{BTreeSet, HashSet};
+use std::path::Path;
 use std::sync::Arc;
 
 use clap::Args;
@@ -10,7 +11,7 @@ use serde::Serialize;
 
 use super::batch::{self, BatchArgs, Labels};
 use super::report::{Entry, Outcome, Reported};
-use super::select::{all_of, combine, duration, exactly_named, glob_of, read_references};
+use super::select::{all_of, combine, duration, exactly_named, glob_of, pattern_like, read_references};
 use crate::context::Context;
 use crate::error::{Error, Kind, Result, word};
 use crate::filter::{Filter, Op};
@@ -166,7 +167,10 @@ impl LsArgs {
             for file in &files {
                 rows.push(file)?;
             }
-            rows.flush()?;
+            // The widths of the last page need no room for others.
+            if listing.cursor().is_some() {
+                rows.flush()?;
+            }
         }
         if self.count {
             rows.push(&Count { count: count as u64 })?;
@@ -177,14 +181,12 @@ impl LsArgs {
             ctx.ui.detail(&format!("next page: --cursor {cursor}"));
         }
         if count == 0 && self.cursor.is_none() && self.limit != Some(0) {
+            let profile = provider.profile();
             if selects {
-                ctx.ui.hint(&format!(
-                    "no file on {} matches; to list all: `haul ls -p {0}`",
-                    provider.profile()
-                ));
+                ctx.ui.note(&format!("no file on {profile} matches"));
+                ctx.ui.hint(&format!("to list all files: `{}`", ctx.command("ls", Some(profile))));
                 return Ok(());
             }
-            let profile = provider.profile();
             let upload = ctx.command("upload", Some(profile));
             ctx.ui.hint(&format!("no files on {profile} yet; to upload one: `{upload} FILE`"));
         }
@@ -200,9 +202,11 @@ impl LsArgs {
         let sort = self.sort()?;
         let (mut found, mut failed) = (Vec::new(), Vec::new());
         let (mut profiles, mut seen) = (BTreeSet::new(), HashSet::new());
+        let mut missing = Vec::new();
         for text in &self.refs {
             match self.files(ctx, text, first.take(), sort.as_ref()).await {
                 Ok(files) => {
+                    missing.extend(files.is_empty().then_some(text.as_str()));
                     profiles.extend(files.iter().map(|file| file.profile.clone()));
                     found.extend(
                         files.into_iter().filter(|file| seen.insert((file.profile.clone(), file.id.clone()))),
@@ -238,6 +242,9 @@ impl LsArgs {
             },
         )
         .await?;
+        if let Some(hint) = other_references(ctx, &missing) {
+            ctx.ui.hint(&hint);
+        }
         self.check_split(split)
     }
 
@@ -401,6 +408,25 @@ enum Place {
     Named(Address),
     /// The files whose exact name equals a pattern, and the filter that still has to be applied to them.
     Found { provider: Arc<dyn Provider>, filter: Filter, files: Vec<File> },
+}
+
+/// The hint for references that select no file.
+fn other_references(ctx: &Context, missing: &[&str]) -> Option<String> {
+    let list = |of: &str| format!("{} {}", ctx.command("ls", None), word(of));
+    Some(match missing {
+        [] => return None,
+        names if names.iter().all(|name| Path::new(name).is_file()) => {
+            let pattern = format!("'{}'", pattern_like(names[0]));
+            let list = ctx.command("ls", None);
+            format!(
+                "`ls` lists files on platforms, not local files; to use a pattern, quote it: `{list} {pattern}`"
+            )
+        }
+        [folder] if folder.ends_with('/') => {
+            format!("to list the files whose names begin with {folder}: `{}`", list(&format!("{folder}*")))
+        }
+        _ => format!("to list all files: `{}`", ctx.command("ls", None)),
+    })
 }
 
 /// The files that match a filter.

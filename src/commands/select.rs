@@ -483,11 +483,18 @@ async fn no_such_file(ctx: &Context, provider: &Arc<dyn Provider>, name: &str) -
     // The shell has probably expanded an unquoted pattern to local file names.
     if error.hints().is_empty() && Path::new(name).exists() {
         error = error.hint(format!(
-            "a local file has this name; to match files on {}, quote the pattern: `'*'`",
-            provider.profile()
+            "a local file has this name; to match files on {}, quote the pattern: `'{}'`",
+            provider.profile(),
+            pattern_like(name)
         ));
     }
     error.hint(lists(provider.as_ref()))
+}
+
+/// A pattern that the shell may have replaced by the name of this local file.
+pub fn pattern_like(name: &str) -> String {
+    let extension = Path::new(name).extension().and_then(|text| text.to_str());
+    extension.map_or_else(|| "*".to_owned(), |extension| format!("*.{extension}"))
 }
 
 /// A reference to the file with this name, for hints.

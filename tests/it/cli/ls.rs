@@ -6,6 +6,7 @@ use crate::check;
 use crate::cli::completions::serve;
 use crate::platforms::without_names;
 use crate::support::sandbox::Sandbox;
+use crate::support::terminal::On;
 
 #[test]
 fn none_one_and_many() {
@@ -74,11 +75,13 @@ fn an_empty_listing_is_an_empty_array() {
     []
     ");
     check!(env.haul(["ls", "--jsonl"]), @"status 0");
-    check!(env.haul(["ls", "*.pdf", "--json"]), @"
+    check!(env.haul(["ls", "*.pdf", "--json"]), @r#"
     status 0
     --- out
     []
-    ");
+    --- err
+    {"note":"no file on local matches"}
+    "#);
     check!(env.haul(["ls", "--limit", "0", "--json"]), @"
     status 0
     --- out
@@ -192,6 +195,7 @@ fn order_limit_and_pages() {
     status 2
     --- err
     error: missing argument --sort <FIELD>
+    hint: example: `haul ls '*.pdf' --sort -size --limit 10`
     hint: see `haul ls --help`
     ");
     check!(names(&["--limit", "x"]), @r#"
@@ -363,6 +367,23 @@ fn references_of_several_profiles() {
     --- err
     2 deleted
     ");
+}
+
+#[test]
+fn references_without_a_file_get_a_hint() {
+    let env = Sandbox::with_files(&["data/a.csv"]);
+    env.write("b.csv", "");
+    env.write("c.csv", "");
+    for (line, hint) in [
+        ("haul ls *.csv", "to use a pattern, quote it: `haul ls '*.csv'`"),
+        ("haul ls data/", "`haul ls 'data/*'`"),
+        ("haul ls 'x*'", "no file on local matches"),
+        ("haul ls 'x*'", "to list all files: `haul ls`"),
+        ("haul ls nope", "to list all files: `haul ls`"),
+    ] {
+        let screen = env.terminal_of(env.bash(line), 80, "", On::All).ok().stdout();
+        assert!(screen.contains(hint), "{line}: {screen}");
+    }
 }
 
 #[test]

@@ -59,6 +59,8 @@ fn dashes() {
     status 0
     --- out
     -x
+    --- err
+    -x: another file with this name exists: [id]............
     ");
     check!(env.haul(["info", "--latest", "--fields", "name", "--", "-x"]), @"
     status 0

@@ -93,6 +93,29 @@ fn a_misspelled_platform_gets_a_suggestion() {
 }
 
 #[test]
+fn words_of_other_programs_get_a_hint() {
+    let env = Sandbox::with_files(&["a.txt"]);
+    for (line, hint) in [
+        ("haul mv a.txt b.txt", "to rename a file: `haul meta set REF --name NAME`"),
+        ("haul init", "to store a token: `haul auth login xai`"),
+        ("haul whoami", "did you mean `haul auth status`?"),
+        (
+            "haul config set timeout 3s",
+            "to print the settings and the path of the config file: `haul config show`",
+        ),
+        ("haul ls -o json", "for JSON: `--json`"),
+        ("haul ls --format=json", "for JSON: `--json`"),
+        ("haul ls -t", "to sort by time: `--sort -created_at`"),
+        ("haul ls -S", "to sort by size: `--sort -size`"),
+        ("haul rm -f a.txt", "to skip the question: `--yes`"),
+        ("haul get -f a.txt", "to overwrite files: `--overwrite`"),
+        ("haul lint a.txt", "example: `haul lint "),
+    ] {
+        env.shell(line).fails(2).says(&format!("hint: {hint}"));
+    }
+}
+
+#[test]
 fn an_unrelated_word_gets_no_suggestion() {
     let env = Sandbox::with_files(&["report.pdf"]);
     for arguments in [
