@@ -83,12 +83,15 @@ impl Context {
 
     /// Opens the provider for a profile; by default, for the command's profile. Each provider is opened only once.
     pub fn open(&self, name: Option<&str>) -> Result<Arc<dyn Provider>> {
+        let is_default = name.is_none();
         let name = name.map_or_else(|| self.settings.profile_name().value, str::to_owned);
         if let Some(provider) = self.opened.borrow().get(&name) {
             return Ok(Arc::clone(provider));
         }
         let profile = self.settings.profile(&name)?;
-        self.hint_default_profile();
+        if is_default {
+            self.hint_default_profile();
+        }
         let token = self.token(&profile)?;
         let retries = self.settings.retries()?.value;
         let provider: Arc<dyn Provider> = Arc::from(self.open_with(&profile, token, retries)?);

@@ -56,6 +56,7 @@ pub fn is_closed_output() -> bool {
 
 /// Whether a standard stream was closed when the program started. The runtime opens /dev/null in its place, for reading
 /// and writing; a shell opens it for one of the two.
+/// Python's `subprocess.DEVNULL` looks the same, so that this must not affect commands whose output may be discarded.
 #[cfg(target_os = "linux")]
 fn is_closed(stream: &impl std::os::fd::AsFd) -> bool {
     use std::os::fd::AsRawFd as _;

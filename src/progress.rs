@@ -33,6 +33,9 @@ pub trait Progress: Send + Sync {
     /// Reports how many bytes of this item have been transferred so far.
     fn at(&self, _bytes: u64) {}
 
+    /// Reports the size of this item, if it was unknown at the start.
+    fn size(&self, _bytes: u64) {}
+
     /// Reports that this item resumes after this many bytes, which were transferred earlier.
     fn resume(&self, _bytes: u64) {}
 

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -155,7 +156,12 @@ impl GetArgs {
                         .await
                 };
                 let moved = moved.map_err(|error| chosen.failed(error))?;
-                Ok((chosen.file, path, moved))
+                let mut file = chosen.file;
+                if file.size.is_none() && moved && !dry_run {
+                    file.size =
+                        path.metadata().ok().filter(fs::Metadata::is_file).map(|written| written.len());
+                }
+                Ok((file, path, moved))
             },
             rows,
             |rows, (file, path, moved)| {

@@ -324,6 +324,9 @@ impl Fetch<'_> {
         if start == 0 {
             self.item.resume(0);
         }
+        if let Some(total) = version.total.filter(|_| self.file.size.is_none()) {
+            self.item.size(total);
+        }
         writer.start_at(start, version)?;
         while let Some(chunk) = stream.next().await {
             writer.write(chunk?).await?;

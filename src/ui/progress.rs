@@ -204,7 +204,7 @@ impl Job {
 }
 
 fn at(slot: &Slot) -> ItemAt<'_> {
-    ItemAt { item: slot.number, name: &slot.name, bytes: slot.at.load(Relaxed), total: slot.size }
+    ItemAt { item: slot.number, name: &slot.name, bytes: slot.at.load(Relaxed), total: slot.size() }
 }
 
 /// The progress of a transfer.
@@ -248,6 +248,10 @@ struct Item {
 impl Progress for Item {
     fn at(&self, bytes: u64) {
         self.slot.at.store(bytes, Relaxed);
+    }
+
+    fn size(&self, bytes: u64) {
+        lock(&self.job.tally).learn_size(&self.slot, bytes);
     }
 
     fn resume(&self, bytes: u64) {
@@ -378,14 +382,14 @@ fn lines(snapshot: &Snapshot) -> Vec<Line> {
     }
     let item = |slot: &Arc<Slot>| {
         let at = slot.at.load(Relaxed);
-        let state = slot.size.map_or_else(
+        let state = slot.size().map_or_else(
             || human::size(at),
             |size| format!("{} of {}", human::size(at.min(size)), human::size(size)),
         );
         Line {
             name: name(slot),
             indent: INDENT,
-            percent: slot.size.map(|size| percent(at, size)),
+            percent: slot.size().map(|size| percent(at, size)),
             states: vec![state],
         }
     };

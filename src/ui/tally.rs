@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::human;
@@ -17,8 +17,8 @@ pub(super) struct Slot {
     /// The number of the item, starting at 1. Several items can have the same name.
     pub number: u64,
     pub name: String,
-    /// The size in bytes, if known.
-    pub size: Option<u64>,
+    /// The size in bytes, once known.
+    pub size: OnceLock<u64>,
     /// The number of bytes transferred, counted from the start of the file.
     pub at: AtomicU64,
     /// The number of bytes transferred earlier, which do not count toward the rate.
@@ -28,6 +28,11 @@ pub(super) struct Slot {
 }
 
 impl Slot {
+    /// The size in bytes, if known.
+    pub fn size(&self) -> Option<u64> {
+        self.size.get().copied()
+    }
+
     /// The number of bytes transferred by this command.
     fn sent(&self) -> u64 {
         self.at.load(Relaxed).saturating_sub(self.from.load(Relaxed))
@@ -41,8 +46,8 @@ pub(super) struct Tally {
     expected_bytes: u64,
     begun: u64,
     begun_bytes: u64,
-    /// Whether an item of unknown size has started.
-    open_ended: bool,
+    /// The number of items of unknown size that have started.
+    open_ended: u64,
     done: u64,
     failed: u64,
     /// The number of bytes in finished items, including skipped ones.
@@ -60,21 +65,31 @@ impl Tally {
 
     pub fn begin(&mut self, name: &str, size: Option<u64>) -> Arc<Slot> {
         self.begun += 1;
-        // A size reported by a server can be arbitrarily large.
-        self.begun_bytes = self.begun_bytes.saturating_add(size.unwrap_or(0));
-        self.open_ended |= size.is_none();
         let (number, name) = (self.begun, name.to_owned());
         let slot = Slot {
             number,
             name,
-            size,
+            size: OnceLock::new(),
             at: AtomicU64::new(0),
             from: AtomicU64::new(0),
             reported: AtomicU64::new(0),
         };
         let slot = Arc::new(slot);
         self.running.push(Arc::clone(&slot));
+        self.open_ended += 1;
+        if let Some(size) = size {
+            self.learn_size(&slot, size);
+        }
         slot
+    }
+
+    /// Records the size of an item.
+    pub fn learn_size(&mut self, slot: &Slot, size: u64) {
+        if slot.size.set(size).is_ok() {
+            // A size reported by a server can be arbitrarily large.
+            self.begun_bytes = self.begun_bytes.saturating_add(size);
+            self.open_ended -= 1;
+        }
     }
 
     /// Ends an item. Returns false if it has already ended. `outcome` is `None` if the item was abandoned.
@@ -88,7 +103,7 @@ impl Tally {
         match outcome {
             Some(Outcome::Done | Outcome::Skipped) => {
                 self.done += 1;
-                self.done_bytes = self.done_bytes.saturating_add(slot.size.unwrap_or(sent));
+                self.done_bytes = self.done_bytes.saturating_add(slot.size().unwrap_or(sent));
             }
             Some(Outcome::Failed) => self.failed += 1,
             None => {}
@@ -111,7 +126,7 @@ impl Tally {
         let sent: u64 = self.running.iter().map(|slot| slot.sent()).sum();
         let rate = self.rate(elapsed, self.sent_bytes + sent);
         let bytes = self.done_bytes.saturating_add(running);
-        let known = self.expected_bytes > 0 || !self.open_ended;
+        let known = self.expected_bytes > 0 || self.open_ended == 0;
         let total = known.then(|| self.expected_bytes.max(self.begun_bytes)).filter(|&total| total >= bytes);
         let left = match (total, rate) {
             (Some(total), 1..) => Some(Duration::from_secs((total - bytes) / rate)),
@@ -233,6 +248,18 @@ mod tests {
         assert_eq!(shown, "1 of 3, 20 %, 16.0 MB of 80.0 MB, 8.0 MB/s, 8 s left");
         tally.end(&second, Some(Outcome::Failed));
         assert_eq!(tally.snapshot(2 * SECOND).items(), "2 of 3, 1 failed");
+    }
+
+    #[test]
+    fn a_size_that_is_known_later_completes_the_total() {
+        let mut tally = Tally::default();
+        let slot = tally.begin("a", None);
+        slot.at.store(100, Relaxed);
+        assert_eq!(tally.snapshot(SECOND).total, None);
+        tally.learn_size(&slot, 400);
+        tally.learn_size(&slot, 500);
+        let known = tally.snapshot(2 * SECOND);
+        assert_eq!((known.total, known.percent()), (Some(400), Some(25)));
     }
 
     #[test]

@@ -3,7 +3,13 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 
+use haul::providers::Download;
+
 use crate::check;
+use crate::cli::completions::TOKEN;
+use crate::platforms::{self, Platform};
+use crate::support::process::ServeProcess;
+use crate::support::rig::Case;
 use crate::support::sandbox::Sandbox;
 use crate::support::terminal::On;
 
@@ -417,4 +423,19 @@ fn fail_fast_starts_nothing_after_a_failure() {
     assert_eq!(env.files(), ["a.txt"]);
     env.haul(arguments).fails(1);
     assert_eq!(env.files(), ["a.txt", "b.txt"]);
+}
+
+#[test]
+fn the_size_of_a_written_file_is_shown_on_every_platform() {
+    let mut env = Sandbox::new();
+    env.write("a.txt", "12345");
+    let served = ServeProcess::start(&env, ["--ephemeral"]);
+    let gives = |platform: &Platform| platform.spec().dialects[0].can.download == Download::Any;
+    for (platform, _) in platforms::served().filter(|(platform, _)| gives(platform)) {
+        let name = platform.name;
+        env.add_profile("far", &Case::of(name, "auto"), &served.base(name), TOKEN);
+        env.haul(["upload", "-p", "far", "a.txt"]).ok();
+        let saved = env.haul(["get", "far:a.txt", "-o", "b.txt", "--overwrite", "--json"]).ok();
+        assert_eq!(saved.json()[0]["size"], 5, "{name}: {saved}");
+    }
 }
