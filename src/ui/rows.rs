@@ -340,6 +340,19 @@ mod tests {
     }
 
     #[test]
+    fn times_in_a_pipe_have_one_width() {
+        let shown = |time: &str| {
+            let mut out = Vec::new();
+            piped("created_at", &time.into(), &mut out);
+            String::from_utf8(out).unwrap()
+        };
+        for time in ["2026-03-01T12:00:00.42355743Z", "2026-03-01T12:00:00.4Z", "2026-03-01T12:00:00Z"] {
+            assert_eq!(shown(time), "2026-03-01T12:00:00Z");
+        }
+        assert_eq!(shown("soon"), "soon");
+    }
+
+    #[test]
     fn a_table_fits_its_terminal() {
         assert_eq!(
             print(&terminal(200), &files()),

@@ -113,6 +113,12 @@ fn words_of_other_programs_get_a_hint() {
     ] {
         env.shell(line).fails(2).says(&format!("hint: {hint}"));
     }
+    env.haul(["meta", "set", "a.txt", "author=kim"]).ok();
+    env.haul(["meta", "get", "a.txt", "author"])
+        .fails(3)
+        .says("`haul meta get a.txt --fields metadata.author`");
+    assert_eq!(env.haul(["meta", "get", "a.txt", "--fields", "metadata.author"]).ok().stdout(), "kim\n");
+    env.haul(["cp", "a", "b"]).fails(2).says("a and b are local paths").says("`PROFILE:REF`");
 }
 
 #[test]
