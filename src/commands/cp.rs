@@ -486,8 +486,10 @@ impl Copies<'_> {
         {
             let able = &can.upload;
             let accepts = able.purposes.is_empty() || able.purposes.contains(&purpose.as_str());
-            new.purpose = Some(purpose.clone()).filter(|_| able.purpose && accepts);
-            if new.purpose.is_none() && source.capabilities().upload.default_purpose != Some(purpose) {
+            // Each platform has its own default.
+            let is_default = source.capabilities().upload.default_purpose == Some(purpose);
+            new.purpose = Some(purpose.clone()).filter(|_| able.purpose && accepts && !is_default);
+            if new.purpose.is_none() && !is_default {
                 dropped.insert("purpose");
             }
         }

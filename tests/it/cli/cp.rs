@@ -6,7 +6,7 @@ use haul::model::Clock;
 use haul::providers::Download;
 use haul::store::Listing;
 
-use crate::platforms::{dialects, some};
+use crate::platforms::{dialects, served, some};
 use crate::support::emulator::{Emulator, Setup};
 use crate::support::raw::{noise, within};
 use crate::support::rig::{Case, TOKEN};
@@ -123,17 +123,50 @@ impl Platforms {
 }
 
 #[test]
-fn remote_pairs_keep_the_content() {
-    let returning = some(dialects().filter(returns));
-    let content = noise(SIZE);
-    for pair in returning.windows(2).take(3) {
-        let platforms = Platforms::new(&[("src", pair[0]), ("dst", pair[1])]);
-        let env = &platforms.env;
-        env.write("data.pdf", &content);
-        env.haul(["cp", "data.pdf", "src:"]).ok();
-        env.haul(["cp", "src:", "dst:"]).ok();
-        env.haul(["cp", "dst:", "to/"]).ok();
-        assert!(env.read("to/data.pdf") == content, "{} to {}", pair[0].name(), pair[1].name());
+fn every_pair_of_platforms_keeps_the_content_or_is_refused() {
+    check_pairs(&some(served().map(|(platform, _)| platform.cases[0])));
+}
+
+#[test]
+#[ignore = "heavy: all dialects"]
+fn every_pair_of_dialects_keeps_the_content_or_is_refused() {
+    check_pairs(&some(dialects().filter(Case::is_remote)));
+}
+
+/// Copies between every pair: each case is the source of one file and the destination of all others.
+fn check_pairs(cases: &[Case]) {
+    let names: Vec<String> = (0..cases.len()).map(|at| format!("p{at}")).collect();
+    let profiles: Vec<(&str, Case)> = names.iter().map(String::as_str).zip(cases.iter().copied()).collect();
+    let platforms = Platforms::new(&profiles);
+    let env = &platforms.env;
+    let file = |at: usize| (format!("from-{at}.pdf"), noise(20_000 + at));
+    for at in 0..cases.len() {
+        let (name, content) = file(at);
+        env.write(&name, content);
+        env.haul(["cp", &name, &format!("p{at}:")]).ok();
+    }
+    let (returning, others): (Vec<usize>, Vec<usize>) = (0..cases.len()).partition(|at| returns(&cases[*at]));
+    for (at, case) in cases.iter().enumerate() {
+        let sources = returning.iter().filter(|source| **source != at);
+        let sources = sources.map(|source| format!("p{source}:{}", file(*source).0));
+        let arguments = ["cp".to_owned()].into_iter().chain(sources).chain([format!("p{at}:")]);
+        env.haul(arguments).ok();
+        let mut expected: Vec<_> = returning.iter().chain([&at]).map(|source| file(*source)).collect();
+        expected.sort();
+        expected.dedup();
+        let mut stored = platforms.stored(at, *case);
+        stored.sort();
+        assert!(stored == expected, "to {}", case.name());
+    }
+    for (source, destination) in others.iter().zip((0..cases.len()).cycle().skip(1)) {
+        let before = platforms.stored(destination, cases[destination]).len();
+        platforms.served[destination].log();
+        let run =
+            env.haul(["cp", &format!("p{source}:{}", file(*source).0), &format!("p{destination}:")]).fails(5);
+        let sent: u64 =
+            platforms.served[destination].log().iter().map(|line| line["bytes_in"].as_u64().unwrap()).sum();
+        assert!(sent < 20_000, "{sent} bytes sent: {run}");
+        assert_eq!(platforms.stored(destination, cases[destination]).len(), before, "{run}");
     }
 }
 
@@ -181,6 +214,16 @@ fn a_lost_response_is_looked_up() {
 
 #[test]
 fn damaged_content_is_not_stored() {
+    for case in some(dialects().filter(|case| returns(case) && !case.can().checksums.is_empty())) {
+        let platforms = Platforms::new(&[("src", case), ("dst", DESTINATION)]);
+        platforms.env.write("data.pdf", noise(SIZE));
+        platforms.env.haul(["cp", "data.pdf", "src:"]).ok();
+        assert_eq!(platforms.served[0].damage(), 1);
+        let run = platforms.env.haul(["cp", "src:data.pdf", "dst:"]);
+        // Some emulators notice it themselves and close the connection.
+        assert!(matches!(run.status, 7 | 9), "{}: {run}", case.name());
+        assert_eq!(platforms.stored(1, DESTINATION), [], "{}: {run}", case.name());
+    }
     let (platforms, _) = Platforms::two(&[]);
     assert_eq!(platforms.served[0].damage(), 1);
     let run = platforms.env.haul(["cp", "src:data.bin", "dst:"]).fails(9);
