@@ -22,6 +22,23 @@ pub fn size(bytes: u64) -> String {
     format!("{}.{} EB", tenths / 10, tenths % 10)
 }
 
+/// Formats the sum of sizes in parentheses after a space, such as ` (1.2 MB)` or, if some are unknown, ` (at least 1.2 MB)`.
+/// Empty if all are unknown.
+pub fn total(sizes: impl IntoIterator<Item = Option<u64>>) -> String {
+    let (mut known, mut unknown, mut bytes) = (0_u64, 0_u64, 0_u64);
+    for found in sizes {
+        match found {
+            Some(found) => (known, bytes) = (known + 1, bytes.saturating_add(found)),
+            None => unknown += 1,
+        }
+    }
+    match (known, unknown) {
+        (0, _) => String::new(),
+        (_, 0) => format!(" ({})", size(bytes)),
+        _ => format!(" (at least {})", size(bytes)),
+    }
+}
+
 /// Formats a time relative to `now`: `3 hours ago`, `in 2 days`, or `now` within five seconds. Rounds toward now.
 pub fn relative(time: Timestamp, now: Timestamp) -> String {
     let seconds = now.as_second() - time.as_second();
@@ -84,6 +101,13 @@ pub fn waiting_time(time: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_total_mentions_unknown_sizes() {
+        assert_eq!(total([None, None]), "");
+        assert_eq!(total([Some(1), Some(2)]), " (3 B)");
+        assert_eq!(total([Some(1), None, Some(u64::MAX)]), " (at least 18.4 EB)");
+    }
 
     #[test]
     fn sizes_round_to_one_decimal_and_roll_over() {

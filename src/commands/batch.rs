@@ -16,13 +16,25 @@ use crate::error::{Error, Kind, Result};
 use crate::transfer::{Jobs, Pool};
 use crate::ui::Rows;
 
+/// The option of commands that work in parallel.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub struct JobsArgs {
+    /// Number of parallel transfers [default: 8, up to 32 on slow connections]
+    #[arg(short, long, value_name = "N", hide_short_help = true, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub jobs: Option<u16>,
+}
+
+impl JobsArgs {
+    /// One item at a time, in order.
+    pub const ONE: Self = Self { jobs: Some(1) };
+}
+
 /// The options of commands that process many files.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Many files")]
 pub struct BatchArgs {
-    /// Number of parallel transfers [default: 8, up to 32 on slow connections]
-    #[arg(short, long, value_name = "N", hide_short_help = true, value_parser = clap::value_parser!(u16).range(1..=256))]
-    pub jobs: Option<u16>,
+    #[command(flatten)]
+    pub jobs: JobsArgs,
     /// Stop after the first failure
     #[arg(long, hide_short_help = true)]
     pub fail_fast: bool,
@@ -110,7 +122,7 @@ where
 {
     let throttled = || ctx.throttled();
     let pool = Pool {
-        jobs: args.jobs.map_or(Jobs::Usual, |jobs| Jobs::Fixed(usize::from(jobs))),
+        jobs: args.jobs.jobs.map_or(Jobs::Usual, |jobs| Jobs::Fixed(usize::from(jobs))),
         fail_fast: args.fail_fast,
         interrupt: ctx.interrupt.clone(),
         throttled: &throttled,

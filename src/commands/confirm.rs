@@ -72,21 +72,13 @@ impl ConfirmArgs {
         let what = human::count(files.len() as u64, "file");
         let profiles: BTreeSet<&str> = files.iter().map(|file| file.profile.as_str()).collect();
         let profiles = profiles.into_iter().collect::<Vec<_>>().join(", ");
-        let question = format!("{verb} {what}{} {preposition} {profiles}?", bytes_of(&files));
+        let question = format!(
+            "{verb} {what}{} {preposition} {profiles}?",
+            human::total(files.iter().map(|file| file.size))
+        );
         if ctx.ask(move |ui| ui.confirm(&question)).await? {
             return Ok(());
         }
         Err(Error::failed(format!("nothing {done}")))
-    }
-}
-
-/// The total size of the files, such as ` (1.2 MB)`; empty if the platform reports no sizes.
-fn bytes_of(files: &[&File]) -> String {
-    let known: Vec<u64> = files.iter().filter_map(|file| file.size).collect();
-    let bytes = human::size(known.iter().copied().fold(0, u64::saturating_add));
-    match known.len() {
-        0 => String::new(),
-        count if count < files.len() => format!(" (at least {bytes})"),
-        _ => format!(" ({bytes})"),
     }
 }

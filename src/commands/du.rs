@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::batch::{self, BatchArgs, Labels};
+use super::batch::{self, BatchArgs, JobsArgs, Labels};
 use super::report::{Entry, Outcome, Reported};
 use super::select::{combine, glob_of, read_references};
 use crate::context::Context;
@@ -183,8 +183,7 @@ impl DuArgs {
         let rows = ctx.ui.rows(if self.by.is_some() { GROUP_COLUMNS } else { COLUMNS })?;
         batch::run(
             ctx,
-            // One at a time, in this order.
-            &BatchArgs { jobs: Some(1), ..BatchArgs::default() },
+            &BatchArgs { jobs: JobsArgs::ONE, ..BatchArgs::default() },
             Labels::of("measured").without_summary(),
             stream::iter(parts),
             async |part: Part| measure(ctx, part, self.by, now).await,

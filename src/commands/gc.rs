@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::batch::{self, BatchArgs, Labels};
+use super::batch::{self, BatchArgs, JobsArgs, Labels};
 use super::report::{Entry, Outcome, Reported};
 use super::select::{combine, duration};
 use super::upload::ledger_of;
@@ -75,9 +75,8 @@ pub struct GcArgs {
         conflicts_with_all = ["target", "older", "duplicates", "unlocked", "filter", "keep"]
     )]
     apply: Option<PathBuf>,
-    /// Number of parallel requests [default: 8, up to 32 on slow connections]
-    #[arg(short, long, value_name = "N", hide_short_help = true, value_parser = clap::value_parser!(u16).range(1..=256))]
-    jobs: Option<u16>,
+    #[command(flatten)]
+    jobs: JobsArgs,
 }
 
 /// A criterion that a file meets.
@@ -283,7 +282,11 @@ impl GcArgs {
     /// Prints the rows and, with `--yes`, deletes the files.
     async fn finish(&self, ctx: &Context, provider: Arc<dyn Provider>, rows: Vec<Row>) -> Result<()> {
         let deletes = self.yes;
-        let what = format!("{}{}", human::count(rows.len() as u64, "file"), bytes_of(&rows));
+        let what = format!(
+            "{}{}",
+            human::count(rows.len() as u64, "file"),
+            human::total(rows.iter().map(|row| row.size))
+        );
         let is_empty = rows.is_empty();
         self.delete(ctx, rows, deletes, provider).await?;
         if is_empty {
@@ -530,15 +533,6 @@ fn duplicates(files: &[File], locked: &HashSet<FileId>) -> HashSet<FileId> {
         }
     }
     found
-}
-
-/// The total size, such as ` (1.2 MB)`; empty if no size is known.
-fn bytes_of(rows: &[Row]) -> String {
-    let known: Vec<u64> = rows.iter().filter_map(|row| row.size).collect();
-    if known.is_empty() {
-        return String::new();
-    }
-    format!(" ({})", human::size(known.into_iter().fold(0, u64::saturating_add)))
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::batch::{self, BatchArgs, Labels};
+use super::batch::{self, BatchArgs, JobsArgs, Labels};
 use super::confirm::{ConfirmArgs, Operation};
 use super::ls::FILE_COLUMNS;
 use super::report::{Entry, Outcome, Reported};
@@ -196,7 +196,7 @@ impl LinkArgs {
         batch::run(
             ctx,
             // One at a time, in the order of the platform.
-            &BatchArgs { jobs: self.batch.jobs.or(Some(1)), ..self.batch.clone() },
+            &BatchArgs { jobs: JobsArgs { jobs: self.batch.jobs.jobs.or(Some(1)) }, ..self.batch.clone() },
             Labels::of("listed").without_summary(),
             stream::iter(links).flatten(),
             async |Linked { provider, link: FileLink { id, file, link } }| {

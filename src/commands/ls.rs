@@ -9,7 +9,7 @@ use futures_util::stream;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::batch::{self, BatchArgs, Labels};
+use super::batch::{self, BatchArgs, JobsArgs, Labels};
 use super::report::{Entry, Outcome, Reported};
 use super::select::{all_of, combine, duration, exactly_named, glob_of, pattern_like, read_references};
 use crate::context::Context;
@@ -231,7 +231,7 @@ impl LsArgs {
         batch::run(
             ctx,
             // Process one reference at a time to keep their order.
-            &BatchArgs { jobs: Some(1), ..BatchArgs::default() },
+            &BatchArgs { jobs: JobsArgs::ONE, ..BatchArgs::default() },
             Labels::of("listed").without_summary(),
             stream::iter(found.into_iter().map(Ok).chain(failed.into_iter().map(Err))),
             async |file: File| Ok(file),

@@ -15,6 +15,7 @@ use serde::Serialize;
 use tokio::sync::Notify;
 use unicode_normalization::UnicodeNormalization as _;
 
+use crate::commands::batch::JobsArgs;
 use crate::commands::report::{Entry, Reported};
 use crate::commands::select::duration;
 use crate::commands::sources::{Sources, Work};
@@ -107,9 +108,8 @@ pub struct SyncArgs {
     /// With --delete, delete even if more than half of the local files no longer exist
     #[arg(short, long)]
     yes: bool,
-    /// Number of parallel transfers [default: 8, up to 32 on slow connections]
-    #[arg(short, long, value_name = "N", hide_short_help = true, value_parser = clap::value_parser!(u16).range(1..=256))]
-    jobs: Option<u16>,
+    #[command(flatten)]
+    jobs: JobsArgs,
 }
 
 /// What to do about a conflict.
