@@ -15,8 +15,9 @@ use super::report::{Entry, Outcome, Reported};
 use super::select::{combine, glob_of, read_references};
 use crate::context::Context;
 use crate::error::{Error, Result, word};
+use crate::human;
 use crate::model::File;
-use crate::providers::{Listing, Provider, Query, require_stated, states};
+use crate::providers::{Listing, Provider, Query, Quota, require_stated, states};
 use crate::ui::Columns;
 
 /// The arguments of `haul du`.
@@ -94,7 +95,7 @@ impl By {
     }
 }
 
-const FIELDS: [&str; 9] = [
+const FIELDS: [&str; 12] = [
     "profile",
     "group",
     "files",
@@ -104,6 +105,9 @@ const FIELDS: [&str; 9] = [
     "newest_at",
     "expiring_files",
     "first_expires_at",
+    "quota",
+    "quota_bytes",
+    "quota_files",
 ];
 
 /// The columns of groups of files.
@@ -115,7 +119,7 @@ pub(super) const GROUP_COLUMNS: Columns = Columns {
 
 /// The columns without groups.
 pub(super) const COLUMNS: Columns = Columns {
-    shown: &["profile", "files", "bytes", "oldest_at", "newest_at", "first_expires_at"],
+    shown: &["profile", "files", "bytes", "quota", "oldest_at", "newest_at", "first_expires_at"],
     ..GROUP_COLUMNS
 };
 
@@ -141,6 +145,13 @@ pub(super) struct Usage {
     expiring_files: Option<u64>,
     /// The earliest expiry, UTC; null if no file expires.
     first_expires_at: Option<Timestamp>,
+    /// The used part of the published quota as text, such as `1.2 GB / 20.0 GB per project`; null unless all files of the
+    /// profile are measured together.
+    quota: Option<String>,
+    /// The published limit for the size of all files in bytes; null if there is none.
+    quota_bytes: Option<u64>,
+    /// The published limit for the number of files; null if there is none.
+    quota_files: Option<u64>,
 }
 
 impl Usage {
@@ -156,6 +167,16 @@ impl Usage {
         *self.expiring_files.get_or_insert_default() += u64::from(file.expires_at.is_some());
         self.first_expires_at = earlier(self.first_expires_at, file.expires_at);
     }
+
+    /// The used part of a quota.
+    fn used_of(&self, quota: Quota) -> String {
+        let at_least = if self.unsized_files > 0 { "at least " } else { "" };
+        let used = human::size(self.bytes.unwrap_or_default());
+        let bytes = quota.bytes.map(|bytes| format!("{at_least}{used} / {}", human::size(bytes)));
+        let files = quota.files.map(|files| format!("{} / {}", self.files, human::count(files, "file")));
+        let parts: Vec<String> = bytes.into_iter().chain(files).collect();
+        format!("{} per {}", parts.join(", "), quota.per)
+    }
 }
 
 /// A listing to measure.
@@ -163,6 +184,8 @@ struct Part {
     reference: String,
     provider: Arc<dyn Provider>,
     listing: Listing,
+    /// Whether the listing contains all files.
+    is_whole: bool,
 }
 
 impl Reported for Part {
@@ -225,16 +248,17 @@ impl DuArgs {
         if let Some(by) = self.by {
             require_stated(provider.as_ref(), by.field(), "group by it").map_err(about)?;
         }
+        let is_whole = filter.is_none();
         let query = Query { filter, ..Query::default() };
         let listing = Listing::new(Arc::clone(&provider), query, None).map_err(about)?;
         let reference = text.map_or_else(|| format!("{}:", provider.profile()), str::to_owned);
-        Ok(Part { reference, provider, listing })
+        Ok(Part { reference, provider, listing, is_whole })
     }
 }
 
 /// Reads a listing and sums its files, in groups.
 async fn measure(ctx: &Context, part: Part, by: Option<By>, now: Timestamp) -> Result<Vec<Usage>> {
-    let Part { reference, provider, mut listing } = part;
+    let Part { reference, provider, mut listing, is_whole } = part;
     let about = |error: Error| error.about(reference.as_str());
     let mut groups: BTreeMap<Option<(usize, String)>, Usage> = BTreeMap::new();
     if by.is_none() {
@@ -258,11 +282,30 @@ async fn measure(ctx: &Context, part: Part, by: Option<By>, now: Timestamp) -> R
     // Files without the property come last.
     groups.sort_by_key(|(group, _)| group.is_none());
     let returns_expiry = states(provider.stated(), "expires_at");
+    let quota = provider.quota().filter(|_| is_whole && by.is_none());
     let named = |(group, usage): (Option<(usize, String)>, Usage)| Usage {
         profile: profile.to_owned(),
+        quota: quota.map(|quota| usage.used_of(quota)),
+        quota_bytes: quota.and_then(|quota| quota.bytes),
+        quota_files: quota.and_then(|quota| quota.files),
         group: group.map(|(_, label)| label),
         expiring_files: returns_expiry.then(|| usage.expiring_files.unwrap_or_default()),
         ..usage
     };
     Ok(groups.into_iter().map(named).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quota_is_used_in_part() {
+        let usage = Usage { files: 3, bytes: Some(1_200_000_000), ..Usage::default() };
+        let quota = Quota { bytes: Some(10_000_000_000), files: Some(1_000), per: "user" };
+        assert_eq!(usage.used_of(quota), "1.2 GB / 10.0 GB, 3 / 1000 files per user");
+        let unknown = Usage { unsized_files: 1, ..usage };
+        let quota = Quota { files: None, ..quota };
+        assert_eq!(unknown.used_of(quota), "at least 1.2 GB / 10.0 GB per user");
+    }
 }

@@ -21,7 +21,7 @@ use super::{
     Capabilities, Download, Duplicates, ListAbility, NameLimit, NameSlash, Native, Op, USUAL_DELAY,
     UploadAbility,
 };
-use super::{Connection, ContentStream, Dialect, Page, Provider, Query, Range, Setting, Spec};
+use super::{Connection, ContentStream, Dialect, Page, Provider, Query, Quota, Range, Setting, Spec};
 use crate::error::{Error, Kind, Result};
 use crate::filter::{Equality, Op as Is};
 use crate::http::{Client, Part, Problem, RateLimit, Reply, Request, form};
@@ -189,6 +189,12 @@ impl Provider for Anthropic {
 
     fn capabilities(&self) -> &'static Capabilities {
         self.dialect.can
+    }
+
+    fn quota(&self) -> Option<Quota> {
+        // The guides of the beta name different values.
+        let is_beta = self.dialect.name == "beta";
+        (!is_beta).then_some(Quota { bytes: Some(1_000_000_000_000), files: None, per: "organization" })
     }
 
     fn client(&self) -> Option<&Client> {

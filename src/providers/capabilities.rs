@@ -117,6 +117,17 @@ pub enum Duplicates {
     Never,
 }
 
+/// The published limits for all files together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quota {
+    /// The total size in bytes.
+    pub bytes: Option<u64>,
+    /// The number of files.
+    pub files: Option<u64>,
+    /// The owner of the files that count, such as `project`.
+    pub per: &'static str,
+}
+
 /// [`Capabilities::appears_within`] for platforms that document no delay.
 pub const USUAL_DELAY: Duration = Duration::from_secs(5);
 

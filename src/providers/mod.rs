@@ -38,7 +38,7 @@ use url::Url;
 
 pub use crate::http::{ContentStream, Range};
 pub use capabilities::{
-    Annotate, Capabilities, Download, Duplicates, LinkAbility, ListAbility, NameLimit, NameSlash, Op,
+    Annotate, Capabilities, Download, Duplicates, LinkAbility, ListAbility, NameLimit, NameSlash, Op, Quota,
     USUAL_DELAY, UploadAbility, check_lifetime, require, require_download, require_together, require_upload,
     supports,
 };
@@ -380,6 +380,11 @@ pub trait Provider: Send + Sync {
     /// in a response.
     fn stated(&self) -> &'static [&'static str] {
         self.capabilities().list.stated
+    }
+
+    /// The published limits for all files of this profile together.
+    fn quota(&self) -> Option<Quota> {
+        None
     }
 
     /// The [conditions](Filter::conditions) in a filter that the platform itself decides exactly: a listing with this

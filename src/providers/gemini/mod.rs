@@ -20,7 +20,7 @@ use url::Url;
 use super::listing::page_size;
 use super::{
     Capabilities, Connection, Dialect, Download, Duplicates, ListAbility, NameLimit, NameSlash, Op, Page,
-    Provider, Query, Spec, USUAL_DELAY, UploadAbility,
+    Provider, Query, Quota, Spec, USUAL_DELAY, UploadAbility,
 };
 use crate::error::{Error, Kind, Message, Result, word};
 use crate::filter::Equality;
@@ -147,6 +147,10 @@ impl Provider for Gemini {
 
     fn capabilities(&self) -> &'static Capabilities {
         &CAN
+    }
+
+    fn quota(&self) -> Option<Quota> {
+        Some(Quota { bytes: Some(20_000_000_000), files: None, per: "project" })
     }
 
     fn client(&self) -> Option<&Client> {

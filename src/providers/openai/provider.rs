@@ -14,8 +14,8 @@ use super::super::lenient::{Fields, as_word};
 use super::super::listing::{SeenPages, page_size};
 use super::super::pushdown::Pushed;
 use super::super::{
-    BatchFormat, Capabilities, Collection, Connection, Download, Multipart, Op, Page, Provider, Query, Spec,
-    USUAL_DELAY,
+    BatchFormat, Capabilities, Collection, Connection, Download, Multipart, Op, Page, Provider, Query, Quota,
+    Spec, USUAL_DELAY,
 };
 use super::parts;
 use super::store::{VECTOR_STORE, VectorStore};
@@ -51,6 +51,8 @@ pub(in crate::providers) struct Vendor {
     pub(super) has_cursors: bool,
     /// How an upload specifies a lifetime.
     pub(super) expiry: Expiry,
+    /// The published limits for all files together.
+    pub(super) quota: Option<Quota>,
     /// The codes that indicate success, if responses are wrapped in `{code, message, data}`.
     pub(super) codes: &'static [u64],
     /// The purposes whose files the platform does not return.
@@ -156,6 +158,10 @@ impl Provider for OpenAi {
 
     fn capabilities(&self) -> &'static Capabilities {
         self.vendor.attached.filter(|_| self.store.is_some()).unwrap_or_else(|| self.vendor.can())
+    }
+
+    fn quota(&self) -> Option<Quota> {
+        self.vendor.quota.filter(|_| self.store.is_none() && self.vendor.is_own(&self.connection.base_url))
     }
 
     fn decides<'a>(&self, filter: &'a Filter) -> Vec<&'a Expr> {

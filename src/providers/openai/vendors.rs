@@ -10,8 +10,8 @@ use crate::http::RateLimit;
 use crate::model::StatusWords;
 use crate::providers::pushdown::{Parameter, Spelling, text_of};
 use crate::providers::{
-    Capabilities, Dialect, Download, Duplicates, ListAbility, NameLimit, NameSlash, Native, Op, Setting,
-    Spec, USUAL_DELAY, UploadAbility,
+    Capabilities, Dialect, Download, Duplicates, ListAbility, NameLimit, NameSlash, Native, Op, Quota,
+    Setting, Spec, USUAL_DELAY, UploadAbility,
 };
 
 /// OpenAI, and any other server with the same API at a different base URL.
@@ -45,6 +45,7 @@ pub(in crate::providers) static OPENAI: Vendor = Vendor {
         ..SPEC
     },
     refused: &["assistants", "user_data", "evals"],
+    quota: Some(Quota { bytes: Some(2_500_000_000_000), files: None, per: "project" }),
     limits_batches: true,
     attached: Some(&Capabilities { list: ATTACHED, ..OPENAI_CAN }),
     parts_for: PURPOSES,
@@ -148,6 +149,7 @@ pub(in crate::providers) static DASHSCOPE: Vendor = Vendor {
         open: |connection| DASHSCOPE.open(connection),
         ..SPEC
     },
+    quota: Some(Quota { bytes: Some(100_000_000_000), files: Some(10_000), per: "account" }),
     ..VENDOR
 };
 
@@ -237,6 +239,7 @@ pub(in crate::providers) static MOONSHOT: Vendor = Vendor {
     },
     parameters: &[],
     derived: &["file-extract"],
+    quota: Some(Quota { bytes: Some(10_000_000_000), files: Some(1_000), per: "user" }),
     ..VENDOR
 };
 
@@ -401,6 +404,7 @@ pub(in crate::providers) static ARK: Vendor = Vendor {
         ..SPEC
     },
     expiry: Expiry::At("expire_at"),
+    quota: Some(Quota { bytes: Some(20_000_000_000), files: None, per: "account" }),
     ..VENDOR
 };
 
@@ -414,6 +418,7 @@ const VENDOR: Vendor = Vendor {
     listed_purposes: &[],
     has_cursors: false,
     expiry: Expiry::After,
+    quota: None,
     codes: &[],
     refused: &[],
     derived: &[],

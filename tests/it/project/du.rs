@@ -1,5 +1,12 @@
+use std::sync::Arc;
+
+use haul::model::Clock;
 use serde_json::{Value, json};
 
+use crate::platforms::{cases, dialects, some};
+use crate::support::connection::Profile;
+use crate::support::emulator::Emulator;
+use crate::support::rig::{Case, Rig, TOKEN};
 use crate::support::sandbox::Sandbox;
 
 #[test]
@@ -23,6 +30,7 @@ fn files_are_counted_in_groups() {
             "profile": "local", "group": null, "files": 3, "bytes": 9, "unsized_files": 0,
             "oldest_at": "2026-02-01T00:00:00Z", "newest_at": "2026-03-02T00:00:00Z",
             "expiring_files": 2, "first_expires_at": "2026-03-11T00:00:00Z",
+            "quota": null, "quota_bytes": null, "quota_files": null,
         })]
     );
     for (by, expected) in [
@@ -42,4 +50,33 @@ fn files_are_counted_in_groups() {
     let mut other = env;
     other.set("HAUL_REPLICATE_TOKEN", "t");
     other.haul(["du", "replicate:", "--by", "purpose"]).fails(5).says("cannot group by it");
+}
+
+#[test]
+fn the_published_quota_is_shown() {
+    let quotas = some(cases().filter(Case::is_remote)).into_iter().filter_map(|case| {
+        let served = Arc::new(Emulator::start(&case.setup(Clock(None))));
+        let rig = Rig::on(case, Arc::clone(&served));
+        let quota = rig.provider.quota()?;
+        let mut env = Sandbox::new().with_real_clock();
+        env.use_platform(&case, &served.base(case.provider), TOKEN);
+        rig.put("a.txt", "12345");
+        let row = env.haul(["du", "--json"]).ok().json().remove(0);
+        assert_eq!(row["quota_bytes"], json!(quota.bytes), "{}", case.name());
+        let text = row["quota"].as_str().unwrap().to_owned();
+        assert!(text.starts_with("5 B / ") && text.ends_with(quota.per), "{}: {text}", case.name());
+        let filtered = env.haul(["du", "--json", "--filter", "name = 'a.txt'"]).ok().json().remove(0);
+        assert!(filtered["quota"].is_null() && filtered["quota_bytes"].is_null(), "{}", case.name());
+        Some(text)
+    });
+    assert!(quotas.count() > 0);
+    // Facts about a vendor's files do not hold for other servers with its API.
+    let own = |case: &Case| {
+        let base_url = case.spec().base_url.parse().unwrap();
+        let profile = Profile { token: Some(TOKEN), ..Profile::new(case.spec(), &base_url) };
+        profile.open().ok()?.quota()
+    };
+    assert!(
+        some(dialects().filter(Case::is_remote)).iter().filter_map(own).any(|quota| quota.files.is_some())
+    );
 }
