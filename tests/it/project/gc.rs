@@ -1,8 +1,10 @@
 use std::fs;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use crate::support::rig::Case;
 use crate::support::sandbox::{HAUL, Run, Sandbox};
+use crate::support::server::{Answer, Server};
 
 /// A store with files of different ages: `a.txt` three times, one of them with other content, and `b.txt`.
 fn store() -> Sandbox {
@@ -106,18 +108,64 @@ fn a_plan_is_applied_later_to_what_has_not_changed() {
 }
 
 #[test]
+fn a_plan_keeps_files_that_were_added_to_a_lock_file() {
+    let env = store();
+    env.haul(["gc", "local:", "--older", "1d", "--plan", "plan.json"]).ok();
+    env.write("docs/b.txt", "two");
+    let run = env.haul(["sync", "docs", "local:", "--json"]).ok();
+    let id = run.json()[0]["id"].as_str().unwrap().to_owned();
+    let run = env.haul(["gc", "--apply", "plan.json", "--json"]).ok();
+    assert!(run.stderr().contains("kept 1 file"), "{run}");
+    assert_eq!((run.json().len(), env.ids()), (3, vec![id]), "{run}");
+}
+
+#[test]
+fn a_file_of_unknown_age_is_protected() {
+    let record = |id: &str, created: &str| {
+        format!(
+            r#"{{"id":"{id}","object":"file","bytes":5,"created_at":{created},"filename":"a.txt","purpose":""}}"#
+        )
+    };
+    let files = [record("file_1", "null"), record("file_2", "1767225600")].join(",");
+    let server = Server::new(move |_, _| {
+        Answer::json(&format!(r#"{{"object":"list","data":[{files}],"has_more":false}}"#))
+    });
+    let mut env = Sandbox::new();
+    env.use_platform(&Case::of("xai", "openai"), server.at("/v1").as_ref(), "t");
+    let run = env.haul(["gc", "--filter", "size > 0", "--json", "--fields", "id"]).ok();
+    assert_eq!(run.json(), [json!({"id": "file_2"})], "{run}");
+    assert!(run.stderr().contains("kept 1 file"), "{run}");
+}
+
+#[test]
 fn files_of_a_vector_store_are_protected() {
-    let env = Sandbox::with_files(&["a.txt", "b.txt"]);
-    let script = format!(
-        r#"set -eu
-        store=$(curl -sf -X POST -H "Authorization: Bearer $OPENAI_API_KEY" -H 'Content-Type: application/json' -d '{{}}' \
-          "$OPENAI_BASE_URL/vector_stores" | sed 's/.*"id":"\([^"]*\)".*/\1/')
-        {HAUL} upload -q -p openai a.txt > /dev/null
-        {HAUL} upload -q -p openai b.txt --set "vector_store=$store" > /dev/null
-        {HAUL} gc openai: --filter 'size > 0' --min-age 0s --yes --json --fields name,deleted"#
-    );
-    let run = env.haul(["serve", "--ephemeral", "--only", "openai", "--", "sh", "-c", &script]).ok();
-    let names: Vec<Value> = run.json().iter().map(|row| row["name"].clone()).collect();
-    assert_eq!(names, ["a.txt"], "{run}");
+    let env = Sandbox::with_files(&["a.txt", "b.txt", "c.txt"]);
+    let gc = |rest: &str| {
+        let script = format!(
+            r#"set -eu
+            post() {{ curl -sf -X POST -H "Authorization: Bearer $OPENAI_API_KEY" -H 'Content-Type: application/json' \
+              -d "$2" "$OPENAI_BASE_URL/vector_stores$1"; }}
+            store=$(post "" '{{}}' | sed 's/.*"id":"\([^"]*\)".*/\1/')
+            {HAUL} upload -q -p openai a.txt > /dev/null
+            {HAUL} upload -q -p openai b.txt --set "vector_store=$store" > /dev/null
+            c=$({HAUL} upload -q -p openai c.txt --ids)
+            {rest} --json --fields name,deleted"#
+        );
+        let run = env.haul(["serve", "--ephemeral", "--only", "openai", "--", "sh", "-c", &script]).ok();
+        let rows: Vec<Value> = serde_json::from_str(&run.stdout()).unwrap();
+        let mut names: Vec<String> =
+            rows.iter().map(|row| row["name"].as_str().unwrap().to_owned()).collect();
+        names.sort();
+        (names.join(" "), run)
+    };
+    let all = format!("{HAUL} gc openai: --filter 'size > 0' --min-age 0s");
+    let (names, run) = gc(&format!("{all} --yes"));
+    assert_eq!(names, "a.txt c.txt", "{run}");
     assert!(run.stderr().contains("kept 1 file: used by a vector store"), "{run}");
+    // A file that is added to the store after the plan.
+    let (names, run) = gc(&format!(
+        r#"{all} --plan plan.json > /dev/null; post "/$store/files" "{{\"file_id\":\"$c\"}}" > /dev/null
+        {HAUL} gc --apply plan.json"#
+    ));
+    assert_eq!(names, "a.txt", "{run}");
 }
