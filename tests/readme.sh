@@ -51,6 +51,8 @@ run_page() {
   if [ "$#" -gt 2 ]; then for name in "${refused[@]}"; do echo "$name" > "./$name"; done; fi
   HAUL_HOME=$(mktemp -d "$work/home.XXXXXX")
   export HAUL_HOME
+  # The repository that the jobs of CI push to.
+  git init --quiet && git init --quiet --bare "$folder.git" && git remote add origin "$folder.git"
   echo the-token > "$work/typed"
   for name in *.pdf; do echo "$name" | haul upload --quiet --ids --type text/plain "--name=${name%.pdf}" - > /dev/null; done
   for block in "$work/blocks/$page".*; do
