@@ -74,6 +74,13 @@ impl Named {
     pub fn take(&mut self, name: &str) -> Vec<File> {
         self.0.remove(&name.nfc().collect::<String>()).unwrap_or_default()
     }
+
+    /// Removes a file.
+    pub fn remove(&mut self, name: &str, id: &FileId) {
+        if let Some(files) = self.0.get_mut(&name.nfc().collect::<String>()) {
+            files.retain(|file| file.id != *id);
+        }
+    }
 }
 
 impl Ids {
@@ -84,11 +91,19 @@ impl Ids {
         ids
     }
 
+    /// Whether a row has, had or replaces this id.
+    pub fn contains(&self, id: &FileId) -> bool {
+        self.0.contains_key(&hash_of(id))
+    }
+
     /// Adds a row.
     pub fn add(&mut self, row: &Row) {
         let id = self.0.entry(hash_of(&row.id)).or_default();
         id.rows += 1;
         id.is_uploaded |= row.origin == Origin::Uploaded;
+        if let Some(replaced) = &row.replaces {
+            self.0.entry(hash_of(&**replaced)).or_default();
+        }
     }
 
     /// Removes a row.

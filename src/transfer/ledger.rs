@@ -13,6 +13,7 @@
 //! command, which works without it.
 
 mod database;
+mod outdated;
 mod sessions;
 mod stamp;
 
@@ -25,6 +26,7 @@ use std::time::{Duration, Instant};
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
+pub(super) use outdated::Outdated;
 pub(super) use sessions::OpenSession;
 pub(super) use stamp::Stamp;
 

@@ -25,7 +25,9 @@ use crate::error::{Error, Result, word};
 use crate::model::{FileId, NewFile, hash_of};
 use crate::providers::{Listing, NameSlash, Op, Provider, Query, require};
 use crate::sync::{Hold, Ids, Lock, Named, Remote, Target};
-use crate::transfer::{Compare, Evidence, IfExists, LeftOut, Planned, Selection, UploadOptions, Uploads};
+use crate::transfer::{
+    Compare, Evidence, IfExists, LeftOut, Orphan, Planned, Selection, UploadOptions, Uploads,
+};
 use crate::ui::Columns;
 use run::Run;
 
@@ -284,15 +286,18 @@ impl SyncArgs {
         let (uploads, appears_within) =
             self.uploads(ctx, &provider, profile.as_deref(), lock.path(), dry_run)?;
         let names = files.iter().map(|(relative, _)| folder.name_of(relative));
+        let ids = Ids::new(target);
         let remote = Remote::new(lock.target_mut(provider.profile()), names);
-        let named = list(ctx, &provider, &uploads, remote).await?;
+        let (named, orphans) = list(ctx, &provider, &uploads, &ids, remote).await?;
         let run = Run {
             folder,
             args: &self,
             ctx,
             uploads,
             template,
-            ids: RefCell::new(Ids::new(&lock.targets()[provider.profile()])),
+            ids: RefCell::new(ids),
+            orphans,
+            replaced: RefCell::default(),
             lock: RefCell::new(lock),
             named: RefCell::new(named),
             renew,
@@ -489,8 +494,10 @@ async fn list(
     ctx: &Context,
     provider: &Arc<dyn Provider>,
     uploads: &Uploads,
+    ids: &Ids,
     mut remote: Remote<'_>,
-) -> Result<Named> {
+) -> Result<(Named, Vec<Orphan>)> {
+    let mut orphans = uploads.orphans();
     // Larger pages save no time, but they take memory.
     let page_size = Some(if provider.client().is_some() { 500 } else { 100 });
     let query = Query { page_size, ..Query::default() };
@@ -498,8 +505,15 @@ async fn list(
     while let Some(page) = ctx.interrupt.until_cancelled(listing.next()).await? {
         for file in page {
             let is_usable = uploads.is_usable(&file);
+            if is_usable && !ids.contains(&file.id) {
+                orphans.add(uploads, &file);
+            }
             remote.add(file, is_usable);
         }
     }
-    Ok(remote.finish())
+    let (mut named, orphans) = (remote.finish(), orphans.finish());
+    for orphan in &orphans {
+        named.remove(&orphan.name, &orphan.id);
+    }
+    Ok((named, orphans))
 }

@@ -19,9 +19,9 @@ use crate::error::{Error, Kind, Result, word};
 use crate::human;
 use crate::model::{FileId, NewFile, Source};
 use crate::progress::Progress;
-use crate::providers::{Op, Provider, require};
+use crate::providers::{Duplicates, Op, Provider, require};
 use crate::sync::{self, Ids, Lock, Named, Origin, Sha256, State, Target, state_of};
-use crate::transfer::{Action as Sent, Evidence, Known, Planned, Preview, Uploaded, Uploads};
+use crate::transfer::{Action as Sent, Evidence, Known, Orphan, Planned, Preview, Uploaded, Uploads};
 
 /// The state of one run.
 pub(super) struct Run<'a> {
@@ -34,6 +34,10 @@ pub(super) struct Run<'a> {
     pub(super) lock: RefCell<Lock>,
     pub(super) ids: RefCell<Ids>,
     pub(super) named: RefCell<Named>,
+    /// The paths whose replaced files are to be retired after all local files.
+    pub(super) replaced: RefCell<Vec<String>>,
+    /// The files of interrupted runs whose local files have changed since.
+    pub(super) orphans: Vec<Orphan>,
     pub(super) renew: Option<SignedDuration>,
     /// How long a new file may be missing from listings.
     pub(super) appears_within: Duration,
@@ -102,6 +106,11 @@ impl Run<'_> {
         if self.previews {
             result?;
         } else {
+            let rest = match &result {
+                Err(error) if error.is_interrupted() => Ok(()),
+                result => self.delete_rest(result.is_ok()).await,
+            };
+            let result = result.and(rest);
             let recorded = self.lock.borrow_mut().write();
             self.uploads.end(result.is_ok() && recorded.is_ok());
             result.and(recorded)?;
@@ -223,7 +232,8 @@ impl Run<'_> {
             (_, _, true) => Action::Replaced,
             _ => Action::Uploaded,
         };
-        let kept = old.as_ref().filter(|_| !deletes).map(|row| row.id.clone());
+        let is_kept = |row: &&sync::Row| !deletes && !self.is_shared(&row.id);
+        let kept = old.as_ref().filter(is_kept).map(|row| row.id.clone());
         if self.previews {
             let preview = match self.uploads.preview(&new, Some(&known)).await {
                 Err(error) if self.uploads_beside(&error) => Preview::Upload,
@@ -250,7 +260,11 @@ impl Run<'_> {
         let row = self.recorded(&uploaded, new.size, sha256, replaces);
         self.record(&path, Some(row));
         if let Some(kept) = &kept {
-            self.ctx.ui.note(&format!("{path}: kept {kept}, which `haul sync` did not upload"));
+            let why = match state {
+                State::Changed => "whose content was changed on the platform",
+                _ => "which `haul sync` did not upload",
+            };
+            self.ctx.ui.note(&format!("{path}: kept {kept}, {why}"));
         }
         let (left, error) = self.retire(&path).await?.unzip();
         Ok((result(finished(!is_adopted), Some(uploaded.file.id), uploaded.evidence, left.or(kept)), error))
@@ -266,7 +280,8 @@ impl Run<'_> {
     ) -> sync::Row {
         let seconds = |time: Timestamp| time.round(Unit::Second).unwrap_or(time);
         let file = &uploaded.file;
-        let is_adopted = uploaded.action == Sent::Reused;
+        // A renamed file can have the id of its former row.
+        let is_adopted = uploaded.action == Sent::Reused && !self.ids.borrow().is_uploaded(&file.id);
         sync::Row {
             id: file.id.clone(),
             name: file.name.as_str().into(),
@@ -304,11 +319,23 @@ impl Run<'_> {
         self.ids.borrow().rows(id) > 1
     }
 
-    /// Deletes the file that the row of this path replaces. Returns its id and the error if it still exists.
+    /// Retires the file that the row of this path replaces, or does so after all local files where another path may still
+    /// get its id, because the platform stores equal content once.
     async fn retire(&self, path: &str) -> Result<Option<(FileId, Error)>> {
+        if self.provider.capabilities().duplicates == Duplicates::Possible {
+            return self.retire_now(path).await;
+        }
+        self.replaced.borrow_mut().push(path.to_owned());
+        Ok(None)
+    }
+
+    /// Deletes the file that the row of this path replaces, unless another row has it. Returns its id and the error if it
+    /// still exists.
+    async fn retire_now(&self, path: &str) -> Result<Option<(FileId, Error)>> {
         let replaced = self.target(|target| target.files.get(path).and_then(|row| row.replaces.clone()));
         let Some(old) = replaced.filter(|_| !self.previews) else { return Ok(None) };
-        match self.remove(&old).await {
+        let removed = if self.ids.borrow().rows(&old) == 0 { self.remove(&old).await } else { Ok(()) };
+        match removed {
             Ok(()) => {
                 self.change(|target| {
                     if let Some(row) = target.files.get_mut(path) {
@@ -324,6 +351,27 @@ impl Run<'_> {
                 Ok(Some((*old, kept.hint("to delete it, run the same command again"))))
             }
         }
+    }
+
+    /// Deletes the replaced files that another path could have got, and the files of interrupted runs that nothing refers
+    /// to.
+    async fn delete_rest(&self, all_done: bool) -> Result<()> {
+        let replaced = self.replaced.take();
+        for path in &replaced {
+            if let Some((_, error)) = self.retire_now(path).await? {
+                return Err(error);
+            }
+        }
+        let can_delete = self.provider.capabilities().delete && all_done;
+        for orphan in
+            self.orphans.iter().filter(|orphan| can_delete && self.ids.borrow().rows(&orphan.id) == 0)
+        {
+            self.remove(&orphan.id).await?;
+            self.uploads.forget(orphan);
+            let what = format!("deleted {}, which an interrupted run uploaded as {}", orphan.id, orphan.name);
+            self.ctx.ui.note(&what);
+        }
+        Ok(())
     }
 
     /// Deletes a file that may be gone already.

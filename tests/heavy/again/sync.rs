@@ -229,6 +229,81 @@ fn many_deletions_need_confirmation_and_two_runs_send_each_file_once() {
     }
 }
 
+/// Turns the finished uploads of a command into uploads that were not finished, or not recorded in the lock file.
+fn interrupt(env: &Sandbox, is_finished: bool) {
+    let lock = env.work().join("haul.lock");
+    let command = blake3::hash(format!("sync {}", lock.display()).as_bytes()).to_hex()[..16].to_owned();
+    let ledger = rusqlite::Connection::open(env.home().join("state/ledger.db")).unwrap();
+    let state = if is_finished { "command = ?" } else { "command = ?, state = 'begun', id = NULL" };
+    ledger.execute(&format!("UPDATE uploads SET {state}"), [command]).unwrap();
+    fs::remove_file(lock).unwrap();
+}
+
+#[test]
+fn a_file_that_is_edited_after_a_kill_leaves_no_orphan() {
+    for case in some(remote_cases()) {
+        for is_finished in [false, true] {
+            let served = Arc::new(Emulator::start(&case.setup(Clock(None))));
+            let foreign = Rig::on(case, Arc::clone(&served)).put("foreign.txt", "of others");
+            let env = machine(&case, &served, &served.root);
+            for number in 0..3 {
+                write(&env, number, &format!("content {number}"));
+            }
+            sync(&env, &case, &[]).ok();
+            let [unchanged, edited, removed] = ["00", "01", "02"].map(|number| {
+                let lock: Value = serde_json::from_slice(&env.read("haul.lock")).unwrap();
+                let row = &lock["targets"][case.provider]["files"][format!("docs/{number}.txt")];
+                row["id"].as_str().unwrap().to_owned()
+            });
+            interrupt(&env, is_finished);
+            write(&env, 1, "CONTENT 1 is edited");
+            fs::remove_file(env.work().join("docs/02.txt")).unwrap();
+            let run = sync(&env, &case, &[]).ok();
+            let stored = stored_ids(&case, &served);
+            let rows = ids(&env, &case);
+            assert!(rows.is_subset(&stored) && rows.len() == 2, "{} {is_finished}: {run}", case.name());
+            assert!(
+                stored.contains(&foreign.id.0) && rows.contains(&unchanged),
+                "{} {is_finished}: {run}",
+                case.name()
+            );
+            // Only a mark or a creation time shows that a file is not an older one.
+            if case.can().delete && (case.can().upload.mark || case.can().list.stated.contains(&"created_at"))
+            {
+                assert!(
+                    !stored.contains(&edited) && !stored.contains(&removed),
+                    "{} {is_finished}: {run}",
+                    case.name()
+                );
+                assert_eq!(stored.len(), 3, "{} {is_finished}: {run}", case.name());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_renamed_file_keeps_a_file_that_the_next_run_may_delete() {
+    for case in some(remote_cases().filter(|case| case.can().delete)) {
+        let served = Arc::new(Emulator::start(&case.setup(Clock(None))));
+        let env = machine(&case, &served, &served.root);
+        for number in 0..3 {
+            write(&env, number, &format!("content {number}"));
+        }
+        sync(&env, &case, &[]).ok();
+        // Two files exchange their names, and one is renamed.
+        let path = |name: &str| env.work().join("docs").join(name);
+        for (from, to) in [("00.txt", "x"), ("01.txt", "00.txt"), ("x", "01.txt"), ("02.txt", "03.txt")] {
+            fs::rename(path(from), path(to)).unwrap();
+        }
+        let run = sync(&env, &case, &["--delete"]).ok();
+        assert_eq!(ids(&env, &case), stored_ids(&case, &served), "{}: {run}", case.name());
+        fs::remove_file(path("03.txt")).unwrap();
+        let run = sync(&env, &case, &["--delete"]).ok();
+        assert_eq!((count(&run, "deleted"), count(&run, "unchanged")), (1, 2), "{}: {run}", case.name());
+        assert_eq!(stored(&case, &served).len(), 2, "{}: {run}", case.name());
+    }
+}
+
 #[test]
 fn a_file_is_renewed_before_it_expires() {
     for case in
