@@ -179,8 +179,8 @@ fn invalid() -> Vec<(String, &'static str)> {
 fn an_invalid_lock_file_is_an_error_and_nothing_is_sent() {
     let server = Server::new(|_, _| Answer::new(500, b""));
     let mut env = project();
-    // This dialect needs the address of another server.
-    let cases = some(dialects().filter(|case| case.dialect != "served"));
+    // Other dialects need further settings.
+    let cases = some(dialects().filter(|case| case.is_remote() || case.dialect == "store"));
     let all = invalid();
     // Every text on the first platform, one on each other platform.
     let runs = all.iter().map(|text| (&cases[0], text)).chain(cases[1..].iter().zip(all.iter().cycle()));
