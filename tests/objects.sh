@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Object storage on real servers: moto (the semantics of S3) and nanio (signatures, files on a disk).
+# Object storage on real servers: moto (the semantics of S3), nanio (signatures, files on a disk) and azurite (Azure).
 # Usage: tests/objects.sh [HAUL]
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -17,7 +17,9 @@ trap finish EXIT
 
 tools=$PWD/target/objects
 python3 -m venv "$tools/venv"
-"$tools/venv/bin/pip" install --quiet --disable-pip-version-check 'moto[server]==5.2.5' 'nanio==0.1.7'
+"$tools/venv/bin/pip" install --quiet --disable-pip-version-check 'moto[server]==5.2.5' 'nanio==0.1.7' \
+  'azure-storage-blob==12.31.1'
+npm install --silent --no-audit --no-fund --prefix "$tools" azurite@3.37.0 >/dev/null
 
 export HAUL_HOME=$work/home HOME=$work/home AWS_ACCESS_KEY_ID=ACCESSKEY123 AWS_SECRET_ACCESS_KEY=SECRETKEY123
 mkdir -p "$HAUL_HOME"
@@ -135,4 +137,27 @@ grep -q SignatureDoesNotMatch "$work/stderr.log" || fail 'no SignatureDoesNotMat
 # This server confirms a change of metadata that it does not make.
 expect 8 "$haul" meta set "s3://bucket/a b.txt" year=1807
 
-echo 'object storage: moto and nanio passed'
+name=azurite
+port=$(free_port)
+"$tools/node_modules/.bin/azurite-blob" --silent --location "$work/azurite" --blobHost 127.0.0.1 --blobPort "$port" \
+  --skipApiVersionCheck >"$work/azurite.log" 2>&1 &
+pids+=($!)
+endpoint=http://127.0.0.1:$port/devstoreaccount1
+# The public key of every emulator of Azure's storage.
+key=Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==
+export AZURE_STORAGE_CONNECTION_STRING="AccountName=devstoreaccount1;AccountKey=$key;BlobEndpoint=$endpoint"
+wait_for "$endpoint"
+"$tools/venv/bin/python" - "DefaultEndpointsProtocol=http;$AZURE_STORAGE_CONNECTION_STRING" <<'PYTHON'
+import sys
+from azure.storage.blob import BlobServiceClient
+BlobServiceClient.from_connection_string(sys.argv[1]).create_container("bucket")
+PYTHON
+conforms az://bucket
+annotates az://bucket
+expect 1 "$haul" ls az://missing
+grep -q ContainerNotFound "$work/stderr.log" || fail 'no ContainerNotFound'
+AZURE_STORAGE_CONNECTION_STRING="AccountName=devstoreaccount1;AccountKey=d3Jvbmc=;BlobEndpoint=$endpoint" \
+  expect 4 "$haul" ls az://bucket
+AZURE_STORAGE_CONNECTION_STRING="AccountName=devstoreaccount1;BlobEndpoint=$endpoint" expect 4 "$haul" ls az://bucket
+
+echo 'object storage: moto, nanio and azurite passed'

@@ -87,6 +87,8 @@ pub static REGISTRY: &[&Spec] = &[
     &mistral::SPEC,
     &together::SPEC,
     &objects::s3::SPEC,
+    &objects::gcs::SPEC,
+    &objects::azblob::SPEC,
 ];
 
 /// The platform with this name.

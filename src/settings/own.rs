@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use toml_edit::{Item, TableLike, Value};
 
 /// Keys of a profile that are platform settings.
-const KEYS: [&str; 9] = [
+const KEYS: [&str; 10] = [
     "auth_header",
     "download",
     "bucket",
+    "account",
     "prefix",
     "region",
     "addressing",

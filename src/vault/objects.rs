@@ -35,6 +35,14 @@ pub fn object_credentials(settings: &Settings, profile: &Profile) -> Result<BTre
     if scheme == "s3" {
         add_aws_profile(settings, profile, &mut found)?;
     }
+    if scheme == "gs" && !found.keys().any(|name| name.starts_with("GOOGLE_")) {
+        // The file that `gcloud auth application-default login` writes.
+        let file =
+            dirs::home_dir().map(|home| home.join(".config/gcloud/application_default_credentials.json"));
+        if let Some(path) = file.filter(|path| path.exists()) {
+            found.insert("GOOGLE_APPLICATION_CREDENTIALS".to_owned(), Secret::new(&path.to_string_lossy()));
+        }
+    }
     Ok(found)
 }
 

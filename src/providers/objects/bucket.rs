@@ -41,8 +41,12 @@ pub(super) struct Names {
     pub(super) can: &'static Capabilities,
     /// The start of headers with metadata.
     pub(super) metadata: &'static str,
+    /// Further headers of an upload in one request.
+    pub(super) put: &'static [(&'static str, &'static str)],
     /// The condition that no object has the key.
     pub(super) if_absent: (&'static str, &'static str),
+    /// The status if an object has the key.
+    pub(super) exists: u16,
     /// The condition that the object has this version.
     pub(super) if_same: &'static str,
     /// The version in a response.
@@ -54,7 +58,7 @@ pub(super) struct Names {
 }
 
 /// Properties of an object that a copy onto itself would lose.
-const KEPT: [&str; 5] =
+pub(super) const KEPT: [&str; 5] =
     ["cache-control", "content-disposition", "content-encoding", "content-language", "expires"];
 
 /// The comparisons that the service evaluates: the whole key and its start.
@@ -93,16 +97,16 @@ impl Bucket {
         self.service.names().spec.name
     }
 
-    fn object(&self, id: &FileId) -> Result<Url> {
+    pub(super) fn object(&self, id: &FileId) -> Result<Url> {
         object_url(&self.url, &key_of(&self.prefix, id))
     }
 
-    async fn send(&self, request: Request) -> Result<Reply> {
+    pub(super) async fn send(&self, request: Request) -> Result<Reply> {
         self.http.send(&self.service.sign(request, None).await?).await
     }
 
     /// The object, and the headers that describe it.
-    async fn head(&self, id: &FileId) -> Result<(File, HeaderMap)> {
+    pub(super) async fn head(&self, id: &FileId) -> Result<(File, HeaderMap)> {
         let reply =
             self.send(Request::head(self.object(id)?)).await.map_err(|error| match error.status() {
                 Some(404) => {
@@ -114,7 +118,7 @@ impl Bucket {
     }
 
     /// The same; `None` if no object has the key.
-    async fn find(&self, id: &FileId) -> Result<Option<(File, HeaderMap)>> {
+    pub(super) async fn find(&self, id: &FileId) -> Result<Option<(File, HeaderMap)>> {
         match self.head(id).await {
             Err(error) if error.kind() == Kind::NotFound => Ok(None),
             found => found.map(Some),
@@ -133,7 +137,7 @@ impl Bucket {
     }
 
     /// The file that these headers describe.
-    fn described(&self, id: &FileId, headers: &HeaderMap) -> File {
+    pub(super) fn described(&self, id: &FileId, headers: &HeaderMap) -> File {
         let names = self.service.names();
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let modified = text("last-modified").as_deref().and_then(crate::http::http_date);
@@ -165,7 +169,7 @@ impl Bucket {
     }
 
     /// The file that was stored with this response.
-    fn stored(&self, new: &NewFile, etag: Option<&str>, headers: &HeaderMap) -> File {
+    pub(super) fn stored(&self, new: &NewFile, etag: Option<&str>, headers: &HeaderMap) -> File {
         let mut extra = Object::new();
         extra.extend(etag.map(|etag| ("etag".to_owned(), etag.into())));
         let now = server_time(headers).unwrap_or_else(|| self.clock.now());
@@ -182,32 +186,36 @@ impl Bucket {
     }
 
     /// Adds the headers with metadata.
-    fn with_metadata(&self, request: Request, pairs: Vec<(String, String)>) -> Request {
+    pub(super) fn with_metadata(&self, request: Request, pairs: Vec<(String, String)>) -> Request {
         let start = self.service.names().metadata;
         pairs
             .into_iter()
             .fold(request, |request, (key, value)| request.header(format!("{start}{key}"), value))
     }
 
-    fn pairs(&self, new: &NewFile) -> Result<Vec<(String, String)>> {
+    pub(super) fn pairs(&self, new: &NewFile) -> Result<Vec<(String, String)>> {
         metadata::pairs(self.platform(), &new.metadata, new.sha256.as_deref())
     }
 
-    /// Stores an object in one request, under a condition.
+    /// Stores an object in one request, under a condition. Returns `None` if the response has the status `refused`.
     async fn put(
         &self,
         id: &FileId,
         new: &NewFile,
-        condition: (&'static str, String),
-        is_repeatable: bool,
+        (name, value): (&'static str, String),
+        refused: u16,
         progress: Arc<dyn Progress>,
     ) -> Result<Option<File>> {
         let body = Body::raw(&new.source, new.size, Some(&new.content_type));
         let put = self.with_metadata(Request::put(self.object(id)?, body), self.pairs(new)?);
-        let put = put.header(condition.0, condition.1).bulk().expecting(412).retrying(409);
-        let put = if is_repeatable { put.repeatable() } else { put };
+        let names = self.service.names();
+        let put = names.put.iter().fold(put, |put, (name, value)| put.header(*name, *value));
+        let put = put.header(name, value).bulk().expecting(refused);
+        let put = if names.exists == 409 { put } else { put.retrying(409) };
+        // A replacement that was carried out is found afterwards.
+        let put = if name == names.if_same { put.repeatable() } else { put };
         let reply = self.http.upload(&self.service.sign(put, new.sha256.as_deref()).await?, progress).await?;
-        if reply.status == 412 {
+        if reply.status == refused {
             return Ok(None);
         }
         reply.acknowledges("upload")?;
@@ -222,12 +230,24 @@ impl Bucket {
             return Ok(None);
         }
         let (name, value) = self.service.names().if_absent;
-        self.put(&id, new, (name, value.to_owned()), false, progress).await
+        self.put(&id, new, (name, value.to_owned()), self.service.names().exists, progress).await
     }
 
     /// The condition that the object has the version in these headers.
     fn unchanged(&self, headers: &HeaderMap) -> Option<String> {
         headers.get(self.service.names().version)?.to_str().ok().map(str::to_owned)
+    }
+
+    /// A key cannot be changed.
+    pub(super) fn refuse_rename(&self, patch: &Patch) -> Result<()> {
+        if patch.name.is_some() || patch.path.is_some() {
+            return Err(Error::new(
+                Kind::Unsupported,
+                format!("{} cannot rename an object", self.platform()),
+            )
+            .hint("to copy it: `haul cp SRC DST`, then `haul rm SRC`"));
+        }
+        Ok(())
     }
 
     /// A page of a listing after the key `after`.
@@ -354,7 +374,7 @@ impl Provider for Bucket {
         }
         let (_, headers) = self.head(id).await?;
         let version = self.unchanged(&headers).unwrap_or_default();
-        let put = self.put(id, file, (self.service.names().if_same, version), true, progress).await?;
+        let put = self.put(id, file, (self.service.names().if_same, version), 412, progress).await?;
         if let Some(file) = put {
             return Ok(file);
         }
@@ -383,13 +403,7 @@ impl Provider for Bucket {
     }
 
     async fn annotate(&self, id: &FileId, patch: &Patch) -> Result<File> {
-        if patch.name.is_some() || patch.path.is_some() {
-            return Err(Error::new(
-                Kind::Unsupported,
-                format!("{} cannot rename an object", self.platform()),
-            )
-            .hint("to copy it: `haul cp SRC DST`, then `haul rm SRC`"));
-        }
+        self.refuse_rename(patch)?;
         let names = self.service.names();
         let (before, headers) = self.head(id).await?;
         let metadata = metadata::texts(&patch.apply(&before.metadata));

@@ -6,16 +6,24 @@
 //!   signs requests and creates signed URLs; its own requests, for credentials, also go through haul's [`connector`].
 //! - The SHA-256 of the content is stored as metadata.
 
+pub(super) mod azblob;
 mod bucket;
 mod connector;
+pub(super) mod gcs;
 mod metadata;
 pub(super) mod s3;
 mod xml;
 
+use std::time::Duration;
+
+use object_store::path::Path;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use url::Url;
 
-use super::{Connection, Setting};
+use super::{
+    Annotate, Capabilities, Connection, Download, Duplicates, LinkAbility, ListAbility, NameLimit, Op,
+    Setting, UploadAbility,
+};
 use crate::error::{Error, Kind, Result};
 use crate::model::FileId;
 
@@ -46,6 +54,59 @@ const CONDITIONAL: Setting = Setting {
     key: "conditional",
     help: "true or false: whether the service supports conditional writes [default: true for the vendor's own service]",
     secret: false,
+};
+
+/// The limits for uploads that the services share.
+const UPLOAD: UploadAbility = UploadAbility {
+    // 5 TiB.
+    max_bytes: Some(5 * 1024 * 1024 * 1024 * 1024),
+    warn_bytes: None,
+    empty: true,
+    name: NameLimit::Bytes(1024),
+    forbidden: &[],
+    forbids_control: false,
+    purpose: false,
+    purposes: &[],
+    default_purpose: None,
+    metadata: true,
+    lifetime: None,
+    files_per_request: 1,
+    mark: false,
+};
+
+const LIST: ListAbility = ListAbility {
+    max_page: 1000,
+    stated: &["size", "created_at", "updated_at", "downloadable", "extra.etag", "extra.storage_class"],
+    native: &[],
+    sort: &["+name", "+id"],
+    newest_first: false,
+};
+
+const CAN: Capabilities = Capabilities {
+    upload: UPLOAD,
+    download: Download::Any,
+    ranges: true,
+    list: LIST,
+    annotate: Some(Annotate { metadata: true, keys: &[], name: false, content_type: true, path: false }),
+    link: Some(LinkAbility {
+        lifetime: Some((1, LINK_LIFETIME)),
+        list: false,
+        list_all: false,
+        revoke: false,
+        for_downloads: false,
+    }),
+    delete: true,
+    replace: true,
+    checksums: &["sha256"],
+    scope: &["bucket", "prefix"],
+    duplicates: Duplicates::Possible,
+    // A new object is listed at once.
+    appears_within: Duration::from_secs(1),
+    rate: None,
+    instead: &[
+        (Op::Links, "a signed URL is not recorded; it ends at its expiry"),
+        (Op::Unlink, "a signed URL ends at its expiry: `haul link {ref} --expires 10m`"),
+    ],
 };
 
 /// Encodes all characters except the unreserved characters of RFC 3986 and `/`, as signatures require.
@@ -90,6 +151,14 @@ fn object_url(bucket: &Url, key: &str) -> Result<Url> {
     url.set_path(&path);
     // A URL cannot contain these segments.
     if url.path() == path { Ok(url) } else { Err(invalid("it contains `.` or `..` between slashes")) }
+}
+
+/// A key for a signed URL. The crate cannot express every key.
+fn object_path(key: &str) -> Result<Path> {
+    Path::parse(key)
+        .ok()
+        .filter(|path| path.as_ref() == key)
+        .ok_or_else(|| Error::new(Kind::Unsupported, format!("{key:?}: haul cannot sign a URL for this key")))
 }
 
 /// The key of a file.

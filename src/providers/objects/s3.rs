@@ -6,20 +6,18 @@ use async_trait::async_trait;
 use object_store::RetryConfig;
 use object_store::aws::{AmazonS3, AmazonS3Builder, AwsAuthorizer};
 use object_store::client::{HttpRequest, HttpRequestBody};
-use object_store::path::Path;
 use object_store::signer::{Method, Signer as _};
 use url::Url;
 
 use super::bucket::{Bucket, NATIVE, Names, Service};
 use super::connector::{Connector, no_credentials};
-use super::{BUCKET, CONDITIONAL, LINK_LIFETIME, METADATA, PREFIX, flag, place, xml};
+use super::{BUCKET, CONDITIONAL, METADATA, PREFIX, flag, object_path, place, xml};
 use crate::error::{Error, Kind, Result};
 use crate::filter::Equality;
 use crate::http::{Problem, Reply, Request};
 use crate::model::StatusWords;
 use crate::providers::{
-    Annotate, Capabilities, Connection, Dialect, Download, Duplicates, LinkAbility, ListAbility, NameLimit,
-    NameSlash, Op, Provider, Setting, Spec, UploadAbility,
+    Capabilities, Connection, Dialect, ListAbility, NameSlash, Provider, Setting, Spec, UploadAbility,
 };
 
 const BASE_URL: &str = "https://s3.amazonaws.com";
@@ -62,58 +60,18 @@ pub(in crate::providers) static SPEC: Spec = Spec {
 };
 
 const CAN: Capabilities = Capabilities {
-    upload: UploadAbility {
-        // 5 TiB.
-        max_bytes: Some(5 * 1024 * 1024 * 1024 * 1024),
-        warn_bytes: None,
-        empty: true,
-        name: NameLimit::Bytes(1024),
-        forbidden: &[],
-        forbids_control: false,
-        purpose: false,
-        purposes: &[],
-        default_purpose: None,
-        metadata: true,
-        lifetime: None,
-        files_per_request: 1,
-        mark: false,
-    },
-    download: Download::Any,
-    ranges: true,
-    list: ListAbility {
-        max_page: 1000,
-        stated: &["size", "created_at", "updated_at", "downloadable", "extra.etag", "extra.storage_class"],
-        native: NATIVE,
-        sort: &["+name", "+id"],
-        newest_first: false,
-    },
-    annotate: Some(Annotate { metadata: true, keys: &[], name: false, content_type: true, path: false }),
-    link: Some(LinkAbility {
-        lifetime: Some((1, LINK_LIFETIME)),
-        list: false,
-        list_all: false,
-        revoke: false,
-        for_downloads: false,
-    }),
-    delete: true,
-    replace: true,
-    checksums: &["sha256"],
-    scope: &["bucket", "prefix"],
-    duplicates: Duplicates::Possible,
-    // A new object is listed at once.
-    appears_within: Duration::from_secs(1),
-    rate: None,
-    instead: &[
-        (Op::Links, "a signed URL is not recorded; it ends at its expiry"),
-        (Op::Unlink, "a signed URL ends at its expiry: `haul link {ref} --expires 10m`"),
-    ],
+    upload: UploadAbility { ..super::UPLOAD },
+    list: ListAbility { native: NATIVE, ..super::LIST },
+    ..super::CAN
 };
 
 static NAMES: Names = Names {
     spec: &SPEC,
     can: &CAN,
     metadata: "x-amz-meta-",
+    put: &[],
     if_absent: ("if-none-match", "*"),
+    exists: 412,
     if_same: "if-match",
     version: "etag",
     copy_source: "x-amz-copy-source",
@@ -233,7 +191,7 @@ impl Service for S3 {
         };
         let is_empty = request.body.is_empty();
         let mut signed = HttpRequest::new(HttpRequestBody::empty());
-        draft(&request, &mut signed)?;
+        draft(&request, &mut signed, false)?;
         AwsAuthorizer::new(&credential, "s3", &self.region)
             .with_sign_payload(is_empty || digest.is_some())
             .try_authorize(&mut signed, digest.as_deref())
@@ -245,23 +203,20 @@ impl Service for S3 {
         if !self.has_credentials {
             return Err(missing_credentials());
         }
-        let path = Path::parse(key).ok().filter(|path| path.as_ref() == key).ok_or_else(|| {
-            Error::new(Kind::Unsupported, format!("{key:?}: haul cannot sign a URL for this key"))
-        })?;
-        let signed = self.store.signed_url(Method::GET, &path, lifetime).await;
+        let signed = self.store.signed_url(Method::GET, &object_path(key)?, lifetime).await;
         signed.map_err(|error| no_credentials(SPEC.name, error))
     }
 }
 
-/// Copies the method, URL and headers of a request into one that can be signed.
-pub(super) fn draft(request: &Request, signed: &mut HttpRequest) -> Result<()> {
+/// Copies the method, URL and headers of a request into one that can be signed, also the headers of the transport if `all`.
+pub(super) fn draft(request: &Request, signed: &mut HttpRequest, all: bool) -> Result<()> {
     let invalid = |what: &str| Error::usage(format!("invalid {what} in a request"));
     *signed.method_mut() = request.method.clone();
     *signed.uri_mut() = request.full_url().as_str().parse().map_err(|_| invalid("URL"))?;
     for (name, value) in request.all_headers() {
         let name: object_store::signer::HeaderName = name.parse().map_err(|_| invalid("header"))?;
         // Added by the transport, where the range of a download may be dropped.
-        if ["range", "if-range", "content-length"].contains(&name.as_str()) {
+        if !all && ["range", "if-range", "content-length"].contains(&name.as_str()) {
             continue;
         }
         signed.headers_mut().append(name, value.parse().map_err(|_| invalid("header"))?);

@@ -13,10 +13,12 @@ pub mod wire;
 pub mod activeloop;
 pub mod anthropic;
 pub mod ark;
+pub mod azblob;
 pub mod azure;
 pub mod dashscope;
 pub mod deepinfra;
 pub mod deepseek;
+pub mod gcs;
 pub mod gemini;
 pub mod groq;
 pub mod llamacloud;
@@ -72,6 +74,8 @@ pub static PLATFORMS: &[&Platform] = &[
     &mistral::PLATFORM,
     &together::PLATFORM,
     &s3::PLATFORM,
+    &gcs::PLATFORM,
+    &azblob::PLATFORM,
 ];
 
 /// The reason for an omission or an exception.
