@@ -567,6 +567,11 @@ pub fn word(text: &str) -> Cow<'_, str> {
     Cow::Owned(format!("'{}'", text.replace('\'', r"'\''")))
 }
 
+/// The reference of a file for a command in a hint, with its profile and quoted for a shell if needed.
+pub fn reference(profile: &str, id: impl fmt::Display) -> String {
+    word(&format!("{profile}:id:{id}")).into_owned()
+}
+
 /// Maximum length of the names that [`nearest`] compares, in characters. Real names are shorter.
 const LONGEST_NAME: usize = 128;
 

@@ -51,7 +51,7 @@ pub struct CpArgs {
     /// Purpose of the copies, one of the destination's own values
     #[arg(long, value_name = "WORD", allow_hyphen_values = true)]
     purpose: Option<String>,
-    /// If several files have the name, use the newest
+    /// If several files have the same name, use the newest
     #[arg(long)]
     latest: bool,
     /// What to do if a file with this name exists. On this machine, skip keeps it, update and replace overwrite it
@@ -109,8 +109,12 @@ impl CpArgs {
         let retried = self.batch.retried()?;
         let sources: Vec<String> = match &retried {
             Some(_) if !self.places.is_empty() => {
-                return Err(Error::usage("--retry-from cannot be combined with files")
-                    .hint("give only the destination: `haul cp --retry-from FILE DST`"));
+                let report = self.batch.retry_from.as_deref().unwrap_or(Path::new("FILE"));
+                return Err(Error::usage("--retry-from cannot be combined with files").hint(format!(
+                    "give only the destination: `haul cp --retry-from {} {}`",
+                    word(&report.to_string_lossy()),
+                    word(&destination)
+                )));
             }
             Some(entries) => entries.iter().filter_map(|entry| entry.reference.clone()).collect(),
             None => std::mem::take(&mut self.places),
@@ -130,7 +134,7 @@ impl CpArgs {
             }
             Place::Local(path) => self.download(ctx, sources, path).await,
             Place::Remote(profile, reference) => {
-                self.name = self.target_name(&destination, profile.as_deref(), reference)?;
+                self.name = self.target_name(ctx, &destination, profile.as_deref(), reference)?;
                 if remote == 0 {
                     self.upload(ctx, sources, profile).await
                 } else {
@@ -143,6 +147,7 @@ impl CpArgs {
     /// The name of the copy, from `--name` or the destination.
     fn target_name(
         &self,
+        ctx: &Context,
         destination: &str,
         profile: Option<&str>,
         reference: Ref,
@@ -151,7 +156,8 @@ impl CpArgs {
             Ref::Any(text) if text.is_empty() => return Ok(self.name.clone()),
             Ref::Id(id) => {
                 return Err(Error::usage(format!("{destination}: the destination is an id")).hint(format!(
-                    "to replace its content: `haul upload FILE --to {}`",
+                    "to replace its content: `{} FILE --to {}`",
+                    ctx.command("upload", profile),
                     word(&format!("id:{id}"))
                 )));
             }
@@ -405,9 +411,9 @@ impl Copies<'_> {
         let error = Error::usage(format!("{first} and {second} have the same target: {both}"));
         let name = format!("2-{}", target.name);
         let error = error.hint(format!(
-            "to copy one under another name: `haul cp {} {}: --name {} --if-exists {}`",
+            "to copy one under another name: `haul cp {} {} --name {} --if-exists {}`",
             word(&second),
-            self.provider.profile(),
+            word(&format!("{}:", self.provider.profile())),
             word(&name),
             self.args.if_exists.word()
         ));
@@ -503,8 +509,7 @@ impl Copies<'_> {
         let dropped = self.dropped.borrow();
         let names: Vec<&str> = dropped.iter().copied().collect();
         let platform = self.provider.spec().name;
-        (!names.is_empty())
-            .then(|| format!("not copied, because {platform} does not store it: {}", names.join(", ")))
+        (!names.is_empty()).then(|| format!("not copied: {} (not stored by {platform})", names.join(", ")))
     }
 }
 

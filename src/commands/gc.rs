@@ -65,10 +65,10 @@ pub struct GcArgs {
     /// Delete the files; without this option they are only listed
     #[arg(short, long)]
     yes: bool,
-    /// Write the files to delete to this file, and delete nothing
+    /// Write a plan of what to delete to this file, and delete nothing
     #[arg(long, value_name = "FILE", conflicts_with_all = ["yes", "apply"])]
     plan: Option<PathBuf>,
-    /// Delete the files that --plan wrote to this file, except those that have changed
+    /// Delete the files listed in this plan (see --plan), except those that have changed
     #[arg(
         long,
         value_name = "FILE",
@@ -167,7 +167,7 @@ impl GcArgs {
         let provider = ctx.open(profile.as_deref())?;
         require(provider.as_ref(), Op::Delete, "REF")?;
         let ledger = ledger_of(ctx, profile.as_deref(), "gc")?.read_only();
-        let locks = Locks::read(&self.lock, self.unlocked)?;
+        let locks = Locks::read(&self.lock, self.unlocked.then(|| provider.profile()))?;
         let rows = self.select(ctx, &provider, &ledger, &locks).await?;
         if let Some(path) = &self.plan {
             write_plan(ctx, path, provider.as_ref(), &rows)?;
@@ -375,7 +375,7 @@ impl GcArgs {
         let provider = ctx.open(Some(&plan.profile))?;
         require(provider.as_ref(), Op::Delete, "REF")?;
         // A file can have been added to a lock file or a vector store since the plan was written.
-        let locks = Locks::read(&self.lock, false)?;
+        let locks = Locks::read(&self.lock, None)?;
         let used = ctx.interrupt.until_cancelled(provider.in_use()).await?;
         let (kept, rows): (Vec<_>, Vec<_>) = plan
             .files
@@ -438,13 +438,13 @@ fn write_plan(ctx: &Context, path: &Path, provider: &dyn Provider, rows: &[Row])
 struct Locks {
     /// The files of all rows.
     ids: HashSet<FileId>,
-    /// The files that rows replace: haul uploaded them.
+    /// The previous files that rows replace, all of which haul uploaded.
     replaced: HashSet<FileId>,
 }
 
 impl Locks {
-    /// Reads the given lock files and the nearest `haul.lock`. If `required`, at least one must exist.
-    fn read(given: &[PathBuf], required: bool) -> Result<Self> {
+    /// Reads the given lock files and the nearest `haul.lock`. If a profile requires them, at least one must exist.
+    fn read(given: &[PathBuf], required: Option<&str>) -> Result<Self> {
         let nearest = Lock::nearest()?;
         let mut paths: BTreeSet<PathBuf> = given.iter().cloned().collect();
         for path in given {
@@ -453,11 +453,11 @@ impl Locks {
         if nearest.exists() {
             paths.insert(nearest);
         }
-        if required && paths.is_empty() {
+        if let Some(profile) = required.filter(|_| paths.is_empty()) {
             let message = "--unlocked requires a lock file: no `haul.lock` in this directory or above it";
             return Err(Error::usage(message)
                 .hint("to name one: `--lock FILE`")
-                .hint("to create one: `haul sync DIR`"));
+                .hint(format!("to create one: `haul sync DIR {}`", word(&format!("{profile}:")))));
         }
         let mut locks = Self::default();
         for path in paths {

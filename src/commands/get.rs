@@ -15,7 +15,7 @@ use super::report::Outcome;
 use super::select::{Chosen, Selector};
 use super::upload::ledger_of;
 use crate::context::Context;
-use crate::error::{Error, Result, word};
+use crate::error::{Error, Result, reference, word};
 use crate::files;
 use crate::model::{File, FileId, hash_of};
 use crate::providers::{Op, require_download};
@@ -234,7 +234,7 @@ pub(super) async fn to_stdout(
 
 /// The error for binary content on a terminal.
 fn binary(Chosen { provider, file, .. }: &Chosen) -> Error {
-    let reference = word(&format!("{}:id:{}", provider.profile(), file.id)).into_owned();
+    let reference = reference(provider.profile(), &file.id);
     Error::usage(format!("{}: binary content is not written to a terminal", file.name))
         .hint(format!("to save it: `haul get {reference}`"))
         .hint(format!("to write it nevertheless: `haul get {reference} -o -`"))
@@ -255,7 +255,9 @@ async fn with_different_names(
                 let other = first.get(&path).map_or("another", String::as_str);
                 let path = path.display();
                 return Err(Error::usage(format!("--flat: {other} and {shown} have the same name {path}"))
-                    .hint("without `--flat`, their folders or ids keep them apart"));
+                    .hint(
+                        "omit `--flat`: files then keep their folders, or get their ids as part of the name",
+                    ));
             }
             first.insert(path, shown);
         }
@@ -316,7 +318,7 @@ impl Output {
         }
         if selector.refs.len() > 1 || selector.is_pattern(ctx) {
             return Err(Error::usage(format!(
-                "{}: must be a folder to download several files",
+                "{}: must be a folder, because several files are downloaded",
                 path.display()
             ))
             .hint(format!("add a slash: `-o {}`", word(&format!("{}/", path.display())))));

@@ -223,7 +223,8 @@ impl LinkArgs {
         )
         .await?;
         if count == 0 {
-            ctx.ui.hint("no links; create one: `haul link REF`");
+            let profile = profiles.first().and_then(Option::as_deref);
+            ctx.ui.hint(&format!("no links; create one: `{} REF`", ctx.command("link", profile)));
         }
         Ok(())
     }

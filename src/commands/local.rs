@@ -146,8 +146,11 @@ impl CheckArgs {
             error = error.hint(format!("to repair the store: `haul local check --repair{data}`"));
         }
         if is_lost {
-            error = error
-                .hint("to restore missing or damaged content, upload the file again: `haul upload FILE`");
+            let hint = "to restore missing or damaged content, upload the file again";
+            error = error.hint(match &self.data {
+                Some(_) => hint.to_owned(),
+                None => format!("{hint}: `haul upload -p local FILE`"),
+            });
         }
         Err(error)
     }

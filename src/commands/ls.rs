@@ -15,6 +15,7 @@ use super::select::{all_of, combine, duration, exactly_named, glob_of, pattern_l
 use crate::context::Context;
 use crate::error::{Error, Kind, Result, word};
 use crate::filter::{Filter, Op};
+use crate::human;
 use crate::model::{Address, File};
 use crate::providers::{Listing, Provider, Query, Sort, Spec, left_to_check, passes, sort_files};
 use crate::settings::parse_lifetime;
@@ -124,7 +125,11 @@ impl LsArgs {
         let lists_all = self.refs.is_empty();
         self.refs = read_references(ctx, &self.refs).await?;
         if let Some(name) = self.name.as_deref().filter(|name| name.contains(['*', '?'])) {
-            ctx.note_once(&format!("--name matches the whole name; for a pattern: `haul ls {}`", word(name)));
+            ctx.note_once(&format!(
+                "--name matches the whole name; for a pattern: `{} {}`",
+                ctx.command("ls", None),
+                word(name)
+            ));
         }
         let (profile, glob) = match self.refs.as_slice() {
             [] if lists_all => (None, None),
@@ -395,8 +400,11 @@ impl LsArgs {
             return Ok(());
         }
         let what = if self.ids { "ids" } else { "names" };
-        Err(Error::failed(format!("skipped {split}: {what} that contain NUL"))
-            .hint("to see them, use `--jsonl`"))
+        Err(Error::failed(format!(
+            "skipped {}, because --print0 cannot print {what} that contain NUL",
+            human::count(split, "file")
+        ))
+        .hint("to see them, use `--jsonl`"))
     }
 }
 

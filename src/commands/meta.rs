@@ -49,7 +49,7 @@ struct Changed {
     /// Change the files that match this expression
     #[arg(long, value_name = "EXPR", allow_hyphen_values = true)]
     filter: Option<String>,
-    /// If several files have the name, use the newest
+    /// If several files have the same name, use the newest
     #[arg(long)]
     latest: bool,
     /// Succeed even if the file does not exist or the pattern matches no files
@@ -132,8 +132,9 @@ impl MetaCommand {
             Self::Get(args) => {
                 let selector = args.selector.prepare(ctx, &args.batch, None).await?;
                 let first = selector.refs.first().cloned().unwrap_or_default();
-                let files =
-                    selector.files(ctx, None).map(|found| found.map_err(|error| key_hint(&first, error)));
+                let files = selector
+                    .files(ctx, None)
+                    .map(|found| found.map_err(|error| key_hint(ctx, &first, error)));
                 let rows = ctx.ui.rows(META_COLUMNS)?;
                 let show = |rows: &mut Rows, file: File| {
                     rows.push(&file)?;
@@ -167,22 +168,29 @@ impl MetaCommand {
 }
 
 /// Adds a hint to the error that `meta get FILE KEY` causes.
-fn key_hint(first: &str, error: Error) -> Error {
+fn key_hint(ctx: &Context, first: &str, error: Error) -> Error {
     let key = error.reference().unwrap_or_default();
     let is_key = key != first && key.chars().all(|c| c.is_alphanumeric() || c == '_') && !key.is_empty();
     if !is_key || error.kind() != Kind::NotFound {
         return error;
     }
-    let hint = format!("to get one key: `haul meta get {} --fields metadata.{key}`", word(first));
+    let hint = format!(
+        "to get one key: `{} {} --fields metadata.{key}`",
+        ctx.command("meta get", None),
+        word(first)
+    );
     error.hint(hint)
 }
 
 async fn change(ctx: &Context, changed: &Changed, patch: &Patch) -> Result<()> {
     let selector = changed.selector(ctx).await?;
     let is_pattern = selector.is_pattern(ctx);
-    if is_pattern && patch.name.is_some() {
-        return Err(Error::usage("--name can be used with only one file")
-            .hint("select one file by its id: `haul meta set id:ID --name NAME`"));
+    if let Some(name) = patch.name.as_deref().filter(|_| is_pattern) {
+        return Err(Error::usage("--name can be used with only one file").hint(format!(
+            "select one file by its id: `{} id:ID --name {}`",
+            ctx.command("meta set", None),
+            word(name)
+        )));
     }
     let default = ["REF".to_owned()];
     for shown in if selector.refs.is_empty() { &default[..] } else { &selector.refs } {

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::context::Context;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, word};
 use crate::providers;
 use crate::settings::{self, Env, Flags, Origin, Settings, check_reserved, file};
 use crate::ui::Columns;
@@ -124,7 +124,7 @@ impl AddArgs {
         if before != (file::Profile { token_store: before.token_store.clone(), ..Default::default() }) {
             let place = ctx.settings.file.origin(&["profiles", name]);
             return Err(Error::usage(format!("profile {name} already exists: {place}"))
-                .hint(format!("edit it there, or remove it first: `haul profile rm {name}`")));
+                .hint(format!("edit it there, or remove it first: `haul profile rm {}`", word(name))));
         }
         let given = &ctx.settings.flags;
         if let Some(provider) = &self.provider
@@ -134,7 +134,7 @@ impl AddArgs {
         }
         if self.provider.is_none() && providers::find(name).is_none() {
             return Err(Error::usage(format!("profile {name} requires a provider"))
-                .hint(format!("`haul profile add {name} --provider xai`")));
+                .hint(format!("`haul profile add {} --provider xai`", word(name))));
         }
         let mut profile = file::Profile {
             provider: self.provider.clone(),
@@ -160,7 +160,7 @@ impl AddArgs {
         let after = file_settings(ctx)?;
         let resolved = after.profile(name)?;
         if vault::source(&after, &resolved)?.is_none() && !resolved.spec.token_variables.is_empty() {
-            ctx.ui.hint(&format!("to store its token: `haul auth login {name}`"));
+            ctx.ui.hint(&format!("to store its token: `haul auth login {}`", word(name)));
         }
         show(ctx, &after, name)
     }

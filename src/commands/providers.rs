@@ -22,7 +22,7 @@ use crate::ui::Columns;
     after_long_help = "Examples:\n  haul providers\n  haul providers xai\n  haul providers --json | jq '.[] | select(.link) | .name'"
 )]
 pub struct ProvidersArgs {
-    /// Show details of this platform; on a terminal, only differences are shown for further dialects
+    /// Show details of this platform; on a terminal, only the differences are shown for its other dialects
     name: Option<String>,
 }
 

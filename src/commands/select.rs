@@ -53,7 +53,7 @@ pub struct Selector {
     /// Select the files that match this expression
     #[arg(long, value_name = "EXPR", allow_hyphen_values = true)]
     pub filter: Option<String>,
-    /// If several files have the name, use the newest
+    /// If several files have the same name, use the newest
     #[arg(long)]
     pub latest: bool,
     /// Succeed even if a file does not exist or a pattern matches no files
@@ -194,8 +194,11 @@ impl Selector {
 pub async fn read_references(ctx: &Context, refs: &[String]) -> Result<Vec<String>> {
     let Some(at) = refs.iter().position(|text| text == "-") else { return Ok(refs.to_vec()) };
     if ctx.ui.in_is_terminal() {
-        return Err(Error::usage("-: standard input is a terminal")
-            .hint("pipe the references, for example `haul ls --ids | haul info -`"));
+        return Err(Error::usage("-: standard input is a terminal").hint(format!(
+            "pipe the references, for example `{} --ids | {} -`",
+            ctx.command("ls", None),
+            ctx.command("info", None)
+        )));
     }
     let read = || {
         let mut bytes = Vec::new();
@@ -507,5 +510,5 @@ fn reference(name: &str) -> String {
 }
 
 fn lists(provider: &dyn Provider) -> String {
-    format!("to list the files: `haul ls -p {}`", provider.profile())
+    format!("to list the files: `haul ls -p {}`", word(provider.profile()))
 }

@@ -76,7 +76,8 @@ pub struct ServeArgs {
     /// Store the files in a temporary folder
     #[arg(long)]
     ephemeral: bool,
-    /// Write a JSON line per request to this file; `-` is standard error, where a terminal gets a short line
+    /// Write a JSON line per request to this file; `-` is standard error, which gets a short line
+    /// instead if it is a terminal
     #[arg(long, value_name = "FILE")]
     log: Option<PathBuf>,
     /// Print the environment variables for the official clients and exit

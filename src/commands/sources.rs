@@ -212,7 +212,10 @@ impl Sources {
                 let name = Path::new(path).file_name().and_then(OsStr::to_str).unwrap_or(path);
                 self.one_named(Path::new(path), name).map_err(|error| error.with_item(path, None))
             }
-            (None, _) => Err(Error::usage("the report does not name every item")),
+            (None, _) => {
+                Err(Error::usage("the report does not name every item")
+                    .hint("run the original command again"))
+            }
         }
     }
 
@@ -323,7 +326,7 @@ impl<'a> Claims<'a> {
         let own = if own == name { format!("2-{name}") } else { own };
         let message = format!("{first} and {path} have the same target: both would have the name {name}");
         Error::usage(message).hint(format!(
-            "rename one: `haul upload -p {} {} --name {} --if-exists {}`",
+            "to upload one under another name: `haul upload -p {} {} --name {} --if-exists {}`",
             word(self.provider.profile()),
             word(&path),
             word(&own),

@@ -510,7 +510,7 @@ fn next(ctx: &Context, provider: &dyn Provider, is_named: bool, count: u64, id: 
     let is_named = is_named || matches!(ctx.settings.profile_name().origin, Origin::Flag(_));
     let named = is_named.then(|| provider.profile());
     let file = named.map_or_else(|| id.to_string(), |name| format!("{name}:{id}"));
-    format!("to show it: `haul info {file}`")
+    format!("to show it: `haul info {}`", word(&file))
 }
 
 /// Parses the value of `--expires`.

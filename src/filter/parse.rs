@@ -387,7 +387,7 @@ impl<'a> Parser<'a> {
         if is_unit {
             return unit;
         }
-        // A word at the end is not the field of another comparison: `10 apples` is a wrong size.
+        // A word at the end cannot be the field of another comparison, so `10 apples` is an invalid size.
         let end = self.at;
         self.skip_blanks();
         let is_last = self.rest().is_empty() || self.rest().starts_with(')');

@@ -320,8 +320,9 @@ pub(super) fn failure_of(config: &Config, url: &Url, error: reqwest::Error, full
     let error = error.without_url();
     if let Some(why) = find::<rustls::Error>(&error).filter(|_| never_left) {
         let (reason, other_authority) = tls::explain(why);
-        let mut error = unreachable(format!("no secure connection to {platform} at {place}"))
-            .caused_by(Explained { reason, source: error });
+        let mut error =
+            unreachable(format!("could not establish a secure connection to {platform} at {place}"))
+                .caused_by(Explained { reason, source: error });
         if other_authority {
             error = error.hint("to trust another certificate authority: `--cacert FILE`");
         }

@@ -27,7 +27,7 @@ use super::{
     UploadAbility,
 };
 use super::{Connection, ContentStream, Dialect, Page, Provider, Query, Range, Setting, Spec};
-use crate::error::{Error, Kind, Message, Result, word};
+use crate::error::{Error, Kind, Message, Result, reference};
 use crate::filter::Equality;
 use crate::http::{Client, Part, RateLimit, Reply, Request, form};
 use crate::model::{Checksums, File, FileId, Link, NewFile, StatusWords};
@@ -125,7 +125,7 @@ const API: Capabilities = Capabilities {
         ),
         (
             Op::Link,
-            "a link requires the account's signing secret: `--set owner=NAME` and the setting signing_secret",
+            "to sign links, set HAUL_SET_SIGNING_SECRET to the account's signing secret, and add `--set owner=NAME`",
         ),
     ],
 };
@@ -172,7 +172,7 @@ fn open(connection: Connection) -> Result<Box<dyn Provider>> {
         "api" => None,
         "signed" if signer.is_none() => {
             return Err(Error::usage("the `signed` dialect requires an owner and a signing secret")
-                .hint("`--set owner=NAME` and the setting signing_secret"));
+                .hint("set HAUL_SET_SIGNING_SECRET, and add `--set owner=NAME`"));
         }
         _ => signer,
     };
@@ -240,7 +240,7 @@ impl Provider for Replicate {
             }
         };
         let request = Request::get(url).anonymous().bulk().range(range);
-        self.connection.http.content(&request).await.map_err(|error| rejected(id, error))
+        self.connection.http.content(&request).await.map_err(|error| rejected(self.profile(), id, error))
     }
 
     async fn link(&self, id: &FileId, lifetime: Option<SignedDuration>) -> Result<Link> {
@@ -377,7 +377,7 @@ fn signature(secret: &Secret, owner: &str, id: &FileId, expiry: i64) -> String {
 
 /// The error for a failed download. An invalid signature, an expired signature and a deleted file all result in the
 /// same response.
-fn rejected(id: &FileId, error: Error) -> Error {
+fn rejected(profile: &str, id: &FileId, error: Error) -> Error {
     match error.status() {
         Some(status @ (400 | 401 | 403 | 404 | 410)) => Error::new(
             Kind::NotFound,
@@ -386,7 +386,7 @@ fn rejected(id: &FileId, error: Error) -> Error {
         .cause(error.message())
         .with_status(status)
         .with_request_id(error.request_id().map(str::to_owned))
-        .hint(format!("to check whether the file exists: `haul info {}`", word(id.as_str()))),
+        .hint(format!("to check whether the file exists: `haul info {}`", reference(profile, id))),
         _ => error,
     }
 }

@@ -10,7 +10,7 @@ use toml_edit::{Document, DocumentMut, InlineTable, Item, Table, TableLike, Valu
 
 use super::own::{self, items, path, put, put_items};
 use super::{Origin, check_reserved};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, word};
 use crate::files::{self, Place};
 
 /// The version of the file format.
@@ -406,10 +406,10 @@ impl Reader<'_> {
             } else {
                 ("tokens are not allowed in the config file", "remove the line")
             };
-            return Err(self
-                .mistake(item, what)
-                .hint(hint)
-                .hint("store the token with `haul auth login`, or set `token_command`"));
+            return Err(self.mistake(item, what).hint(hint).hint(format!(
+                "store the token with `haul auth login {}`, or set `token_command`",
+                word(name)
+            )));
         }
         let keys: Vec<&str> = PROFILE_KEYS.iter().copied().chain(own::names()).collect();
         self.known(table, &keys, &format!(" in profile {name}"))?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use url::{Host, Url};
 
 use super::{Origin, Settings, Sourced, check_reserved, env, file, parse_lifetime, profile_variable};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, word};
 use crate::providers::{self, REGISTRY, Spec};
 use crate::secret::Secret;
 
@@ -334,7 +334,7 @@ impl Settings {
                     ))
                     .hint(format!(
                         "run `chmod 600 {}`, and replace the secret: it may have leaked",
-                        self.file.path.display()
+                        word(&self.file.path.display().to_string())
                     )));
                 }
                 let value = Secret::new(&sourced.value);

@@ -389,7 +389,7 @@ pub(super) fn conflict(provider: &dyn Provider, new: &NewFile, file: &File) -> E
     let platform = provider.spec().name;
     let mut error = Error::new(
         Kind::Conflict,
-        format!("{}: unknown whether {} on {platform} has the same content", new.name, file.id),
+        format!("{}: cannot determine whether {} on {platform} has the same content", new.name, file.id),
     );
     if can.link.is_some_and(|link| link.for_downloads) {
         error = error

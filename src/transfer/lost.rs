@@ -178,7 +178,7 @@ impl LostUploads {
         Error::new(Kind::Unreachable, message)
             .hint(format!(
                 "check before you upload it again: `haul ls -p {} {}`",
-                self.provider.profile(),
+                word(self.provider.profile()),
                 word(&new.name)
             ))
             .unanswered()

@@ -303,7 +303,7 @@ impl Pair {
                 Ok(earlier.map(|note| Self { path, note_path, note_handle, earlier: Some(note) }))
             }
             Ok(None) => Err(Error::failed(format!("{}: another download is writing to it", path.display()))),
-            // Another process that has just finished removed the note.
+            // Another process has just finished and has removed the note.
             Err(error) if error.kind() == io::ErrorKind::NotFound => Self::claim(target, number),
             Err(_) => Ok(None),
         }

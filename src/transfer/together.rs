@@ -6,7 +6,7 @@ use super::job::Job;
 use super::lost::{RUN_AGAIN, not_found_out};
 use super::options::{Action, Uploaded};
 use super::upload::Uploads;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, word};
 use crate::model::NewFile;
 use crate::progress::{Outcome, Progress};
 
@@ -81,8 +81,10 @@ impl Uploads {
         if sent.len() != jobs.len() {
             let platform = self.provider.spec().name;
             let message = format!("{platform} received {} files but returned {}", jobs.len(), sent.len());
-            return Err(Error::platform(message)
-                .hint(format!("check before you upload again: `haul ls -p {}`", self.provider.profile())));
+            return Err(Error::platform(message).hint(format!(
+                "check before you upload again: `haul ls -p {}`",
+                word(self.provider.profile())
+            )));
         }
         for (job, file) in jobs.iter_mut().zip(sent) {
             self.accept(job, file, Action::Uploaded)?;

@@ -396,7 +396,7 @@ impl Uploads {
         }
         let ids: Vec<&str> = candidates.iter().map(|file| file.id.as_str()).collect();
         let first = format!("id:{}", ids[0]);
-        let (profile, first) = (self.provider.profile(), word(&first));
+        let (profile, first) = (word(self.provider.profile()), word(&first));
         let mut error =
             Error::usage(format!("{}: {} files have this name: {}", new.name, ids.len(), ids.join(", ")));
         if let Source::Path(path) = &new.source

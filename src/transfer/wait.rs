@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use tokio::time::{Instant, sleep};
 
-use crate::error::{Error, Kind, Result, word};
+use crate::error::{Error, Kind, Result, reference};
 use crate::model::{File, StatusWords};
 use crate::providers::Provider;
 
@@ -59,12 +59,11 @@ pub async fn wait_until_processed(
             let minutes = longest.as_secs() / 60;
             let error =
                 Error::platform(format!("{}: still {status} on {platform} after {minutes} min", file.name));
-            let reference = format!("id:{}", file.id);
             let within = provider
                 .collection()
                 .map_or_else(String::new, |collection| format!(" {}", collection.option()));
-            let look =
-                format!("to check again: `haul info -p {} {}{within}`", provider.profile(), word(&reference));
+            let reference = reference(provider.profile(), &file.id);
+            let look = format!("to check again: `haul info {reference}{within}`");
             return Err(error.hint(look).about(file.id.to_string()));
         }
         sleep(pause).await;

@@ -5,7 +5,7 @@ use std::io::{self, Read as _};
 use std::path::PathBuf;
 
 use super::{Timeout, TokenStore};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, word};
 use crate::files;
 use crate::secret::Secret;
 use crate::settings::Settings;
@@ -46,7 +46,7 @@ impl TokenStore for TokenFiles {
                 format!("{}: other users can read this token file (mode {mode:04o})", path.display());
             return Err(Error::new(Kind::Auth, message).hint(format!(
                 "run `chmod 600 {}`, and replace the token: it may have leaked",
-                path.display()
+                word(&path.display().to_string())
             )));
         }
         let mut text = String::new();

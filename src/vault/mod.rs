@@ -87,7 +87,7 @@ pub fn token(settings: &Settings, profile: &Profile, timeout: &Timeout) -> Resul
         Some(why) => {
             let error = Error::new(Kind::Auth, format!("{source}: invalid token: {why}"));
             Err(match &source {
-                Source::Backend(_) => error.hint(format!("run `haul auth login {}`", profile.name)),
+                Source::Backend(_) => error.hint(to_log_in(&profile.name)),
                 _ => error,
             })
         }
@@ -148,10 +148,14 @@ pub fn recorded(settings: &Settings, profile: &Profile) -> Result<Option<Backend
     let Some(word) = &profile.file.token_store else { return Ok(None) };
     let backend = Backend::parse(word).ok_or_else(|| {
         let place = settings.file.origin(&["profiles", &profile.name, "token_store"]);
-        Error::usage(format!("{place}: unknown token store {word:?}"))
-            .hint(format!("run `haul auth login {}`", profile.name))
+        Error::usage(format!("{place}: unknown token store {word:?}")).hint(to_log_in(&profile.name))
     })?;
     Ok(Some(backend))
+}
+
+/// The hint to store a token for a profile.
+fn to_log_in(profile: &str) -> String {
+    format!("run `haul auth login {}`", error::word(profile))
 }
 
 /// Hints for a missing token, or the source of a rejected one.
@@ -161,7 +165,7 @@ pub fn hints(profile: &Profile, found: Option<&Token>) -> Vec<String> {
         Some(token) => vec![format!("the token came from {}", token.source)],
         None if profile.spec.token_variables.is_empty() => Vec::new(),
         None => {
-            vec![format!("set {}, or run `haul auth login {}`", variable(profile), profile.name)]
+            vec![format!("set {}, or {}", variable(profile), to_log_in(&profile.name))]
         }
     }
 }
@@ -183,10 +187,10 @@ fn read(settings: &Settings, profile: &str, backend: Backend, timeout: &Timeout)
     found.ok_or_else(|| {
         let error =
             Error::new(Kind::Auth, format!("{profile}: the token is no longer in {}", backend.title()));
-        let error = error.hint(format!("run `haul auth login {profile}`"));
+        let error = error.hint(to_log_in(profile));
         if backend == Backend::KernelKeyring {
             error.hint(
-                "the kernel removes tokens that have not been used for some days, and all tokens at a reboot",
+                "the kernel removes tokens that have not been used for some days, and all tokens on reboot",
             )
         } else {
             error

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{check, forgotten_at, profile_with_token};
 use crate::context::Context;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, word};
 use crate::secret::Secret;
 use crate::settings::Profile;
 use crate::ui::Columns;
@@ -83,8 +83,8 @@ impl LoginArgs {
 
 /// Reads the token from the terminal or from piped input.
 async fn ask(ctx: &Context, profile: &Profile) -> Result<Secret> {
-    let name = &profile.name;
-    let question = format!("{} token for profile {name}", profile.spec.title);
+    let from_file = format!("`haul auth login {} < FILE`", word(&profile.name));
+    let question = format!("{} token for profile {}", profile.spec.title, profile.name);
     if let Some(page) = token_page(profile).filter(|_| ctx.ui.can_ask()) {
         ctx.ui.note(&format!("to create a token: {page}"));
     }
@@ -93,13 +93,15 @@ async fn ask(ctx: &Context, profile: &Profile) -> Result<Secret> {
             return error;
         }
         error.hint(format!(
-            "set {} instead, or pipe the token: `… | haul auth login {name}`",
+            "set {} instead, or read the token from a file: {from_file}",
             vault::variable(profile)
         ))
     })?;
     let secret = Secret::new(&text);
     if secret.expose().is_empty() {
-        return Err(Error::usage("no token was provided").hint(format!("`… | haul auth login {name}`")));
+        return Err(
+            Error::usage("no token was provided").hint(format!("to read it from a file: {from_file}"))
+        );
     }
     if let Some(why) = secret.problem() {
         return Err(Error::usage(format!("invalid token: {why}")));
@@ -119,7 +121,8 @@ fn refused(profile: &Profile, error: &Error) -> Error {
         .with_request_id(error.request_id().map(str::to_owned));
     let refused = error.hints().iter().fold(refused, |refused, hint| refused.hint(hint.clone()));
     if error.kind() != Kind::Auth {
-        return refused.hint(format!("to store it without checking it: `haul auth login {name} --no-check`"));
+        return refused
+            .hint(format!("to store it without checking it: `haul auth login {} --no-check`", word(name)));
     }
     match token_page(profile) {
         Some(page) => refused.hint(format!("to create a token: {page}")),
@@ -145,7 +148,8 @@ fn keep(ctx: &Context, profile: &Profile, secret: &Secret, insecure: bool) -> Re
                     vault::variable(profile)
                 ))
                 .hint(format!(
-                    "to store it as plain text in a file: `haul auth login {name} --insecure-storage`"
+                    "to store it as plain text in a file: `haul auth login {} --insecure-storage`",
+                    word(name)
                 ))
         })?;
         if before == Some(kept.backend) {

@@ -56,7 +56,7 @@ pub struct SyncArgs {
     /// Delete files on the platform whose local files no longer exist
     #[arg(long)]
     delete: bool,
-    /// Upload any file again that expires within this time, such as 24h
+    /// Upload files again if they expire within this time, such as 24h
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     renew: Option<String>,
     /// Prefix for the names on the platform
@@ -265,7 +265,7 @@ impl SyncArgs {
         let renew = |text| duration("renew", text, |span| span.is_positive().then_some(span));
         let renew = self.renew.as_deref().map(renew).transpose()?;
         let template = self.template()?;
-        self.check_folder()?;
+        self.check_folder(ctx, profile.as_deref())?;
         let path = match &self.lock {
             Some(path) => path.clone(),
             None => Lock::nearest()?,
@@ -336,13 +336,13 @@ impl SyncArgs {
         })
     }
 
-    fn check_folder(&self) -> Result<()> {
+    fn check_folder(&self, ctx: &Context, profile: Option<&str>) -> Result<()> {
         let found = fs::metadata(&self.folder).map_err(|error| Error::io("read", &self.folder, error))?;
         if found.is_dir() {
             return Ok(());
         }
         let path = self.folder.to_string_lossy();
-        let hint = format!("to upload a file: `haul upload {}`", word(&path));
+        let hint = format!("to upload a file: `{} {}`", ctx.command("upload", profile), word(&path));
         Err(Error::usage(format!("{path}: is not a directory")).hint(hint))
     }
 

@@ -15,7 +15,7 @@ use crate::commands::report::Outcome;
 use crate::commands::sources::Work;
 use crate::commands::upload::prepare;
 use crate::context::Context;
-use crate::error::{Error, Kind, Result, word};
+use crate::error::{Error, Kind, Result, reference, word};
 use crate::human;
 use crate::model::{FileId, NewFile, Source};
 use crate::progress::Progress;
@@ -391,7 +391,7 @@ impl Run<'_> {
         if state == State::Changed {
             let platform = self.provider.spec().name;
             let message = format!("{path}: not deleted: the content of {} was changed on {platform}", row.id);
-            let hint = format!("to delete it: `haul rm {}:id:{}`", self.provider.profile(), row.id);
+            let hint = format!("to delete it: `haul rm {}`", reference(self.provider.profile(), &row.id));
             return Err(Error::new(Kind::Conflict, message).hint(hint));
         }
         let deletes = self.owns(&row) && !self.is_shared(&row.id);

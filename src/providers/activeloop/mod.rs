@@ -19,7 +19,7 @@ use super::openai::{self, List};
 use super::pushdown::{Language, Parameter, Pushed, Spelling, text_of};
 use super::{Annotate, Download, ListAbility, NameLimit, NameSlash, Native, Op, USUAL_DELAY, UploadAbility};
 use super::{Capabilities, Connection, Dialect, Duplicates, Page, Provider, Query, Setting, Spec};
-use crate::error::{Error, Kind, Message, Result};
+use crate::error::{Error, Kind, Message, Result, reference, word};
 use crate::filter::{Comparison, Equality, Op as Is, Value};
 use crate::http::{Body, Client, ContentStream, Method, Part, Range, Reply, Request, form};
 use crate::model::{File, FileId, NewFile, Patch, StatusWords};
@@ -205,7 +205,7 @@ impl Provider for Activeloop {
             // According to the status, the request succeeded, so the other files may exist as well.
             return Err(Error::platform(message)
                 .with_status(reply.status)
-                .hint("to see which files exist: `haul ls`"));
+                .hint(format!("to see which files exist: `haul ls -p {}`", word(self.profile()))));
         }
         Ok(in_order_of(files, answered))
     }
@@ -224,7 +224,10 @@ impl Provider for Activeloop {
     async fn annotate(&self, id: &FileId, patch: &Patch) -> Result<File> {
         if patch.name.is_some() || patch.content_type.is_some() || patch.path.is_some() {
             return Err(Error::new(Kind::Unsupported, "activeloop can only change the metadata of a file")
-                .hint("to upload it under another name, with a new id: `haul upload FILE --name NAME`"));
+                .hint(format!(
+                    "to upload it under another name, with a new id: `haul upload -p {} FILE --name NAME`",
+                    word(self.profile())
+                )));
         }
         // Sending the whole object is correct whether the platform merges or replaces.
         let before = self.stat(id).await?.metadata;
@@ -255,7 +258,10 @@ impl Provider for Activeloop {
             id,
             &format!(": activeloop did not remove {}, because it only merges metadata", kept.join(", ")),
         );
-        Err(Error::new(Kind::Unsupported, message).hint("to clear a key: `haul meta set REF KEY=null`"))
+        Err(Error::new(Kind::Unsupported, message).hint(format!(
+            "to set a key to null instead: `haul meta set {} KEY=null`",
+            reference(self.profile(), id)
+        )))
     }
 }
 

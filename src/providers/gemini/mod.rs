@@ -22,7 +22,7 @@ use super::{
     Capabilities, Connection, Dialect, Download, Duplicates, ListAbility, NameLimit, NameSlash, Op, Page,
     Provider, Query, Quota, Spec, USUAL_DELAY, UploadAbility,
 };
-use crate::error::{Error, Kind, Message, Result, word};
+use crate::error::{Error, Kind, Message, Result, reference};
 use crate::filter::Equality;
 use crate::http::{Client, ContentStream, Range, Request};
 use crate::model::{File, FileId, NewFile, StatusWords};
@@ -218,7 +218,7 @@ impl Provider for Gemini {
             .with_status(400),
             (Some(403), Kind::Auth) => error.hint(format!(
                 "gemini returns only the content of files that it generated; to show the source of the file: `haul info {}`",
-                word(&format!("{}:id:{id}", self.profile()))
+                reference(self.profile(), id)
             )),
             _ => error,
         })

@@ -4,7 +4,7 @@ use serde_json::{Value as Json, json};
 
 use super::wire::{FileReply, ListReply};
 use super::{EXTERNAL_ID, LlamaCloud, Via};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, word};
 use crate::filter::{Comparison, Op, Value};
 use crate::http::{Body, Request};
 use crate::model::{File, FileId, Object};
@@ -102,9 +102,11 @@ impl LlamaCloud {
     }
 
     fn post_query(&self, query: &Query, pushed: &Pushed<'_>, cursor: Option<&str>) -> Result<Request> {
-        if self.connection.setting("expand").is_some() {
-            return Err(Error::usage("expand: not supported by llamacloud's query endpoint")
-                .hint("remove `--set expand=…`, or remove `--set via=query` and any data source filters"));
+        if let Some(expand) = self.connection.setting("expand") {
+            return Err(Error::usage("expand: not supported by llamacloud's query endpoint").hint(format!(
+                "remove `--set {}`, or remove `--set via=query` and any data source filters",
+                word(&format!("expand={expand}"))
+            )));
         }
         let mut body = Object::new();
         let filter = to_json(pushed);

@@ -27,7 +27,7 @@ use super::{
     ContentStream, Download, LinkAbility, ListAbility, NameLimit, NameSlash, Native, Op, USUAL_DELAY,
     UploadAbility,
 };
-use crate::error::{Error, Kind, Message, Result, word};
+use crate::error::{Error, Kind, Message, Result, reference};
 use crate::filter::{Equality, Expr, Filter, Op as Comparator};
 use crate::http::{Client, Range, RateLimit, Request};
 use crate::model::{File, FileId, Link, NewFile, StatusWords};
@@ -239,11 +239,11 @@ fn open(mut connection: Connection) -> Result<Box<dyn Provider>> {
 
 /// The base URL of the region, if it differs from `base`.
 fn regional(base: &Url, region: Option<&str>) -> Result<Option<Url>> {
+    let Some(region) = region else { return Ok(None) };
     let wanted = match region {
-        None => return Ok(None),
-        Some("na") => SPEC.base_url,
-        Some("eu") => EUROPE,
-        Some(other) => {
+        "na" => SPEC.base_url,
+        "eu" => EUROPE,
+        other => {
             return Err(
                 Error::usage(format!("region={other}: unknown region of llamacloud")).hint("regions: na, eu")
             );
@@ -257,7 +257,7 @@ fn regional(base: &Url, region: Option<&str>) -> Result<Option<Url>> {
         return Err(Error::usage(format!(
             "region and base URL contradict each other: the base URL is {base}"
         ))
-        .hint("remove either `--set region=…` or `--base-url`"));
+        .hint(format!("remove either `--set region={region}` or `--base-url`")));
     }
     Url::parse(wanted).map(Some).map_err(|error| Error::usage(format!("{wanted}: {error}")))
 }
@@ -351,7 +351,7 @@ impl Provider for LlamaCloud {
                 Kind::Unsupported,
                 Message::file(id, ": llamacloud returned a POST form instead of a link"),
             )
-            .hint(format!("`haul get {}`", word(&format!("{}:id:{id}", self.profile()))))
+            .hint(format!("`haul get {}`", reference(self.profile(), id)))
         })
     }
 }

@@ -27,7 +27,7 @@ use super::{
     Capabilities, Connection, Dialect, Duplicates, FileLink, LinkPage, Page, Provider, Query, Setting, Spec,
     UploadAbility,
 };
-use crate::error::{Error, Kind, Message, Result, Signal, word};
+use crate::error::{Error, Kind, Message, Result, Signal, reference};
 use crate::filter::{Comparison, Equality, Filter, Op as Comparator};
 use crate::model::{File, FileId, Link, NewFile, Patch, StatusWords, spellings};
 use crate::progress::Progress;
@@ -344,12 +344,10 @@ impl Provider for Local {
             (None, [only]) => only,
             (None, []) => return Err(Error::not_found(Message::file(id, " has no link"))),
             (None, several) => {
-                return Err(Error::usage(Message::file(id, &format!(" has {} links", several.len()))).hint(
-                    format!(
-                        "to show them: `haul link --list {}`; to choose one: `--revoke LINK`",
-                        word(id.as_str())
-                    ),
-                ));
+                let reference = reference(self.profile(), id);
+                return Err(Error::usage(Message::file(id, &format!(" has {} links", several.len())))
+                    .hint(format!("to show them: `haul link {reference} --list`"))
+                    .hint(format!("to revoke one: `haul link {reference} --revoke LINK`")));
             }
         };
         let copy = link.id.clone().unwrap_or_default();

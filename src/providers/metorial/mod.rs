@@ -35,7 +35,7 @@ use super::{
     UploadAbility,
 };
 use super::{FileLink, LinkPage, Overwrites, require_upload, supports};
-use crate::error::{Error, Kind, Message, Result, word};
+use crate::error::{Error, Kind, Message, Result, reference};
 use crate::filter::{Comparison, Equality, Op};
 use crate::http::{Body, Client, RateLimit, Reply, Request};
 use crate::model::{File, FileId, Link, NewFile, Object, Patch, StatusWords};
@@ -367,7 +367,7 @@ impl Provider for Metorial {
         if !supports(wire.can(), super::Op::Annotate) {
             return Err(refusal_with(&SPEC, wire.can(), super::Op::Annotate, &id.0, self.profile()));
         }
-        let title = new_title(patch)?;
+        let title = new_title(patch, &reference(self.profile(), id))?;
         let url = self.connection.url(&["files", id.as_str()])?;
         let request = Request::patch(url, Body::json(&json!({ "title": title }))).repeatable();
         match self.call(request).await {
@@ -436,7 +436,7 @@ impl Provider for Metorial {
     async fn unlink(&self, id: &FileId, link: Option<&str>) -> Result<()> {
         let link = match link {
             Some(link) if !link.contains("://") => link.to_owned(),
-            _ => chosen_link(id, self.links(id).await?, link)?,
+            _ => chosen_link(self.profile(), id, self.links(id).await?, link)?,
         };
         let url = match self.wire().await? {
             Wire::Magnetar => self.connection.url(&["file-links", &link])?,
@@ -535,28 +535,28 @@ impl Metorial {
     }
 }
 
-/// The title that a patch sets. Any other change is an error.
-fn new_title(patch: &Patch) -> Result<String> {
+/// The title that a patch sets. Any other change is an error. `reference` is the file in the hints.
+fn new_title(patch: &Patch, reference: &str) -> Result<String> {
     if patch.name.is_some() || patch.content_type.is_some() || patch.path.is_some() {
         return Err(Error::new(Kind::Unsupported, "metorial cannot change the name, type or path of a file")
-            .hint("to set its title: `haul meta set REF title=TEXT`"));
+            .hint(format!("to set its title: `haul meta set {reference} title=TEXT`")));
     }
     title(&patch.set)?.filter(|_| patch.unset.is_empty()).ok_or_else(|| {
         Error::new(Kind::Unsupported, "metorial cannot remove a title")
-            .hint("to change it: `haul meta set REF title=TEXT`")
+            .hint(format!("to change it: `haul meta set {reference} title=TEXT`"))
     })
 }
 
 /// The id of the link with this id or URL, or of the only link.
-fn chosen_link(id: &FileId, links: Vec<Link>, url: Option<&str>) -> Result<String> {
+fn chosen_link(profile: &str, id: &FileId, links: Vec<Link>, url: Option<&str>) -> Result<String> {
     let mut found: Vec<Link> =
         links.into_iter().filter(|link| url.is_none_or(|url| link.url == url)).collect();
     match (found.len(), found.pop().and_then(|link| link.id)) {
         (1, Some(link)) => Ok(link),
         (0 | 1, _) => Err(Error::not_found(Message::file(id, ": no such link"))),
         (count, _) => Err(Error::usage(Message::file(id, &format!(" has {count} links")))
-            .hint(format!("to show them: `haul link {} --list`", word(id.as_str())))
-            .hint(format!("to revoke one: `haul link {} --revoke LINK`", word(id.as_str())))),
+            .hint(format!("to show them: `haul link {} --list`", reference(profile, id)))
+            .hint(format!("to revoke one: `haul link {} --revoke LINK`", reference(profile, id)))),
     }
 }
 

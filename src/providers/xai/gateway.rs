@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::wire::{Initialized, Presigned};
 use super::{SPEC, Spelling, Xai};
-use crate::error::{Error, Kind, Message, Result};
+use crate::error::{Error, Kind, Message, Result, reference};
 use crate::http::{Body, ContentStream, Piece, Range, Request};
 use crate::model::{File, FileId, Link, NewFile, Object, Patch};
 use crate::progress::Progress;
@@ -22,8 +22,10 @@ impl Xai {
     /// documents, which does not support user metadata.
     pub(super) async fn put_known(&self, id: &FileId, patch: &Patch) -> Result<File> {
         if patch.touches_metadata() {
-            return Err(Error::new(Kind::Unsupported, "xai does not support custom metadata")
-                .hint("to change other fields: `haul meta set REF --name NAME`, `--type` or `--path`"));
+            return Err(Error::new(Kind::Unsupported, "xai does not support custom metadata").hint(format!(
+                "to change the name: `haul meta set {} --name NAME`; also `--type` and `--path`",
+                reference(self.profile(), id)
+            )));
         }
         let mut body = self.team_object();
         let changes =

@@ -44,7 +44,7 @@ pub(super) fn format(connection: &Connection, path: &Path) -> Result<usize> {
             path.display(),
             STEPS.len()
         ))
-        .hint("update haul, or use another store: `HAUL_HOME=DIR haul …`")),
+        .hint("update haul, or use another store: `export HAUL_HOME=DIR`")),
         _ => Err(unusable(path, FOREIGN)),
     }
 }
@@ -55,7 +55,7 @@ pub(super) fn is_readable(format: usize, path: &Path) -> Result<()> {
         return Ok(());
     }
     Err(Error::failed(format!(
-        "{}: the store has the older format {format} and must be writable once so that it can be migrated",
+        "{}: the store has the older format {format}; open it once with write access to migrate it",
         path.display()
     )))
 }

@@ -66,7 +66,7 @@ pub(super) fn open(path: &Path, warn: &Warn) -> Result<Connection, String> {
                 let _ = fs::remove_file(path.with_extension(end));
             }
             warn.say(&format!(
-                "{} was damaged; moved to {} and started a new one",
+                "{} was damaged; it was moved to {}, and a new one was started",
                 path.display(),
                 aside.display()
             ));

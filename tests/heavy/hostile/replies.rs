@@ -188,7 +188,7 @@ fn content_that_differs_from_its_record_is_not_kept() {
     }
 }
 
-/// Ids that would change the meaning of a URL, a path or a terminal's input if they were not escaped.
+/// Ids that would change the meaning of a URL, a path or terminal output if they were not escaped.
 #[test]
 fn ids_are_encoded_in_urls_or_refused() {
     let long = "i".repeat(10_000);

@@ -56,7 +56,10 @@ fn no_request_reaches_a_server_with_a_bad_certificate() {
         for verb in VERBS {
             let before = server.connections();
             let run = checked(cause, env.haul(verb)).fails(7);
-            let said = format!("no secure connection to {} at https://localhost:", plain().provider);
+            let said = format!(
+                "could not establish a secure connection to {} at https://localhost:",
+                plain().provider
+            );
             assert!(run.stderr().contains(&said), "{run}");
             assert!(run.stderr().contains(&format!("caused by: {cause}")), "{run}");
             let helps =

@@ -193,7 +193,7 @@ fn check_wait_limit(case: Case) {
         error.message().starts_with("doc: still ")
             && error.message().ends_with(&format!("on {} after 0 min", case.provider))
     );
-    assert_eq!(error.hints(), [format!("to check again: `haul info -p work id:{}`", file.id)]);
+    assert_eq!(error.hints(), [format!("to check again: `haul info work:id:{}`", file.id)]);
     assert_eq!(Polling::default().longest, Duration::from_hours(1));
     let requests = rig.served.requests();
     let polls: Vec<&String> = requests.iter().skip_while(|it| !it.starts_with("GET")).collect();

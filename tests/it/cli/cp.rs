@@ -296,7 +296,7 @@ fn what_the_destination_cannot_store_is_said_once() {
     let run = env.haul(["cp", "local:", "dst:", "--fields", "name,expires_at"]).ok().sorted();
     assert_eq!(
         run.stderr(),
-        "2 copied\nnot copied, because xai does not store it: media type, metadata, purpose\n",
+        "2 copied\nnot copied: media type, metadata, purpose (not stored by xai)\n",
         "{run}"
     );
     assert!(run.lines().iter().all(|line| !line.ends_with('\t')), "the lifetime is kept: {run}");

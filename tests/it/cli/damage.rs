@@ -202,7 +202,7 @@ fn a_missing_empty_or_foreign_index_is_an_error() {
     status 1
     --- err
     error: [box]/home/data/store/index.sqlite: unsupported store format 9: this version of haul supports formats up to 3
-    hint: update haul, or use another store: `HAUL_HOME=DIR haul …`
+    hint: update haul, or use another store: `export HAUL_HOME=DIR`
     ");
     // Restores the store before the last change.
     fs::write(&index, &good).unwrap();
@@ -278,7 +278,7 @@ fn a_check_reports_and_repairs() {
     missing	b.txt
     --- err
     error: [box]/home/data/store: 2 problems in the store
-    hint: to restore missing or damaged content, upload the file again: `haul upload FILE`
+    hint: to restore missing or damaged content, upload the file again: `haul upload -p local FILE`
     ");
     check!(env.haul(["local", "check", "--data", "nowhere"]), @"
     status 3

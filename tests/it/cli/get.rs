@@ -168,13 +168,13 @@ fn output_is_a_file_a_folder_or_a_stream() {
     check!(env.haul(["get", "a.txt", "b.txt", "-o", "one"]), @"
     status 2
     --- err
-    error: one: must be a folder to download several files
+    error: one: must be a folder, because several files are downloaded
     hint: add a slash: `-o one/`
     ");
     check!(env.haul(["get", "*", "-o", "one"]), @"
     status 2
     --- err
-    error: one: must be a folder to download several files
+    error: one: must be a folder, because several files are downloaded
     hint: add a slash: `-o one/`
     ");
     check!(env.haul(["get", "a.txt", "b.txt", "-o", "-"]), @"
@@ -210,7 +210,7 @@ fn cat_prints_files_and_no_binary_content_on_a_terminal() {
     let id = env.haul(["upload", "bin", "-q", "--ids"]).ok().lines().remove(0);
     assert_eq!(env.haul(["cat", "b.txt", "a.txt", "-q"]).ok().stdout(), "b.txta.txt");
     assert_eq!(env.haul(["cat", "bin"]).ok().out, b"one\0two");
-    // Nothing is written before all files are found.
+    // Nothing is written until all files have been found.
     check!(env.haul(["cat", "a.txt", "nope", "bin"]), @"
     status 3
     --- err
@@ -290,7 +290,7 @@ fn flat_leaves_out_folders_and_refuses_files_of_one_name() {
     status 2
     --- err
     error: --flat: src/a.txt ([id]............) and docs/a.txt ([id]............) have the same name a.txt
-    hint: without `--flat`, their folders or ids keep them apart
+    hint: omit `--flat`: files then keep their folders, or get their ids as part of the name
     ");
     assert!(!env.work().join("new").exists());
 }

@@ -37,7 +37,8 @@ fn make_list_and_revoke() {
     status 2
     --- err
     error: two words.txt has 2 links
-    hint: to show them: `haul link --list [id]............`; to choose one: `--revoke LINK`
+    hint: to show them: `haul link local:id:[id]............ --list`
+    hint: to revoke one: `haul link local:id:[id]............ --revoke LINK`
     ");
     check!(env.haul(["link", "two words.txt", "--revoke", "nope"]), @"
     status 3

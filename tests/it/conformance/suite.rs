@@ -49,7 +49,8 @@ pub fn an_upload_keeps_all_given_attributes(case: Case) {
         }
     }
     let sums = &seen.checksums;
-    // With an automatic dialect the platform may return these checksums, so they are computed during the upload.
+    // In the `auto` dialect, the capabilities list checksums that the platform may not return, so that they are computed
+    // during the upload.
     for name in can.checksums.iter().filter(|_| case.dialect != "auto") {
         let stated = match *name {
             "sha256" => &sums.sha256,

@@ -1,4 +1,4 @@
-//! After a kill of its writer at any moment the store opens, lists only complete files and has kept every
+//! If its writer is killed at any moment, the store still opens, lists only complete files and has kept every
 //! acknowledged change.
 //!
 //! A child process puts, replaces and deletes files. It announces each change on its standard output and reports

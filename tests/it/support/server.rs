@@ -81,7 +81,7 @@ impl Request {
     }
 
     /// Checks that this is a captured request: its request line, its headers in any order, its body byte for byte.
-    /// A file with a captured request has line feeds as line ends and `BOUNDARY` as the boundary of a form. It
+    /// A file with a captured request has line feeds as line endings and `BOUNDARY` as the boundary of a form. It
     /// omits the headers of [`EVERYWHERE`] and may omit the length.
     #[track_caller]
     pub fn assert_is(&self, captured: &str) {

@@ -123,7 +123,7 @@ impl Terminal {
         self.keyboard.write_all(text.as_bytes()).unwrap();
     }
 
-    /// Sends SIGINT, as the terminal does at Ctrl-C.
+    /// Sends SIGINT, as the terminal does on Ctrl-C.
     pub fn interrupt(&self) {
         self.process.interrupt();
     }

@@ -31,7 +31,7 @@ fn two_files_with_one_name_are_refused_before_any_request() {
     status 2
     --- err
     error: da/same.txt and db/same.txt have the same target: both would have the name same.txt
-    hint: rename one: `haul upload -p local db/same.txt --name db/same.txt --if-exists replace`
+    hint: to upload one under another name: `haul upload -p local db/same.txt --name db/same.txt --if-exists replace`
     hint: to upload both under one name: `--if-exists upload`
     ");
     let root = env.work().display().to_string();
@@ -52,7 +52,7 @@ fn two_files_with_one_name_are_refused_before_any_request() {
                 let said = run.stderr().replace(&format!("{root}/"), "");
                 let expected = format!(
                     "error: {first} and {second} have the same target: both would have the name {name}\n\
-                     hint: rename one: `haul upload -p local "
+                     hint: to upload one under another name: `haul upload -p local "
                 );
                 assert!(said.starts_with(&expected), "{arguments:?}: {run}");
                 assert!(run.out.is_empty(), "{run}");
@@ -76,10 +76,11 @@ fn the_hint_gives_the_second_file_a_different_name() {
         ("-r u", "u/\u{fc}.txt"),
     ] {
         let run = env.shell(&format!("haul upload {arguments} --if-exists replace")).fails(2);
-        let hint = run
-            .stderr()
-            .lines()
-            .find_map(|line| line.strip_prefix("hint: rename one: `")?.strip_suffix('`').map(str::to_owned));
+        let hint = run.stderr().lines().find_map(|line| {
+            line.strip_prefix("hint: to upload one under another name: `")?
+                .strip_suffix('`')
+                .map(str::to_owned)
+        });
         let typed = env.shell(&hint.unwrap_or_else(|| panic!("{run}"))).ok();
         assert_eq!(typed.lines().len(), 1, "{typed}");
         if !called.is_empty() {

@@ -39,7 +39,7 @@ fn server() -> Emulator {
     server
 }
 
-/// Sends lines unchanged, except that their line ends become CR LF again.
+/// Sends lines unchanged, except that their line endings become CR LF again.
 fn replay(server: &Emulator, lines: &str) -> Answer {
     server.send(lines.replace('\n', "\r\n").as_bytes())
 }

@@ -32,7 +32,7 @@ fn three_pages_newest_first_and_back() {
     let back = follow(&server, &second["previous"]);
     assert_eq!(back["results"], first["results"]);
     assert_eq!((&back["previous"], names(&follow(&server, &back["next"]))), (&Value::Null, vec!["2", "1"]));
-    // The file that the cursor names may be deleted meanwhile.
+    // The file that the cursor names may be deleted in the meantime.
     let gone = first["results"][1]["id"].as_str().unwrap();
     assert_eq!(server.call("DELETE", &format!("/v1/files/{gone}")).status, 204);
     assert_eq!(names(&follow(&server, &first["next"])), ["2", "1"]);

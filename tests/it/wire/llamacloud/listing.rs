@@ -169,7 +169,7 @@ async fn settings_that_no_route_supports_are_usage_errors() {
     assert_eq!(error.kind(), Kind::Usage);
     let provider = open_with(&server, &[("only_manually_uploaded", "yes")]);
     assert_eq!(provider.list(&Query::default(), None).await.unwrap_err().kind(), Kind::Usage);
-    // The query does not support this setting, and settings are not ignored.
+    // The query endpoint does not support this setting, and an unsupported setting is never silently ignored.
     let provider = open_with(&server, &[("via", "query"), ("expand", "download_url")]);
     assert_eq!(provider.list(&Query::default(), None).await.unwrap_err().kind(), Kind::Usage);
     assert!(server.lines().is_empty());

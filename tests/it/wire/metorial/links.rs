@@ -71,10 +71,15 @@ async fn all_links_are_listed_and_revoked_by_id_by_url_or_as_the_only_one() {
     open(&server, "pulsar").unlink(&"fil_1".into(), None).await.unwrap();
     server.requests()[1].assert_is(include_str!("request-unlink-pulsar.http"));
 
-    for (there, kind) in [(0, Kind::NotFound), (2, Kind::Usage)] {
+    let several: &[&str] = &[
+        "to show them: `haul link metorial:id:fil_1 --list`",
+        "to revoke one: `haul link metorial:id:fil_1 --revoke LINK`",
+    ];
+    for (there, kind, hints) in [(0, Kind::NotFound, &[][..]), (2, Kind::Usage, several)] {
         let server = Server::start(vec![pulsar(&links(0, there, false))]);
         let error = open(&server, "pulsar").unlink(&"fil_1".into(), None).await.unwrap_err();
         assert_eq!(error.kind(), kind, "{error}");
+        assert_eq!(error.hints(), hints);
     }
 }
 

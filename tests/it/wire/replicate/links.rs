@@ -32,7 +32,7 @@ async fn without_a_signed_link_downloads_and_links_are_refused_with_reasons() {
     assert!(error.hints().iter().any(|hint| hint.contains("--link URL")), "{:?}", error.hints());
     let error = provider.link(&id(), None).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Unsupported);
-    assert!(error.hints().iter().any(|hint| hint.contains("signing_secret")), "{:?}", error.hints());
+    assert!(error.hints().iter().any(|hint| hint.contains("HAUL_SET_SIGNING_SECRET")), "{:?}", error.hints());
     for op in [Op::Links, Op::Unlink, Op::Annotate, Op::Replace] {
         assert!(!haul::providers::supports(provider.capabilities(), op));
     }

@@ -15,7 +15,7 @@ async fn an_upload_equals_the_recorded_request() {
     assert_eq!(uploaded.id.as_str(), "NGZiNmY2YzQtMThhZi00ZjcyLWFhZjktODg4NTY0NWNlMDEy");
     let sent = &server.requests()[0];
     sent.assert_is(include_str!("request-create-recorded.http"));
-    // Byte for byte, including line ends.
+    // Byte for byte, including line endings.
     let boundary = |kind: &str| kind.split_once("boundary=").expect("a form").1.to_owned();
     let recorded = request["body"].as_str().unwrap();
     let theirs = boundary(request["headers"]["content-type"].as_str().unwrap());
