@@ -473,7 +473,7 @@ impl Provider for Container {
     }
 
     async fn annotate(&self, id: &FileId, patch: &Patch) -> Result<File> {
-        self.bucket.refuse_rename(patch)?;
+        self.bucket.refuse_rename(id, patch)?;
         let (before, headers) = self.head(id).await?;
         let mut version = headers.get("etag").and_then(|etag| etag.to_str().ok()).unwrap_or("*").to_owned();
         if patch.touches_metadata() {

@@ -13,7 +13,7 @@ use super::{
     KEY, MAX_SINGLE, PARALLEL, SINGLE, USUAL_LIFETIME, changed, exists, key_of, metadata, object_url,
     part_size,
 };
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, reference, word};
 use crate::filter::{Comparison, Expr, Filter, Op as Is};
 use crate::http::{Body, Client, ContentStream, HeaderMap, Piece, Range, Reply, Request, server_time};
 use crate::model::{Checksums, Clock, File, FileId, Link, NewFile, Object, Patch, later};
@@ -239,13 +239,18 @@ impl Bucket {
     }
 
     /// A key cannot be changed.
-    pub(super) fn refuse_rename(&self, patch: &Patch) -> Result<()> {
+    pub(super) fn refuse_rename(&self, id: &FileId, patch: &Patch) -> Result<()> {
         if patch.name.is_some() || patch.path.is_some() {
             return Err(Error::new(
                 Kind::Unsupported,
                 format!("{} cannot rename an object", self.platform()),
             )
-            .hint("to copy it: `haul cp SRC DST`, then `haul rm SRC`"));
+            .hint(format!(
+                "to copy it and delete the original: `haul cp {0} {1} --name {2}`, then `haul rm {0}`",
+                reference(&self.profile, id),
+                word(&format!("{}:", self.profile)),
+                word(patch.name.as_deref().unwrap_or("NAME"))
+            )));
         }
         Ok(())
     }
@@ -370,7 +375,7 @@ impl Provider for Bucket {
                 Kind::Unsupported,
                 format!("{id}: {} replaces objects up to 5 GiB", self.platform()),
             )
-            .hint(format!("to upload it again: `haul rm -p {} id:{id}` first", self.profile)));
+            .hint(format!("before you upload it again: `haul rm {}`", reference(&self.profile, id))));
         }
         let (_, headers) = self.head(id).await?;
         let version = self.unchanged(&headers).unwrap_or_default();
@@ -403,7 +408,7 @@ impl Provider for Bucket {
     }
 
     async fn annotate(&self, id: &FileId, patch: &Patch) -> Result<File> {
-        self.refuse_rename(patch)?;
+        self.refuse_rename(id, patch)?;
         let names = self.service.names();
         let (before, headers) = self.head(id).await?;
         let metadata = metadata::texts(&patch.apply(&before.metadata));

@@ -126,10 +126,9 @@ fn flag(connection: &Connection, key: &str) -> Result<Option<bool>> {
 /// The bucket, and the text before all keys.
 fn place(connection: &Connection, scheme: &str, what: &str) -> Result<(String, String)> {
     let Some(bucket) = connection.setting("bucket") else {
-        let profile = &connection.profile;
-        return Err(Error::usage(format!("{profile}: no {what}"))
+        return Err(Error::usage(format!("{}: no {what}", connection.profile))
             .hint(format!("name it in an address, such as `{scheme}://{}/KEY`", what.to_uppercase()))
-            .hint(format!("or in the profile: `haul profile set {profile} --set bucket=NAME`")));
+            .hint("or as a setting: `--set bucket=NAME`"));
     };
     if !bucket.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._$".contains(&byte)) {
         return Err(Error::usage(format!("{bucket:?} is not a valid {what} name")));
