@@ -99,10 +99,11 @@ impl Globals {
             has(&format!("--color={word}"))
                 || flags().zip(flags().skip(1)).any(|(flag, value)| flag == "--color" && value == word)
         };
+        let has_jq = has("--jq") || flags().any(|argument| starts_with(argument, "--jq="));
         Self {
-            json: has("--json"),
             // A failed command with `--jq` prints no array.
-            jsonl: has("--jsonl") || has("--jq") || flags().any(|argument| starts_with(argument, "--jq=")),
+            json: has("--json") && !has_jq,
+            jsonl: has("--jsonl") || has_jq,
             color: match (color("always"), color("never")) {
                 (true, _) => When::Always,
                 (_, true) => When::Never,
@@ -115,10 +116,11 @@ impl Globals {
     /// The output options, from the flags and the environment.
     pub fn output(&self, env: &Env, clock: Clock) -> ui::Options {
         ui::Options {
-            format: match (self.json || self.jq.is_some(), self.jsonl) {
-                (_, true) => ui::Format::Jsonl,
-                (true, _) => ui::Format::Json,
-                _ => ui::Format::Text,
+            format: match (self.json, self.jsonl, &self.jq) {
+                (true, ..) => ui::Format::Json,
+                (_, true, _) => ui::Format::Jsonl,
+                (.., Some(_)) => ui::Format::Json,
+                (.., None) => ui::Format::Text,
             },
             jq: self.jq.clone(),
             fields: self.fields.clone(),

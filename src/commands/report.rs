@@ -215,7 +215,7 @@ mod tests {
             unfinished_of(&path)
                 .unwrap_err()
                 .message()
-                .ends_with("line 1: the row does not name the failed item")
+                .ends_with("line 1: the line does not name the failed item")
         );
         let report = Report::create(Some(&path)).unwrap();
         report.not_started(&Entry { reference: None, name: None }).unwrap();

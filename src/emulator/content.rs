@@ -25,7 +25,8 @@ const SMALL_PIECE: u64 = 64 * 1024;
 /// Number of files that can be sent at once with reads of [`CHUNK`] bytes, and with reads of [`LARGE_PIECE`] bytes.
 const SOME: usize = 16;
 const FEW: usize = 4;
-/// Number of bytes per read while few files are being sent. Each read is a task on another thread.
+/// Number of bytes per read while few files are being sent, except for the first reads. Each read is a task on another
+/// thread.
 const LARGE_PIECE: u64 = 1024 * 1024;
 
 /// A file opened for sending.
@@ -187,6 +188,8 @@ struct Reading {
     running: Option<JoinHandle<io::Result<(store::BlobReader, Bytes)>>>,
     next: u64,
     end: u64,
+    /// The size of the next piece if few files are being sent. It doubles, so that a client gets the first bytes early.
+    piece: u64,
     transfer: Transfer,
 }
 
@@ -198,7 +201,7 @@ fn pieces(
     length: u64,
     transfer: Transfer,
 ) -> impl Stream<Item = io::Result<Bytes>> + Send {
-    let start = Reading { running: None, next: first, end: first + length, transfer };
+    let start = Reading { running: None, next: first, end: first + length, piece: CHUNK as u64, transfer };
     stream::try_unfold((Some(content), start), |(content, mut at)| async move {
         if let Some(content) = content {
             at.read(content);
@@ -216,8 +219,9 @@ impl Reading {
         let piece = match () {
             () if self.transfer.exceeds(SOME) => SMALL_PIECE,
             () if self.transfer.exceeds(FEW) => CHUNK as u64,
-            () => LARGE_PIECE,
+            () => self.piece,
         };
+        self.piece = (2 * self.piece).min(LARGE_PIECE);
         let (from, length) = (self.next, (self.end - self.next).min(piece));
         if length == 0 {
             return;

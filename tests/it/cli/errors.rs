@@ -58,6 +58,8 @@ fn usage_errors_have_the_common_format() {
     ");
     check!(env.haul(["ls", "--json", "--jsonl"]), @r#"
     status 2
+    --- out
+    []
     --- err
     {"error":{"kind":"usage","exit_code":2,"message":"--json cannot be used with --jsonl","details":[],"hints":["see `haul ls --help`"],"request_id":null,"ref":null}}
     "#);
