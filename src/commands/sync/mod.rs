@@ -285,9 +285,9 @@ impl SyncArgs {
         let gone = self.gone(ctx, &lock, &folder, target, &files)?;
         let (uploads, appears_within) =
             self.uploads(ctx, &provider, profile.as_deref(), lock.path(), dry_run)?;
-        let names = files.iter().map(|(relative, _)| folder.name_of(relative));
+        let wanted = files.iter().map(|(relative, _)| folder.name_of(relative));
         let ids = Ids::new(target);
-        let remote = Remote::new(lock.target_mut(provider.profile()), names);
+        let remote = Remote::new(lock.target_mut(provider.profile()), wanted);
         let (named, orphans) = list(ctx, &provider, &uploads, &ids, remote).await?;
         let run = Run {
             folder,

@@ -200,10 +200,8 @@ impl Run<'_> {
                 renews = self.renew.is_some_and(|time| present.is_due(row.uploaded_at, self.now, time));
                 if !renews {
                     let (kept, error) = self.retire(&path).await?.unzip();
-                    return Ok((
-                        result(Action::Unchanged, Some(row.id.clone()), Some(Evidence::Lock), kept),
-                        error,
-                    ));
+                    let id = Some(row.id.clone());
+                    return Ok((result(Action::Unchanged, id, Some(Evidence::Lock), kept), error));
                 }
             }
             (Some(row), State::Changed) if self.args.on_conflict == OnConflict::Fail => {
@@ -220,8 +218,7 @@ impl Run<'_> {
             matches!(state, State::Present(_)) && self.owns(row) && !self.is_shared(&row.id)
         });
         if deletes {
-            let about = word(&path);
-            require(self.provider.as_ref(), Op::Delete, &about)?;
+            require(self.provider.as_ref(), Op::Delete, &word(&path))?;
         }
         let new = prepare(Work::File(file), &self.template, self.provider.as_ref(), self.ctx).await?;
         let named = if renews { Vec::new() } else { self.named.borrow_mut().take(&new.name) };
@@ -239,12 +236,11 @@ impl Run<'_> {
                 Err(error) if self.uploads_beside(&error) => Preview::Upload,
                 preview => preview.map_err(Self::conflict)?,
             };
-            return Ok(match preview {
-                Preview::Reuse(file, evidence) => {
-                    (result(finished(false), Some(file.id), evidence, kept), None)
-                }
-                Preview::Upload | Preview::Replace(_) => (result(finished(true), None, None, kept), None),
-            });
+            let row = match preview {
+                Preview::Reuse(file, evidence) => result(finished(false), Some(file.id), evidence, kept),
+                Preview::Upload | Preview::Replace(_) => result(finished(true), None, None, kept),
+            };
+            return Ok((row, None));
         }
         let (uploaded, sha256) = match self.uploads.upload_beside(&new, &known, progress).await {
             Err(error) if self.uploads_beside(&error) => {
@@ -261,10 +257,10 @@ impl Run<'_> {
         self.record(&path, Some(row));
         if let Some(kept) = &kept {
             let why = match state {
-                State::Changed => "whose content was changed on the platform",
-                _ => "which `haul sync` did not upload",
+                State::Changed => "its content was changed on the platform",
+                _ => "`haul sync` did not upload it",
             };
-            self.ctx.ui.note(&format!("{path}: kept {kept}, {why}"));
+            self.ctx.ui.note(&format!("{path}: kept {kept}: {why}"));
         }
         let (left, error) = self.retire(&path).await?.unzip();
         Ok((result(finished(!is_adopted), Some(uploaded.file.id), uploaded.evidence, left.or(kept)), error))
@@ -424,12 +420,16 @@ impl Run<'_> {
     /// Replaces or removes the row of a path.
     fn record(&self, path: &str, row: Option<sync::Row>) {
         let mut ids = self.ids.borrow_mut();
-        row.iter().for_each(|row| ids.add(row));
+        if let Some(row) = &row {
+            ids.add(row);
+        }
         let former = self.change(|target| match row {
             Some(row) => target.files.insert(path.to_owned(), row),
             None => target.files.remove(path),
         });
-        former.iter().for_each(|row| ids.remove(row));
+        if let Some(row) = &former {
+            ids.remove(row);
+        }
     }
 
     /// Changes the rows of the profile.

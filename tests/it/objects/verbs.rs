@@ -56,7 +56,8 @@ fn any_key_is_listed_and_read() {
     let listed = env.line("ls s3://bucket --jsonl").ok().files();
     let mut found: Vec<&str> = listed.iter().map(|file| file.name.as_str()).collect();
     let mut keys = keys.to_vec();
-    (found.sort_unstable(), keys.sort_unstable());
+    found.sort_unstable();
+    keys.sort_unstable();
     assert_eq!(found, keys);
     for key in ["a/../b", "./a"] {
         env.haul(["upload", "-p", "s3://bucket", "x", "--name", key]).fails(2).says("is not a valid key");

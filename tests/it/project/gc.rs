@@ -128,7 +128,7 @@ fn a_file_of_unknown_age_is_protected() {
     };
     let files = [record("file_1", "null"), record("file_2", "1767225600")].join(",");
     let server = Server::new(move |_, _| {
-        Answer::json(&format!(r#"{{"object":"list","data":[{files}],"has_more":false}}"#))
+        Answer::json(format!(r#"{{"object":"list","data":[{files}],"has_more":false}}"#))
     });
     let mut env = Sandbox::new();
     env.use_platform(&Case::of("xai", "openai"), server.at("/v1").as_ref(), "t");

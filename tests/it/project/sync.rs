@@ -276,9 +276,9 @@ fn unchanged_files_take_little_memory() {
 
 #[test]
 fn an_unchanged_file_is_read_once() {
-    const SIZE: u64 = 32 << 20;
+    const SIZE: usize = 32 << 20;
     let env = Sandbox::new().with_real_clock();
-    let path = env.write("docs/a.bin", noise(SIZE as usize));
+    let path = env.write("docs/a.bin", noise(SIZE));
     // A hash is recorded only for a file that has not just changed.
     fs::File::open(path).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
     let read = || {
@@ -287,7 +287,7 @@ fn an_unchanged_file_is_read_once() {
         let run =
             env.watch(command.args(["sync", "docs", "local:"]), |id| read = read_bytes(id).unwrap_or(read));
         run.ok();
-        read / SIZE
+        read / SIZE as u64
     };
     assert_eq!((read(), read()), (1, 0), "its hash is recorded");
     fs::remove_dir_all(env.home().join("state")).unwrap();
