@@ -90,6 +90,7 @@ const CAN: Capabilities = Capabilities {
         native: NATIVE,
         ..super::LIST
     },
+    checksums: &["sha256", "md5"],
     ..super::CAN
 };
 
@@ -335,7 +336,8 @@ fn headers_of(blob: &Blob) -> HeaderMap {
             headers.insert(name, value);
         }
     };
-    for (name, value) in blob.properties.iter().filter(|(_, value)| value.is_some()) {
+    let has_value = |value: &Option<String>| value.as_deref().is_some_and(|value| !value.is_empty());
+    for (name, value) in blob.properties.iter().filter(|(_, value)| has_value(value)) {
         let header = names.iter().find(|(known, _)| known == name).map(|(_, header)| *header);
         add(header.unwrap_or(name), value);
     }

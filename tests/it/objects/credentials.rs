@@ -24,7 +24,7 @@ fn without_credentials_nothing_is_sent() {
     insta::assert_snapshot!(run.stderr(), @"
     error: s3: no bucket
     hint: name it in an address, such as `s3://BUCKET/KEY`
-    hint: or in the profile: `haul profile set s3 --set bucket=NAME`
+    hint: or as a setting: `--set bucket=NAME`
     ");
 }
 
