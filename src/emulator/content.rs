@@ -216,10 +216,12 @@ fn pieces(
 impl Reading {
     /// Starts reading the next piece, unless all pieces have been read.
     fn read(&mut self, mut content: store::BlobReader) {
-        let piece = match () {
-            () if self.transfer.exceeds(SOME) => SMALL_PIECE,
-            () if self.transfer.exceeds(FEW) => CHUNK as u64,
-            () => self.piece,
+        let piece = if self.transfer.exceeds(SOME) {
+            SMALL_PIECE
+        } else if self.transfer.exceeds(FEW) {
+            CHUNK as u64
+        } else {
+            self.piece
         };
         self.piece = (2 * self.piece).min(LARGE_PIECE);
         let (from, length) = (self.next, (self.end - self.next).min(piece));

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use crate::error::{Error, Result};
+use crate::http::{Body, Piece};
 use crate::model::{Checksums, File, NewFile};
 use crate::progress::Progress;
 use crate::secret::Secret;
@@ -102,6 +103,22 @@ pub struct PartRange {
     pub from: u64,
     /// The part's length in bytes.
     pub len: u64,
+}
+
+impl PartRange {
+    /// The content of the part.
+    pub fn piece(&self, file: &NewFile) -> Piece {
+        let source = file.source.clone();
+        if self.len == file.size {
+            return Piece::Whole { source, size: file.size };
+        }
+        Piece::File { source, from: self.from, len: self.len, base64: false }
+    }
+
+    /// The content of the part as a body without a media type.
+    pub fn body(&self, file: &NewFile) -> Body {
+        Body { content_type: None, pieces: vec![self.piece(file)] }
+    }
 }
 
 /// What the platform has received in a session.

@@ -13,7 +13,7 @@ use url::Url;
 use super::wire::Uploaded;
 use super::{Gemini, PREFIX};
 use crate::error::{Error, Kind, Result};
-use crate::http::{Body, Piece, Reply, Request};
+use crate::http::{Body, Reply, Request};
 use crate::model::{Checksums, File, FileId, NewFile, Object};
 use crate::progress::Progress;
 use crate::providers::{Multipart, PartRange, Provider as _, Received, Session};
@@ -80,7 +80,7 @@ impl Gemini {
     ) -> Result<Reply> {
         let url = session.secret.as_ref().and_then(|secret| Url::parse(secret.expose()).ok());
         let url = url.ok_or_else(|| Error::platform("the upload session has no URL"))?;
-        let body = content.map_or_else(Body::empty, |(file, part)| body_of(file, part));
+        let body = content.map_or_else(Body::empty, |(file, part)| part.body(file));
         let request = Request::post(url, body).anonymous().header("x-goog-upload-command", command);
         let request = match content {
             Some((_, part)) => request.bulk().header("x-goog-upload-offset", part.from.to_string()),
@@ -224,15 +224,6 @@ impl Gemini {
             None => error,
         })
     }
-}
-
-/// The request body for a part.
-fn body_of(file: &NewFile, part: PartRange) -> Body {
-    if part.from == 0 && part.len == file.size {
-        return Body::raw(&file.source, file.size, None);
-    }
-    let piece = Piece::File { source: file.source.clone(), from: part.from, len: part.len, base64: false };
-    Body { content_type: None, pieces: vec![piece] }
 }
 
 /// The size of parts: a multiple of the unit that the platform requires.

@@ -11,7 +11,6 @@ use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::SignedDuration;
-use object_store::RetryConfig;
 use object_store::azure::{AzureAuthorizer, MicrosoftAzure, MicrosoftAzureBuilder};
 use object_store::client::{HttpRequest, HttpRequestBody};
 use object_store::signer::{Method, Signer as _};
@@ -20,10 +19,11 @@ use serde::Deserialize;
 use url::Url;
 
 use super::bucket::{Bucket, KEPT, NATIVE, Names, Service};
-use super::connector::{Connector, no_credentials};
+use super::connector::{Connector, no_credentials, no_retries};
 use super::s3::{draft, finished};
 use super::{
-    METADATA, PARALLEL, PREFIX, SINGLE, changed, exists, flag, metadata, object_path, part_size, place, xml,
+    METADATA, PARALLEL, PREFIX, SINGLE, changed, credential, exists, flag, metadata, object_path, part_size,
+    place, require_unchanged, upload_of, xml,
 };
 use crate::error::{Error, Kind, Result};
 use crate::filter::{Equality, Expr, Filter};
@@ -87,7 +87,6 @@ const CAN: Capabilities = Capabilities {
             "extra.etag",
             "extra.storage_class",
         ],
-        native: NATIVE,
         ..super::LIST
     },
     checksums: &["sha256", "md5"],
@@ -143,7 +142,7 @@ struct Container {
 fn open(connection: Connection) -> Result<Box<dyn Provider>> {
     let (name, prefix) = place(&connection, "az", "container")?;
     let mut values: BTreeMap<&str, String> = BTreeMap::new();
-    let text = |key: &str| connection.credentials.get(key).map(|secret| secret.expose().to_owned());
+    let text = |key: &str| credential(&connection, key);
     for (variable, key) in CREDENTIALS.iter().chain(PARTS_OF_CREDENTIALS) {
         if let Some(value) = text(variable) {
             values.entry(key).or_insert(value);
@@ -183,7 +182,7 @@ fn open(connection: Connection) -> Result<Box<dyn Provider>> {
         .with_container_name(&name)
         .with_endpoint(base.as_str().trim_end_matches('/').to_owned())
         .with_allow_http(true)
-        .with_retry(RetryConfig { max_retries: 0, ..RetryConfig::default() })
+        .with_retry(no_retries())
         .with_http_connector(Connector(connection.http.clone()));
     for (key, value) in values {
         if let Ok(key) = key.parse() {
@@ -405,11 +404,9 @@ impl Provider for Container {
     async fn list(&self, query: &Query, cursor: Option<&str>) -> Result<Page> {
         let pushed = Pushed::of(query.filter.as_ref(), NATIVE, None);
         if let Some(key) = pushed.parameter("key") {
-            return match self.head(&key.into()).await {
-                Ok((file, _)) => Ok(Page { files: vec![file], next: None }),
-                Err(error) if error.kind() == Kind::NotFound => Ok(Page::default()),
-                Err(error) => Err(error),
-            };
+            let found = self.bucket.find(&key.into()).await?;
+            let files = found.into_iter().map(|(file, headers)| with_md5(file, &headers));
+            return Ok(Page { files: files.collect(), next: None });
         }
         let prefix = format!("{}{}", self.bucket.prefix, pushed.parameter("prefix").unwrap_or_default());
         let size = page_size(query, pushed.whole, CAN.list.max_page, CAN.list.max_page);
@@ -469,15 +466,15 @@ impl Provider for Container {
         let Some(range) = range else { return self.bucket.download(id, None).await };
         // The range is signed, so haul's client cannot drop it if the blob has changed meanwhile.
         let (file, headers) = self.head(id).await?;
-        let etag = headers.get("etag").and_then(|etag| etag.to_str().ok());
-        let range = Some(range).filter(|range| range.continues(etag, file.size));
+        let etag = self.bucket.unchanged(&headers);
+        let range = Some(range).filter(|range| range.continues(etag.as_deref(), file.size));
         self.bucket.download(id, range).await
     }
 
     async fn annotate(&self, id: &FileId, patch: &Patch) -> Result<File> {
         self.bucket.refuse_rename(id, patch)?;
         let (before, headers) = self.head(id).await?;
-        let mut version = headers.get("etag").and_then(|etag| etag.to_str().ok()).unwrap_or("*").to_owned();
+        let mut version = self.bucket.unchanged(&headers).unwrap_or_else(|| "*".to_owned());
         if patch.touches_metadata() {
             let metadata: Object = metadata::texts(&patch.apply(&before.metadata));
             let pairs = metadata::pairs(SPEC.name, &metadata, before.checksums.sha256.as_deref())?;
@@ -500,13 +497,6 @@ impl Provider for Container {
     async fn link(&self, id: &FileId, lifetime: Option<SignedDuration>) -> Result<Link> {
         self.bucket.link(id, lifetime).await
     }
-}
-
-/// The session's own id and the name of its file.
-fn upload_of(session: &Session) -> Result<(&str, FileId)> {
-    let ids = session.id.split_once(' ');
-    let (upload, id) = ids.ok_or_else(|| Error::platform("the upload session has no id"))?;
-    Ok((upload, id.into()))
 }
 
 #[async_trait]
@@ -547,10 +537,7 @@ impl Multipart for Container {
         let (upload, id) = upload_of(session)?;
         // All ids of a blob have the same length.
         let block = STANDARD.encode(format!("{upload}{:06}", part.index));
-        let piece =
-            Piece::File { source: file.source.clone(), from: part.from, len: part.len, base64: false };
-        let body = Body { content_type: None, pieces: vec![piece] };
-        let put = Request::put(self.bucket.object(&id)?, body)
+        let put = Request::put(self.bucket.object(&id)?, part.body(file))
             .query("comp", "block")
             .query("blockid", &block)
             .bulk()
@@ -568,9 +555,7 @@ impl Multipart for Container {
         checksums: &Checksums,
     ) -> Result<File> {
         let (_, id) = upload_of(session)?;
-        if file.sha256.is_some() && checksums.sha256.is_some() && file.sha256 != checksums.sha256 {
-            return Err(Error::failed(format!("{}: changed during the upload", file.name)));
-        }
+        require_unchanged(file, checksums)?;
         let blocks = tags.join("</Latest><Latest>");
         let piece = Piece::Text(format!("<BlockList><Latest>{blocks}</Latest></BlockList>").into());
         let body = Body { content_type: Some("application/xml".to_owned()), pieces: vec![piece] };

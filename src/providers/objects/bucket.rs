@@ -11,7 +11,7 @@ use url::Url;
 use super::xml::{self, Begun, Entry, List, Stored};
 use super::{
     KEY, MAX_SINGLE, PARALLEL, SINGLE, USUAL_LIFETIME, changed, exists, key_of, metadata, object_url,
-    part_size,
+    part_size, require_unchanged, upload_of,
 };
 use crate::error::{Error, Kind, Result, reference, word};
 use crate::filter::{Comparison, Expr, Filter, Op as Is};
@@ -234,7 +234,7 @@ impl Bucket {
     }
 
     /// The condition that the object has the version in these headers.
-    fn unchanged(&self, headers: &HeaderMap) -> Option<String> {
+    pub(super) fn unchanged(&self, headers: &HeaderMap) -> Option<String> {
         headers.get(self.service.names().version)?.to_str().ok().map(str::to_owned)
     }
 
@@ -453,13 +453,6 @@ impl Provider for Bucket {
     }
 }
 
-/// The upload and the name of its file. An upload id has no space.
-fn upload_of(session: &Session) -> Result<(&str, FileId)> {
-    let ids = session.id.split_once(' ');
-    let (upload, id) = ids.ok_or_else(|| Error::platform("the upload session has no id"))?;
-    Ok((upload, id.into()))
-}
-
 #[async_trait]
 impl Multipart for Bucket {
     fn applies(&self, file: &NewFile) -> bool {
@@ -500,10 +493,7 @@ impl Multipart for Bucket {
         progress: Arc<dyn Progress>,
     ) -> Result<String> {
         let (upload, id) = upload_of(session)?;
-        let piece =
-            Piece::File { source: file.source.clone(), from: part.from, len: part.len, base64: false };
-        let body = Body { content_type: None, pieces: vec![piece] };
-        let put = Request::put(self.object(&id)?, body)
+        let put = Request::put(self.object(&id)?, part.body(file))
             .query("partNumber", part.index.saturating_add(1))
             .query("uploadId", upload)
             .bulk()
@@ -525,9 +515,7 @@ impl Multipart for Bucket {
         checksums: &Checksums,
     ) -> Result<File> {
         let (upload, id) = upload_of(session)?;
-        if file.sha256.is_some() && checksums.sha256.is_some() && file.sha256 != checksums.sha256 {
-            return Err(Error::failed(format!("{}: changed during the upload", file.name)));
-        }
+        require_unchanged(file, checksums)?;
         let piece = Piece::Text(xml::complete(tags).into());
         let body = Body { content_type: Some("application/xml".to_owned()), pieces: vec![piece] };
         let (name, value) = self.service.names().if_absent;

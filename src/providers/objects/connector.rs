@@ -1,11 +1,11 @@
 //! Carries the requests of `object_store`, which ask for credentials, with haul's client.
 
 use async_trait::async_trait;
-use object_store::ClientOptions;
 use object_store::client::{
     HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpResponseBody,
     HttpService,
 };
+use object_store::{ClientOptions, RetryConfig};
 
 use crate::error::{Error, Kind};
 use crate::http::{Body, Client, Piece, Request};
@@ -47,6 +47,11 @@ impl HttpService for Connector {
         *response.headers_mut() = reply.headers;
         Ok(response)
     }
+}
+
+/// haul's client repeats requests by its own rules.
+pub(super) fn no_retries() -> RetryConfig {
+    RetryConfig { max_retries: 0, ..RetryConfig::default() }
 }
 
 /// The error for credentials that cannot be obtained.

@@ -3,21 +3,18 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use object_store::RetryConfig;
 use object_store::gcp::{GoogleCloudStorage, GoogleCloudStorageBuilder};
 use object_store::signer::{Method, Signer as _};
 use url::Url;
 
-use super::bucket::{Bucket, NATIVE, Names, Service};
-use super::connector::{Connector, no_credentials};
-use super::{BUCKET, METADATA, PREFIX, flag, object_path, place, xml};
+use super::bucket::{Bucket, Names, Service};
+use super::connector::{Connector, no_credentials, no_retries};
+use super::{BUCKET, CAN, METADATA, PREFIX, credential, flag, object_path, place, xml};
 use crate::error::{Error, Kind, Result};
 use crate::filter::Equality;
 use crate::http::{Problem, Reply, Request, is_loopback};
 use crate::model::StatusWords;
-use crate::providers::{
-    Capabilities, Connection, Dialect, ListAbility, NameSlash, Provider, Spec, UploadAbility,
-};
+use crate::providers::{Connection, Dialect, NameSlash, Provider, Spec};
 
 pub(in crate::providers) static SPEC: Spec = Spec {
     name: "gcs",
@@ -38,12 +35,6 @@ pub(in crate::providers) static SPEC: Spec = Spec {
     request_ids: &["x-guploader-uploadid"],
     scheme: Some("gs"),
     open,
-};
-
-const CAN: Capabilities = Capabilities {
-    upload: UploadAbility { ..super::UPLOAD },
-    list: ListAbility { native: NATIVE, ..super::LIST },
-    ..super::CAN
 };
 
 static NAMES: Names = Names {
@@ -80,7 +71,7 @@ struct Gcs {
 
 fn open(connection: Connection) -> Result<Box<dyn Provider>> {
     let (name, prefix) = place(&connection, "gs", "bucket")?;
-    let text = |key: &str| connection.credentials.get(key).map(|secret| secret.expose().to_owned());
+    let text = |key: &str| credential(&connection, key);
     let mut url = connection.base_url.clone();
     url.set_path(&format!("{}/{name}", url.path().trim_end_matches('/')));
     let bearer = text("GOOGLE_BEARER_TOKEN");
@@ -89,7 +80,7 @@ fn open(connection: Connection) -> Result<Box<dyn Provider>> {
     let mut builder = GoogleCloudStorageBuilder::new()
         .with_bucket_name(&name)
         .with_base_url(connection.base_url.as_str().trim_end_matches('/'))
-        .with_retry(RetryConfig { max_retries: 0, ..RetryConfig::default() })
+        .with_retry(no_retries())
         .with_http_connector(Connector(connection.http.clone()));
     for key in CREDENTIALS {
         if let (Some(value), Ok(key)) = (text(key), key.to_ascii_lowercase().parse()) {

@@ -22,10 +22,10 @@ use url::Url;
 
 use super::{
     Annotate, Capabilities, Connection, Download, Duplicates, LinkAbility, ListAbility, NameLimit, Op,
-    Setting, UploadAbility,
+    Session, Setting, UploadAbility,
 };
 use crate::error::{Error, Kind, Result};
-use crate::model::FileId;
+use crate::model::{Checksums, FileId, NewFile};
 
 /// Files up to this size are sent in one request.
 const SINGLE: u64 = 16 * 1024 * 1024;
@@ -77,7 +77,7 @@ const UPLOAD: UploadAbility = UploadAbility {
 const LIST: ListAbility = ListAbility {
     max_page: 1000,
     stated: &["size", "created_at", "updated_at", "downloadable", "extra.etag", "extra.storage_class"],
-    native: &[],
+    native: bucket::NATIVE,
     sort: &["+name", "+id"],
     newest_first: false,
 };
@@ -163,6 +163,26 @@ fn object_path(key: &str) -> Result<Path> {
 /// The key of a file.
 fn key_of(prefix: &str, id: &FileId) -> String {
     format!("{prefix}{id}")
+}
+
+/// A credential of the profile or the environment.
+fn credential(connection: &Connection, key: &str) -> Option<String> {
+    connection.credentials.get(key).map(|secret| secret.expose().to_owned())
+}
+
+/// The upload in parts and the name of its file. An upload id has no space.
+fn upload_of(session: &Session) -> Result<(&str, FileId)> {
+    let ids = session.id.split_once(' ');
+    let (upload, id) = ids.ok_or_else(|| Error::platform("the upload session has no id"))?;
+    Ok((upload, id.into()))
+}
+
+/// Fails if the content that was sent in parts is not the content that was hashed before.
+fn require_unchanged(file: &NewFile, sent: &Checksums) -> Result<()> {
+    if file.sha256.is_some() && sent.sha256.is_some() && file.sha256 != sent.sha256 {
+        return Err(Error::failed(format!("{}: changed during the upload", file.name)));
+    }
+    Ok(())
 }
 
 /// The error for an object that exists already.

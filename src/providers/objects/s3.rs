@@ -3,22 +3,19 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use object_store::RetryConfig;
 use object_store::aws::{AmazonS3, AmazonS3Builder, AwsAuthorizer};
 use object_store::client::{HttpRequest, HttpRequestBody};
 use object_store::signer::{Method, Signer as _};
 use url::Url;
 
-use super::bucket::{Bucket, NATIVE, Names, Service};
-use super::connector::{Connector, no_credentials};
-use super::{BUCKET, CONDITIONAL, METADATA, PREFIX, flag, object_path, place, xml};
+use super::bucket::{Bucket, Names, Service};
+use super::connector::{Connector, no_credentials, no_retries};
+use super::{BUCKET, CAN, CONDITIONAL, METADATA, PREFIX, credential, flag, object_path, place, xml};
 use crate::error::{Error, Kind, Result};
 use crate::filter::Equality;
 use crate::http::{Problem, Reply, Request};
 use crate::model::StatusWords;
-use crate::providers::{
-    Capabilities, Connection, Dialect, ListAbility, NameSlash, Provider, Setting, Spec, UploadAbility,
-};
+use crate::providers::{Connection, Dialect, NameSlash, Provider, Setting, Spec};
 
 const BASE_URL: &str = "https://s3.amazonaws.com";
 
@@ -57,12 +54,6 @@ pub(in crate::providers) static SPEC: Spec = Spec {
     request_ids: &[],
     scheme: Some("s3"),
     open,
-};
-
-const CAN: Capabilities = Capabilities {
-    upload: UploadAbility { ..super::UPLOAD },
-    list: ListAbility { native: NATIVE, ..super::LIST },
-    ..super::CAN
 };
 
 static NAMES: Names = Names {
@@ -106,7 +97,7 @@ struct S3 {
 
 fn open(connection: Connection) -> Result<Box<dyn Provider>> {
     let (name, prefix) = place(&connection, "s3", "bucket")?;
-    let text = |key: &str| connection.credentials.get(key).map(|secret| secret.expose().to_owned());
+    let text = |key: &str| credential(&connection, key);
     let region = connection.setting("region").map(str::to_owned);
     let region = region.or_else(|| text("AWS_REGION")).or_else(|| text("AWS_DEFAULT_REGION"));
     let region = region.unwrap_or_else(|| "us-east-1".to_owned());
@@ -124,7 +115,7 @@ fn open(connection: Connection) -> Result<Box<dyn Provider>> {
         .with_endpoint(url.as_str().trim_end_matches('/'))
         .with_virtual_hosted_style_request(true)
         .with_allow_http(true)
-        .with_retry(RetryConfig { max_retries: 0, ..RetryConfig::default() })
+        .with_retry(no_retries())
         .with_http_connector(Connector(http.clone()));
     for key in CREDENTIALS {
         if let (Some(value), Ok(key)) = (text(key), key.to_ascii_lowercase().parse()) {

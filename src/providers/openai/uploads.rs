@@ -16,7 +16,7 @@ use super::super::{Multipart, PartRange, Session};
 use super::parts::{MD5, PART_SIZE, VIA, part_size};
 use super::provider::{OpenAi, is_among};
 use crate::error::{Error, Kind, Result};
-use crate::http::{Body, Part, Piece, Request, form};
+use crate::http::{Body, Part, Request, form};
 use crate::model::{Checksums, File, NewFile, later};
 use crate::progress::Progress;
 
@@ -136,12 +136,7 @@ impl Multipart for OpenAi {
         part: PartRange,
         progress: Arc<dyn Progress>,
     ) -> Result<String> {
-        let content = if part.len == file.size {
-            Piece::Whole { source: file.source.clone(), size: file.size }
-        } else {
-            Piece::File { source: file.source.clone(), from: part.from, len: part.len, base64: false }
-        };
-        let body = form(vec![Part::piece("data", PART_NAME, content)]);
+        let body = form(vec![Part::piece("data", PART_NAME, part.piece(file))]);
         let request = self.upload_request(&[&session.id, "parts"], body)?.bulk().repeatable().retrying(409);
         let reply = self.connection.http.upload(&request, progress).await;
         let reply = reply.map_err(|error| self.rejected(session, error))?;

@@ -11,7 +11,7 @@ use super::upload::refused_by_storage;
 use super::wire::completed;
 use super::{Together, Via};
 use crate::error::{Error, Result};
-use crate::http::{Body, Piece, Request};
+use crate::http::{Body, Request};
 use crate::model::{Checksums, File, NewFile, Object};
 use crate::progress::Progress;
 use crate::providers::lenient::{Fields, as_count, as_id, as_word};
@@ -144,10 +144,7 @@ impl Multipart for Together {
         let urls: Vec<PartUrl> = serde_json::from_str(urls).unwrap_or_default();
         let target = urls.get(usize::try_from(part.index).unwrap_or(usize::MAX));
         let target = target.ok_or_else(|| Error::platform("the upload session has no URL for a part"))?;
-        let piece =
-            Piece::File { source: file.source.clone(), from: part.from, len: part.len, base64: false };
-        let body = Body { content_type: None, pieces: vec![piece] };
-        let put = Request::put(self.presigned(&target.url)?, body).anonymous().bulk().repeatable();
+        let put = Request::put(self.presigned(&target.url)?, part.body(file)).anonymous().bulk().repeatable();
         let put = target.headers.iter().fold(put, |put, (name, value)| put.header(name.clone(), value));
         let sent = self.connection.http.upload(&put, progress).await;
         let reply = sent.map_err(refused_by_storage)?;
