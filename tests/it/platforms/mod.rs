@@ -118,6 +118,26 @@ pub struct Platform {
     pub soak: Result<soak::Soak, Reason>,
 }
 
+/// A platform that `haul serve` does not emulate. What differs is the name, and the reasons why suites leave it out.
+const NOT_EMULATED: Platform = Platform {
+    name: "",
+    cases: &[],
+    limited_cases: &[],
+    no_case: &[],
+    facts: Facts { signs_links: true, ..Facts::USUAL },
+    commands: &[],
+    records: records::Records::PLAIN,
+    own_filters: &[],
+    unstated: &[],
+    columns: &[],
+    no_column: &[],
+    exceptions: &[],
+    wire: Err(""),
+    listings: &[],
+    extreme_quirks: &[],
+    soak: Err("it runs on the emulator, which does not have this platform"),
+};
+
 /// How a small file is sent in parts of 1 MiB.
 #[derive(Clone, Copy, Debug)]
 pub struct Parts {

@@ -1,29 +1,17 @@
 //! Amazon S3. `haul serve` does not emulate it; the tests have their own server.
 
-use super::records::Records;
-use super::{Facts, Platform};
+use super::{NOT_EMULATED, Platform};
 use crate::support::rig::Case;
 
 pub const S3: Case = Case { set: &[("bucket", "bucket")], ..Case::of("s3", "s3") };
 
 pub const PLATFORM: Platform = Platform {
     name: "s3",
-    cases: &[],
-    limited_cases: &[],
     no_case: &[("s3", "the conformance suite and tests/it/objects run on the server of the tests")],
-    facts: Facts { signs_links: true, ..Facts::USUAL },
-    commands: &[],
-    records: Records::PLAIN,
-    own_filters: &[],
-    unstated: &[],
-    columns: &[],
     no_column: &[(
         "s3",
         "tests/it/objects has the errors of the service, and tests/objects.sh runs real servers",
     )],
-    exceptions: &[],
     wire: Err("its format is XML; tests/it/objects has the errors of the service"),
-    listings: &[],
-    extreme_quirks: &[],
-    soak: Err("it runs on the emulator, which does not have this platform"),
+    ..NOT_EMULATED
 };
