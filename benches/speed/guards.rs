@@ -29,14 +29,10 @@ pub fn lines(setup: &Setup, part: usize) -> Vec<String> {
 
 /// The number of connections that the transfer of `files` files opens.
 fn connections(setup: &Setup, files: usize, way: &str, in_flight: &[&str], most: usize) -> String {
-    let folder = setup.home.join("small");
-    fs::create_dir_all(&folder).unwrap();
-    for number in 0..files {
-        setup.file(&format!("small/{number}.bin"), 4096);
-    }
+    let source = setup.folder("small", files, 4096);
     let target = setup.home.join("guarded");
     let _ = fs::remove_dir_all(&target);
-    let (source, target) = (folder.display().to_string(), format!("{}/", target.display()));
+    let target = format!("{}/", target.display());
     // The delay makes haul use as many connections as permitted.
     let url = setup.url(&format!("n{files}-s4096-d16"));
     let arguments: &[&str] =

@@ -66,6 +66,23 @@ impl Setup {
         path.display().to_string()
     }
 
+    /// Creates a folder with this number of files of this size and returns its path.
+    pub fn folder(&self, name: &str, files: usize, bytes: usize) -> String {
+        let path = self.home.join(name);
+        fs::create_dir_all(&path).unwrap();
+        for number in 0..files {
+            self.file(&format!("{name}/{number}.bin"), bytes);
+        }
+        path.display().to_string()
+    }
+
+    /// curl with eight of these transfers in flight. Each is the text of a config file.
+    pub fn curl_parallel(&self, name: &str, transfers: impl Iterator<Item = String>) -> Program {
+        let path = self.path(name);
+        fs::write(&path, transfers.collect::<Vec<_>>().join("next\n")).unwrap();
+        curl(&["--no-progress-meter", "--parallel", "--parallel-max", "8", "-K", &path])
+    }
+
     /// haul with a platform's URL.
     pub fn haul(&self, platform: Platform, url: &str, arguments: &[&str]) -> Program {
         let profile = match platform {

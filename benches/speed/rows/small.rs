@@ -1,21 +1,17 @@
 //! Many small files up and down, without delay and with 20 ms per request.
 
-use std::fmt::Write as _;
 use std::fs;
 
 use super::PEAK;
 use crate::job::{FEW, Job, Peer};
 use crate::measure::Program;
-use crate::setup::{Platform, Setup, curl, python};
+use crate::setup::{Platform, Setup, python};
 
 const BYTES: usize = 4096;
 
 pub fn rows(setup: &Setup, part: usize) -> Vec<Job> {
     let files = 5000 / part;
-    fs::create_dir_all(setup.home.join("small")).unwrap();
-    for number in 0..files {
-        setup.file(&format!("small/{number}.bin"), BYTES);
-    }
+    setup.folder("small", files, BYTES);
     let mut jobs = Vec::from(rows_at(setup, files, 0, &["-j", "8"]));
     jobs.extend(rows_at(setup, files, 20, &["-j", "8"]));
     jobs.extend(rows_at(setup, files, 20, &[]));
@@ -72,20 +68,18 @@ fn rows_at(setup: &Setup, files: usize, delay: u64, in_flight: &[&str]) -> [Job;
     ]
 }
 
-/// curl with a config file for each direction.
+/// curl in each direction.
 fn curl_lists(setup: &Setup, url: &str, files: usize, delay: u64) -> (Program, Program) {
-    let (mut up, mut down) = (String::new(), String::new());
-    for number in 0..files {
+    let up = |number| {
         let source = setup.path(&format!("small/{number}.bin"));
-        let copy = setup.path(&format!("copies/{number}.bin"));
-        let next = if number + 1 < files { "next\n" } else { "" };
-        let _ = write!(up, "url=\"{url}/files\"\nform=\"file=@{source}\"\noutput=\"/dev/null\"\n{next}");
-        let _ = write!(down, "url=\"{url}/files/file-{number}/content\"\noutput=\"{copy}\"\n{next}");
-    }
-    let list = |name: &str, text| {
-        let path = setup.path(&format!("{name}-{delay}"));
-        fs::write(&path, text).unwrap();
-        curl(&["--no-progress-meter", "--parallel", "--parallel-max", "8", "-K", &path])
+        format!("url=\"{url}/files\"\nform=\"file=@{source}\"\noutput=\"/dev/null\"\n")
     };
-    (list("up", up), list("down", down))
+    let down = |number| {
+        let copy = setup.path(&format!("copies/{number}.bin"));
+        format!("url=\"{url}/files/file-{number}/content\"\noutput=\"{copy}\"\n")
+    };
+    (
+        setup.curl_parallel(&format!("up-{delay}"), (0..files).map(up)),
+        setup.curl_parallel(&format!("down-{delay}"), (0..files).map(down)),
+    )
 }
