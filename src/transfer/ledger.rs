@@ -302,19 +302,16 @@ impl Ledger {
     pub(super) fn last_upload(&self, new: &NewFile) -> Option<FileId> {
         let path = path_of(new)?;
         let found = self.with(|state| {
-            // The name is compared here for the same reason as in `State::earlier`.
-            let mut found = state.db.prepare_cached(
-                "SELECT name, state, run, id FROM uploads WHERE target = ? AND path = ? ORDER BY number DESC",
-            )?;
-            let mut rows = found.query(params![state.target, path])?;
-            while let Some(row) = rows.next()? {
-                let text = |column: usize| row.get_ref(column)?.as_str().map_err(rusqlite::Error::from);
-                if text(0)? == new.name && text(1)? == "done" && !text(2)?.is_empty() {
-                    return row.get::<_, Option<String>>(3);
-                }
-            }
-            Ok(None)
+            state
+                .db
+                .prepare_cached(
+                    "SELECT id FROM uploads WHERE target = ? AND path = ? AND name = ? AND state = 'done'
+                     AND run != '' ORDER BY number DESC LIMIT 1",
+                )?
+                .query_row(params![state.target, path, new.name], |row| row.get::<_, Option<String>>(0))
+                .optional()
         });
+        let found = found.flatten();
         found.flatten().map(FileId)
     }
 
@@ -485,42 +482,41 @@ impl State {
         mtime: i64,
         now: Timestamp,
     ) -> rusqlite::Result<Earlier> {
-        let since = now.checked_sub(KEPT).unwrap_or(Timestamp::MIN).as_microsecond();
-        let own = self.run.as_ref().map(|run| run.id.as_str());
-        // SQLite would plan the statement again for each value that it compares without an index.
-        let mut found = self.db.prepare_cached(
-            "SELECT number, run, at, old, mark, id, state, command, mtime, size, name FROM uploads
-             WHERE target = ? AND path = ? ORDER BY state DESC, number DESC",
-        )?;
-        let mut rows = found.query(params![self.target, path])?;
+        let since = now.checked_sub(KEPT).unwrap_or(Timestamp::MIN);
         // Finished uploads of this command come first, followed by started ones of any command. Rows of this run are
         // excluded, so that a file named twice is sent twice.
-        while let Some(row) = rows.next()? {
-            let (number, run, at): (i64, String, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
-            let is_done = row.get_ref(6)?.as_str()? == "done";
-            let is_same = row.get::<_, Option<i64>>(8)? == Some(mtime)
-                && row.get::<_, i64>(9)? == to_i64(new.size)
-                && row.get_ref(10)?.as_str()? == new.name;
-            let is_usable = is_same
-                && at >= since
-                && own != Some(&run)
-                && (!is_done || row.get::<_, Option<String>>(7)?.as_deref() == Some(&self.command))
-                && !self.used.contains(&number)
-                && !self.is_running(&run);
-            if !is_usable {
-                continue;
-            }
+        let mut rows = self.db.prepare_cached(
+            "SELECT number, run, at, old, mark, iif(state = 'done', id, NULL) FROM uploads
+             WHERE target = ? AND path = ? AND mtime = ? AND size = ? AND name = ? AND at >= ? AND run IS NOT ?
+             AND (state = 'begun' OR command = ?) ORDER BY state DESC, number DESC",
+        )?;
+        let own = self.run.as_ref().map(|run| &run.id);
+        let values = params![
+            self.target,
+            path,
+            mtime,
+            to_i64(new.size),
+            new.name,
+            since.as_microsecond(),
+            own,
+            self.command,
+        ];
+        let rows = rows.query_map(values, |row| {
+            let number = row.get(0)?;
+            let at = Timestamp::from_microsecond(row.get(2)?).unwrap_or(Timestamp::UNIX_EPOCH);
             let old = row.get::<_, Option<String>>(3)?.map(FileId);
-            let id = row.get::<_, Option<String>>(5)?.filter(|_| is_done).map(FileId);
-            let at = Timestamp::from_microsecond(at).unwrap_or(Timestamp::UNIX_EPOCH);
-            let earlier = match id {
+            let earlier = match row.get::<_, Option<String>>(5)?.map(FileId) {
                 Some(id) => Earlier::Finished { id, old },
                 None => Earlier::Begun(Begun { number, at, old, mark: row.get(4)? }),
             };
-            self.used.push(number);
-            return Ok(earlier);
-        }
-        Ok(Earlier::Nothing)
+            Ok((number, row.get(1)?, earlier))
+        })?;
+        let rows: Vec<(i64, String, Earlier)> = rows.collect::<Result<_, _>>()?;
+        let usable =
+            |(number, run, _): &(i64, String, Earlier)| !self.used.contains(number) && !self.is_running(run);
+        let Some((number, _, earlier)) = rows.into_iter().find(usable) else { return Ok(Earlier::Nothing) };
+        self.used.push(number);
+        Ok(earlier)
     }
 
     /// The id of this process. The first call creates the id and takes its lock.

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode};
 
 use super::sessions;
@@ -79,6 +80,8 @@ pub(super) fn open(path: &Path, warn: &Warn) -> Result<Connection, String> {
 fn open_tables(path: &Path) -> rusqlite::Result<Connection> {
     create_private(path);
     let db = Connection::open(path)?;
+    // Otherwise SQLite plans a prepared statement again whenever it gets other values.
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     db.busy_timeout(BUSY_TIMEOUT)?;
     let version: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     if version > VERSION {
