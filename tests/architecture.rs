@@ -87,6 +87,8 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("dbus_secret_service", &["vault/"]),
     ("rpassword", &["ui/"]),
     ("std::env::var", &["settings/env.rs"]),
+    ("supports_hyperlinks", &["settings/env.rs"]),
+    ("anstyle_hyperlink", &["ui/text.rs"]),
     ("env::vars", &["settings/env.rs"]),
     ("std::io::stdout", &["ui/"]),
     // A report on a standard stream needs a duplicate of it.

@@ -132,6 +132,7 @@ impl Globals {
                 no_color: env.get(env::NO_COLOR).is_some(),
                 force_color: env.get(env::CLICOLOR_FORCE).is_some_and(|value| value != "0"),
                 dumb: env.get(env::TERM) == Some("dumb"),
+                hyperlinks: env::shows_hyperlinks(),
                 columns: env.get(env::COLUMNS).and_then(|text| text.parse().ok()),
                 ci: env.get(env::CI).is_some_and(|value| value != "false"),
             },

@@ -209,6 +209,11 @@ impl FromIterator<(String, String)> for Env {
     }
 }
 
+/// Whether the variables of the process name a terminal that shows hyperlinks.
+pub fn shows_hyperlinks() -> bool {
+    supports_hyperlinks::supports_hyperlinks()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,5 +1,7 @@
 //! Rows as blocks of `field  value` lines, separated by blank lines, for commands with too many fields for a table.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 use unicode_width::UnicodeWidthStr;
 
@@ -13,13 +15,15 @@ const INDENT: usize = 4;
 /// Formats rows as blocks.
 pub(super) struct Blocks {
     fields: Vec<String>,
+    /// Whether URLs are hyperlinks.
+    links: bool,
     clock: Clock,
     first: bool,
 }
 
 impl Blocks {
-    pub fn new(fields: Vec<String>, clock: Clock) -> Self {
-        Self { fields, clock, first: true }
+    pub fn new(fields: Vec<String>, links: bool, clock: Clock) -> Self {
+        Self { fields, links, clock, first: true }
     }
 
     /// The lines of one row. Empty values are left out; an object has a line for each of its keys. Lists and text are
@@ -54,10 +58,13 @@ impl Blocks {
             let gap = " ".repeat(start - key.width());
             let longest_word = || value.split(' ').map(UnicodeWidthStr::width).max().unwrap_or_default();
             let needed = if wraps { longest_word() } else { value.width() };
-            if start + needed <= width {
-                text.extend([&key, gap.as_str(), &text::hanging(&value, start, width), "\n"]);
+            let linked = text::linked(&value, self.links);
+            if start + needed > width {
+                text.extend([&key, "\n", &" ".repeat(INDENT), &linked, "\n"]);
+            } else if let Cow::Owned(link) = &linked {
+                text.extend([&key, gap.as_str(), link, "\n"]);
             } else {
-                text.extend([&key, "\n", &" ".repeat(INDENT), &value, "\n"]);
+                text.extend([&key, gap.as_str(), &text::hanging(&value, start, width), "\n"]);
             }
         }
         text
@@ -85,7 +92,7 @@ mod tests {
     #[test]
     fn a_long_value_of_a_block_is_whole_on_its_own_line() {
         let fields = ["name", "checksums"].map(str::to_owned).to_vec();
-        let mut blocks = Blocks::new(fields, Clock::default());
+        let mut blocks = Blocks::new(fields, false, Clock::default());
         let row = json!({"name": "a.txt", "checksums": {"md5": "m", "sha256": "s".repeat(62)}});
         let short = format!("name              a.txt\nchecksums.md5     m\nchecksums.sha256  {:s<62}\n", "");
         assert_eq!(blocks.print(&row, 80), short);
@@ -96,7 +103,7 @@ mod tests {
     #[test]
     fn lists_and_descriptions_are_wrapped() {
         let fields = ["operations", "settings"].map(str::to_owned).to_vec();
-        let mut blocks = Blocks::new(fields, Clock::default());
+        let mut blocks = Blocks::new(fields, false, Clock::default());
         let settings = json!({"part_size": "size of the parts in MiB"});
         let row = json!({"operations": ["list files", "delete a file"], "settings": settings});
         let wrapped = "\

@@ -297,6 +297,11 @@ impl Ui {
         self.0.options.color_on(self.0.streams.out_tty)
     }
 
+    /// Whether URLs on stdout are hyperlinks. As in Cargo, they require color.
+    fn out_links(&self) -> bool {
+        self.0.options.env.hyperlinks && self.0.streams.out_tty && self.out_color()
+    }
+
     /// Writes a message to stderr, as text or as a JSON object.
     fn say(&self, message: &Message, text: impl FnOnce() -> String) {
         match self.format() {

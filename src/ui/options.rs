@@ -75,6 +75,8 @@ pub struct Environment {
     pub force_color: bool,
     /// `TERM` is `dumb`.
     pub dumb: bool,
+    /// The variables name a terminal that shows hyperlinks.
+    pub hyperlinks: bool,
     /// `COLUMNS`, if it is a number.
     pub columns: Option<u16>,
     /// `CI` is set, not empty and not `false`: there is no interactive user.

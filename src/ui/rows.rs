@@ -52,9 +52,11 @@ impl Rows {
                 let jq = options.jq.clone().map(|jq| (jq, ui.is_for_terminal()));
                 Writer::Json(JsonRows { array, fields: chosen(asked), rows: 0, jq, held: Vec::new() })
             }
-            Format::Text if table && blocks => Writer::Blocks(Blocks::new(shown(asked), options.clock)),
+            Format::Text if table && blocks => {
+                Writer::Blocks(Blocks::new(shown(asked), ui.out_links(), options.clock))
+            }
             Format::Text if table => {
-                Writer::Table(Table::new(shown(asked), named, ui.out_color(), options.clock))
+                Writer::Table(Table::new(shown(asked), named, ui.out_color(), ui.out_links(), options.clock))
             }
             Format::Text if blocks && !named => Writer::Pairs(shown(asked)),
             Format::Text => Writer::Lines(shown(asked)),
@@ -298,7 +300,7 @@ mod tests {
     use crate::error::Kind;
     use crate::model::File;
     use crate::ui::tests::{Case, Sink, case, pipe, terminal};
-    use crate::ui::{Options, Streams, When};
+    use crate::ui::{Environment, Options, Streams, When};
 
     const COLUMNS: Columns = Columns {
         all: &File::FIELDS,
@@ -406,6 +408,40 @@ file_2             a\\u{1b}[…b\\nc    12 B
             for line in printed.lines() {
                 assert!(line.width() <= usize::from(width), "{width}: {line}");
                 assert!(!line.contains(text::is_unsafe), "{line}");
+            }
+        }
+    }
+
+    #[test]
+    fn urls_are_hyperlinks_on_terminals_that_show_them_in_color() {
+        let print = |tty, color, no_color, hyperlinks, blocks| {
+            let env = Environment { hyperlinks, no_color, ..Environment::default() };
+            let case = case(tty, 40, "", Options { color, env, ..Options::default() });
+            let columns = Columns { all: &["name", "url"], shown: &["name", "url"], piped: None };
+            let mut rows =
+                if blocks { case.ui.records(columns).unwrap() } else { case.ui.rows(columns).unwrap() };
+            rows.push(
+                &json!({"name": "https://a b", "url": "https://host/path?to=the-file&signature=0123456789"}),
+            )
+            .unwrap();
+            rows.finish().unwrap();
+            case.out.text()
+        };
+        let url = "https://host/path?to=the-file&signature=0123456789";
+        let link = format!("\u{1b}]8;;{url}\u{1b}\\{url}\u{1b}]8;;\u{1b}\\");
+        for blocks in [false, true] {
+            let printed = print(true, When::Auto, false, true, blocks);
+            assert_eq!(printed.matches("\u{1b}]8;;").count(), 2, "{printed:?}");
+            assert!(printed.contains(&link), "{printed:?}");
+            for (tty, color, no_color, hyperlinks) in [
+                (false, When::Auto, false, true),
+                (false, When::Always, false, true),
+                (true, When::Never, false, true),
+                (true, When::Auto, true, true),
+                (true, When::Auto, false, false),
+            ] {
+                let printed = print(tty, color, no_color, hyperlinks, blocks);
+                assert!(printed.contains(url) && !printed.contains("]8;"), "{printed:?}");
             }
         }
     }

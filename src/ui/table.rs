@@ -24,6 +24,8 @@ pub(super) struct Table {
     /// Whether the user selected the fields.
     named: bool,
     color: bool,
+    /// Whether URLs are hyperlinks; requires color.
+    links: bool,
     clock: Clock,
     pending: Vec<Vec<Cell>>,
     /// Empty until the first page is printed.
@@ -56,8 +58,8 @@ impl Column {
 }
 
 impl Table {
-    pub fn new(fields: Vec<String>, named: bool, color: bool, clock: Clock) -> Self {
-        Self { fields, named, color, clock, pending: Vec::new(), columns: Vec::new() }
+    pub fn new(fields: Vec<String>, named: bool, color: bool, links: bool, clock: Clock) -> Self {
+        Self { fields, named, color, links, clock, pending: Vec::new(), columns: Vec::new() }
     }
 
     /// Adds a row. Returns true if a page is full and should be [printed](Self::print).
@@ -95,7 +97,7 @@ impl Table {
         for (line, cells) in grid(&lines, &self.columns).lines().zip(&lines) {
             let line = line.trim_end();
             if self.color {
-                paint(line, cells, &mut printed);
+                paint(line, cells, self.links, &mut printed);
             } else {
                 printed.push_str(line);
             }
@@ -129,7 +131,7 @@ fn grid(lines: &[Vec<Cell>], columns: &[Column]) -> Grid {
 }
 
 /// Colors a finished line. comfy-table's own colors obey `NO_COLOR` even with `--color always`.
-fn paint(line: &str, cells: &[Cell], painted: &mut String) {
+fn paint(line: &str, cells: &[Cell], links: bool, painted: &mut String) {
     let mut rest = line;
     for cell in cells {
         // Only blanks precede the next cell's text.
@@ -140,7 +142,7 @@ fn paint(line: &str, cells: &[Cell], painted: &mut String) {
             Some(style) if !text.is_empty() => {
                 painted.extend([before, "\u{1b}[", style, "m", text, "\u{1b}[0m"]);
             }
-            _ => painted.extend([before, text]),
+            _ => painted.extend([before, &text::linked(text, links)]),
         }
         rest = after;
     }
@@ -584,7 +586,7 @@ mod tests {
     #[test]
     fn a_name_at_the_end_of_a_path_is_hidden_first() {
         let fields = ["id", "name", "size", "saved_to"].map(str::to_owned).to_vec();
-        let mut table = Table::new(fields, false, false, Clock::default());
+        let mut table = Table::new(fields, false, false, false, Clock::default());
         for name in ["training-set-00001.jsonl", "training-set-00002.jsonl"] {
             let id = "f".repeat(24);
             table.push(&json!({"id": id, "name": name, "size": 1, "saved_to": format!("out/{name}")}));
@@ -602,7 +604,7 @@ mod tests {
 
     #[test]
     fn a_time_is_relative_to_the_time_of_its_row() {
-        let mut table = Table::new(vec!["created_at".to_owned()], true, false, Clock::default());
+        let mut table = Table::new(vec!["created_at".to_owned()], true, false, false, Clock::default());
         let created = Timestamp::now() + std::time::Duration::from_secs(6);
         std::thread::sleep(std::time::Duration::from_secs(2));
         table.push(&json!({"created_at": created.to_string()}));

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
+use anstyle_hyperlink::Hyperlink;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// Whether `c` controls a terminal or is invisible: control characters, line and bidirectional marks, joiners and
@@ -132,6 +133,19 @@ fn end(text: &str, width: usize) -> &str {
 fn sum(used: &mut usize, c: char) -> usize {
     *used += if c == '\u{fe0f}' { 1 } else { c.width().unwrap_or(0) };
     *used
+}
+
+/// A URL as a hyperlink, which a terminal opens whole even if it is wrapped; other text is unchanged.
+pub fn linked(text: &str, links: bool) -> Cow<'_, str> {
+    let is_url = || {
+        let is_plain = |c: char| c.is_ascii_graphic() && c != '\\';
+        ["https://", "http://"].iter().any(|scheme| text.starts_with(scheme)) && text.chars().all(is_plain)
+    };
+    if !links || !is_url() {
+        return Cow::Borrowed(text);
+    }
+    let link = Hyperlink::with_url(text);
+    Cow::Owned(format!("{link}{text}{link:#}"))
 }
 
 /// Wraps text: the lines of a paragraph are joined and wrapped at `width`. An indented line with several columns,
