@@ -392,9 +392,9 @@ pub async fn resolve(ctx: &Context, address: &Address, latest: bool, op: Option<
             Kind::NotFound => error.hint(lists(provider.as_ref())),
             _ => error,
         }),
-        Ref::Name(name) => by_name(ctx, &provider, name, latest).await,
+        Ref::Name(_) => by_name(ctx, &provider, address, latest).await,
         Ref::Any(text) => match provider.stat(&FileId::from(text.as_str())).await {
-            Err(error) if means_no_such_id(&error) => by_name(ctx, &provider, text, latest).await,
+            Err(error) if means_no_such_id(&error) => by_name(ctx, &provider, address, latest).await,
             found => found,
         },
     };
@@ -434,12 +434,18 @@ fn means_no_such_id(error: &Error) -> bool {
     }
 }
 
-async fn by_name(ctx: &Context, provider: &Arc<dyn Provider>, name: &str, latest: bool) -> Result<File> {
+async fn by_name(
+    ctx: &Context,
+    provider: &Arc<dyn Provider>,
+    address: &Address,
+    latest: bool,
+) -> Result<File> {
+    let name = address.reference.text();
     let mut found = files_named(provider, name).await?;
     found.sort_by_key(|file| std::cmp::Reverse(file.created_at));
     let has_newest = require_ages(provider.as_ref(), &found);
     match found.len() {
-        0 => Err(no_such_file(ctx, provider, name).await),
+        0 => Err(no_such_file(ctx, provider, address).await),
         1 => Ok(found.remove(0)),
         _ if latest => has_newest.map(|()| found.remove(0)),
         count => Err(ambiguous(name, &found, count, has_newest.is_ok())),
@@ -465,8 +471,8 @@ fn ambiguous(name: &str, found: &[File], count: usize, has_newest: bool) -> Erro
 }
 
 /// The error for an unknown name; suggests the most similar name among the newest files.
-async fn no_such_file(ctx: &Context, provider: &Arc<dyn Provider>, name: &str) -> Error {
-    let platform = provider.spec().name;
+async fn no_such_file(ctx: &Context, provider: &Arc<dyn Provider>, address: &Address) -> Error {
+    let (name, platform) = (address.reference.text(), provider.spec().name);
     let mut error = Error::not_found(format!("{name}: no file with this id or name on {platform}"));
     let query = Query { limit: Some(100), page_size: Some(100), ..Query::default() };
     let newest = async { Listing::new(Arc::clone(provider), query, None)?.next().await };
@@ -483,8 +489,9 @@ async fn no_such_file(ctx: &Context, provider: &Arc<dyn Provider>, name: &str) -
         }
         Err(_) => {}
     }
-    // The shell has probably expanded an unquoted pattern to local file names.
-    if error.hints().is_empty() && Path::new(name).exists() {
+    // The shell has probably expanded an unquoted pattern to local file names, which have no prefix.
+    let is_bare = address.profile.is_none() && matches!(address.reference, Ref::Any(_));
+    if is_bare && error.hints().is_empty() && Path::new(name).exists() {
         error = error.hint(format!(
             "a local file has this name; to match files on {}, quote the pattern: `'{}'`",
             provider.profile(),

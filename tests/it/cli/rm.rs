@@ -1,5 +1,7 @@
 //! `haul rm`
 
+use serde_json::json;
+
 use crate::check;
 use crate::support::sandbox::Sandbox;
 use crate::support::terminal::On;
@@ -19,6 +21,11 @@ fn one_several_and_missing() {
     hint: a local file has this name; to match files on local, quote the pattern: `'*'`
     hint: to list the files: `haul ls -p local`
     ");
+    // The shell does not expand a reference with a prefix.
+    for reference in ["local:a", "name:a"] {
+        let hints = env.haul(["rm", reference, "--json"]).fails(3).errors()[0]["error"]["hints"].clone();
+        assert_eq!(hints, json!(["to list the files: `haul ls -p local`"]), "{reference}");
+    }
     check!(env.haul(["rm", "b", "nope", "b"]), @"
     status 3
     --- out
