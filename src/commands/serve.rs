@@ -91,7 +91,7 @@ pub struct ServeArgs {
 fn after_help() -> String {
     let words = FAULT_WORDS.map(|(word, value, help)| {
         let equals = if value.is_empty() { "" } else { "=" };
-        format!("  {:<18} {help}", format!("{word}{equals}{value}"))
+        format!("  {:<19} {help}", format!("{word}{equals}{value}"))
     });
     let keys = FAULT_KEYS.map(|(key, help)| format!("  {key:<20} {help}"));
     let text = format!(
@@ -103,8 +103,8 @@ fn after_help() -> String {
         words.join("\n"),
         keys.join("\n")
     );
-    // clap wraps lines but does not keep the indentation of columns; 80 is the width of most terminals.
-    wrap_text(&text, 80)
+    // clap wraps lines but does not keep the indentation of columns; 72 is the width of a man page.
+    wrap_text(&text, 72)
 }
 
 /// A variation of a platform's behavior.

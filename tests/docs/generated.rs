@@ -25,7 +25,30 @@ fn man_pages() {
     let upload = pages.iter().find(|(name, _)| name == "haul-upload.1").map(|(_, text)| text.as_str());
     // Options that `-h` omits are included.
     assert!(upload.is_some_and(|text| text.contains("Stop after the first failure")));
+    for (name, text) in &pages {
+        check_layout(name, text);
+    }
     agree_all("man", &pages);
+}
+
+/// Checks that a man page keeps the lines of indented text, and that tables fit into 80 columns.
+#[track_caller]
+fn check_layout(name: &str, page: &str) {
+    let mut is_filled = true;
+    for line in page.lines() {
+        match line {
+            ".nf" => is_filled = false,
+            ".fi" => is_filled = true,
+            _ if line.starts_with(' ') => {
+                assert!(!is_filled, "{name}: the pager fills this line: {line}");
+                let width = line.replace("\\*(Aq", "'").replace('\\', "").chars().count();
+                let is_table = line.trim_start().contains("  ");
+                assert!(width <= 72 || !is_table, "{name}: {width} columns: {line}");
+            }
+            _ => {}
+        }
+    }
+    assert!(is_filled, "{name}: the rest of the page is not filled");
 }
 
 #[test]

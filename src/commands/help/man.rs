@@ -9,6 +9,9 @@ use crate::error::{Error, Result};
 use crate::settings::env;
 use crate::ui::wrap_text;
 
+/// The width of indented lines. A pager indents them by 7 columns, and most terminals have 80.
+const WIDTH: usize = 72;
+
 /// The man pages by file name: one each for haul, every command, every subcommand and every topic.
 pub fn pages(root: Command) -> Result<Vec<(String, String)>> {
     let mut root = with_long_help(root.disable_help_subcommand(true));
@@ -29,15 +32,21 @@ fn with_long_help(command: Command) -> Command {
     command.mut_args(copy_help).mut_subcommands(with_long_help)
 }
 
-/// The page for a topic: the text of `haul help`. The pager fills paragraphs; indented lines stay as they are.
+/// The page for a topic: the text of `haul help`.
 fn topic_page(topic: &Topic) -> String {
     let name = format!("haul-{}", topic.name);
     let mut roff = Roff::new();
     roff.control("TH", [name.to_uppercase().as_str(), "1", "\"\"", "\"\"", "haul"]);
     roff.control("SH", ["NAME"]).text([roman(format!("{name} - {}", topic.about))]);
     roff.control("SH", ["DESCRIPTION"]);
+    add_text(&mut roff, &topic.text());
+    roff.render()
+}
+
+/// Adds a text. The pager fills paragraphs; indented lines stay as they are.
+fn add_text(roff: &mut Roff, text: &str) {
     let mut is_filled = true;
-    for line in wrap_text(&topic.text(), 72).lines() {
+    for line in wrap_text(text, WIDTH).lines() {
         let is_indented = line.starts_with(' ');
         if is_indented == is_filled && !line.is_empty() {
             roff.control(if is_indented { "nf" } else { "fi" }, []);
@@ -49,7 +58,9 @@ fn topic_page(topic: &Topic) -> String {
             roff.text([roman(line)]);
         }
     }
-    roff.render()
+    if !is_filled {
+        roff.control("fi", []);
+    }
 }
 
 fn add_pages(command: &Command, name: &str, pages: &mut Vec<(String, String)>) -> Result<()> {
@@ -73,8 +84,11 @@ fn page(command: &Command, name: &str, has_commands: bool) -> Result<String> {
     if has_commands {
         man.render_subcommands_section(out).map_err(failed)?;
     }
-    if command.get_after_long_help().or(command.get_after_help()).is_some() {
-        man.render_extra_section(out).map_err(failed)?;
+    if let Some(text) = command.get_after_long_help().or(command.get_after_help()) {
+        let mut roff = Roff::new();
+        roff.control("SH", ["EXTRA"]);
+        add_text(&mut roff, &text.to_string());
+        roff.to_writer(out).map_err(failed)?;
     }
     sections(name == "haul").to_writer(out).map_err(failed)?;
     String::from_utf8(page).map_err(|error| Error::failed(error.to_string()))
