@@ -168,12 +168,17 @@ impl Ledger {
         Some((state.folder.with_file_name("locks"), state.target.clone()))
     }
 
-    /// An earlier run's upload of this file. Each upload is returned only once, so that a file named twice is sent
-    /// twice.
-    pub(super) fn earlier(&self, new: &NewFile, stamp: Option<Stamp>, now: Timestamp) -> Earlier {
-        let Some((path, mtime)) = place(new, stamp) else { return Earlier::Nothing };
+    /// An earlier run's upload of this file, and the file of its latest upload under the same name. Each upload is returned
+    /// only once, so that a file named twice is sent twice.
+    pub(super) fn earlier(
+        &self,
+        new: &NewFile,
+        stamp: Option<Stamp>,
+        now: Timestamp,
+    ) -> (Earlier, Option<FileId>) {
+        let Some((path, mtime)) = place(new, stamp) else { return (Earlier::Nothing, None) };
         let found = self.with(|state| state.earlier(new, &path, mtime, now));
-        found.unwrap_or(Earlier::Nothing)
+        found.unwrap_or((Earlier::Nothing, None))
     }
 
     /// Records that a file is about to be sent. The row is written before this returns. Returns `None` if nothing was
@@ -296,23 +301,6 @@ impl Ledger {
                 .optional()
         })
         .flatten()
-    }
-
-    /// The file of the latest recorded upload of this local file under the same name.
-    pub(super) fn last_upload(&self, new: &NewFile) -> Option<FileId> {
-        let path = path_of(new)?;
-        let found = self.with(|state| {
-            state
-                .db
-                .prepare_cached(
-                    "SELECT id FROM uploads WHERE target = ? AND path = ? AND name = ? AND state = 'done'
-                     AND run != '' ORDER BY number DESC LIMIT 1",
-                )?
-                .query_row(params![state.target, path, new.name], |row| row.get::<_, Option<String>>(0))
-                .optional()
-        });
-        let found = found.flatten();
-        found.flatten().map(FileId)
     }
 
     /// The local file that this file was uploaded from, according to its latest upload.
@@ -481,42 +469,49 @@ impl State {
         path: &str,
         mtime: i64,
         now: Timestamp,
-    ) -> rusqlite::Result<Earlier> {
+    ) -> rusqlite::Result<(Earlier, Option<FileId>)> {
         let since = now.checked_sub(KEPT).unwrap_or(Timestamp::MIN);
         // Finished uploads of this command come first, followed by started ones of any command. Rows of this run are
         // excluded, so that a file named twice is sent twice.
-        let mut rows = self.db.prepare_cached(
-            "SELECT number, run, at, old, mark, iif(state = 'done', id, NULL) FROM uploads
-             WHERE target = ? AND path = ? AND mtime = ? AND size = ? AND name = ? AND at >= ? AND run IS NOT ?
-             AND (state = 'begun' OR command = ?) ORDER BY state DESC, number DESC",
+        let mut statement = self.db.prepare_cached(
+            "SELECT number, run, at, old, mark, iif(state = 'done', id, NULL),
+             iif(mtime = ? AND size = ? AND at >= ? AND run IS NOT ? AND (state = 'begun' OR command = ?), 1, 0)
+             FROM uploads WHERE target = ? AND path = ? AND name = ? ORDER BY state DESC, number DESC",
         )?;
         let own = self.run.as_ref().map(|run| &run.id);
-        let values = params![
-            self.target,
-            path,
+        let mut rows = statement.query(params![
             mtime,
             to_i64(new.size),
-            new.name,
             since.as_microsecond(),
             own,
             self.command,
-        ];
-        let rows = rows.query_map(values, |row| {
-            let number = row.get(0)?;
+            self.target,
+            path,
+            new.name,
+        ])?;
+        let (mut earlier, mut latest) = (Earlier::Nothing, None);
+        while let Some(row) = rows.next()? {
+            let (number, run): (i64, String) = (row.get(0)?, row.get(1)?);
+            let id = row.get::<_, Option<String>>(5)?.map(FileId);
+            if latest.is_none() && !run.is_empty() {
+                latest.clone_from(&id);
+            }
+            let is_usable = matches!(earlier, Earlier::Nothing)
+                && row.get(6)?
+                && !self.used.contains(&number)
+                && !self.is_running(&run);
+            if !is_usable {
+                continue;
+            }
             let at = Timestamp::from_microsecond(row.get(2)?).unwrap_or(Timestamp::UNIX_EPOCH);
             let old = row.get::<_, Option<String>>(3)?.map(FileId);
-            let earlier = match row.get::<_, Option<String>>(5)?.map(FileId) {
+            earlier = match id {
                 Some(id) => Earlier::Finished { id, old },
                 None => Earlier::Begun(Begun { number, at, old, mark: row.get(4)? }),
             };
-            Ok((number, row.get(1)?, earlier))
-        })?;
-        let rows: Vec<(i64, String, Earlier)> = rows.collect::<Result<_, _>>()?;
-        let usable =
-            |(number, run, _): &(i64, String, Earlier)| !self.used.contains(number) && !self.is_running(run);
-        let Some((number, _, earlier)) = rows.into_iter().find(usable) else { return Ok(Earlier::Nothing) };
-        self.used.push(number);
-        Ok(earlier)
+            self.used.push(number);
+        }
+        Ok((earlier, latest))
     }
 
     /// The id of this process. The first call creates the id and takes its lock.

@@ -256,13 +256,13 @@ impl Uploads {
         let stamp = Stamp::of_source(new);
         let metered = Metered { item: Arc::clone(item), hash: hasher.map(UploadHash::new) };
         let mut job = Job::new(new.clone(), metered, stamp);
-        if self.options.to.is_none() && known.is_none() && !self.options.if_exists.compares() {
-            job.before = self.identity.ledger.last_upload(new);
-        }
-        let earlier = match self.leftover(new) {
-            Some(Leftover { id, old }) => Earlier::Finished { id, old: Some(old) },
+        let (earlier, latest) = match self.leftover(new) {
+            Some(Leftover { id, old }) => (Earlier::Finished { id, old: Some(old) }, None),
             None => self.identity.ledger.earlier(new, stamp, self.clock.now()),
         };
+        if self.options.to.is_none() && known.is_none() && !self.options.if_exists.compares() {
+            job.before = latest;
+        }
         match earlier {
             Earlier::Finished { id, old } => match self.stored.stat(&id).await {
                 Ok(file) if file.size.is_none_or(|size| size == new.size) => {

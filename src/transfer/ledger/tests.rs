@@ -65,7 +65,7 @@ fn begin(ledger: &Ledger, new: &NewFile) -> Option<i64> {
 }
 
 fn earlier(ledger: &Ledger, new: &NewFile, now: Timestamp) -> Earlier {
-    ledger.earlier(new, Stamp::of_source(new), now)
+    ledger.earlier(new, Stamp::of_source(new), now).0
 }
 
 fn done(ledger: &Ledger, new: &NewFile, id: &str) {
