@@ -450,6 +450,23 @@ mod tests {
     }
 
     #[test]
+    fn a_name_is_searched_in_an_index() {
+        let home = tempfile::tempdir().unwrap();
+        let index = open(home.path());
+        for (sort, descending) in [(SortKey::Created, false), (SortKey::Created, true), (SortKey::Size, true)]
+        {
+            let filter = Some(crate::filter::Filter::name_is("a"));
+            let listing = Listing { filter, sort, descending, ..Listing::default() };
+            let selection = listing.select("s", None, Timestamp::UNIX_EPOCH);
+            let sql = format!("EXPLAIN QUERY PLAN SELECT {COLUMNS} FROM files {}", selection.sql);
+            let writer = held(index.writer.get().unwrap());
+            let bound = rusqlite::params_from_iter(&selection.bound);
+            let plan: String = writer.connection.query_row(&sql, bound, |row| row.get("detail")).unwrap();
+            assert!(plan.contains("files_by_name (space=? AND name=?)"), "{plan}");
+        }
+    }
+
+    #[test]
     fn a_page_is_read_from_an_index_and_never_sorted() {
         let home = tempfile::tempdir().unwrap();
         let index = open(home.path());

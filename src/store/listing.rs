@@ -82,7 +82,9 @@ impl Listing {
             bound.extend(self.sort.value(&place));
             bound.push(Bound::Text(place.id));
         }
-        let sql = format!("WHERE {conditions} ORDER BY {}", self.sort.order(self.descending));
+        // Otherwise SQLite reads all rows in the order of the listing rather than sort the few rows with the name.
+        let index = if conditions.contains(NAME_IS) { "INDEXED BY files_by_name " } else { "" };
+        let sql = format!("{index}WHERE {conditions} ORDER BY {}", self.sort.order(self.descending));
         let exact = self.filter.as_ref().is_none_or(|filter| is_decided(&filter.expr, self.equality));
         Selection { sql, bound, exact }
     }
@@ -127,6 +129,9 @@ impl SortKey {
     }
 }
 
+/// The condition for an exact name.
+const NAME_IS: &str = "name = ?";
+
 /// The SQL for a comparison that SQL evaluates exactly as the filter does: an exact id or name, or a bound for an id,
 /// a name or a creation time.
 fn condition(comparison: &Comparison, equality: Equality) -> Option<(&'static str, Bound)> {
@@ -135,7 +140,7 @@ fn condition(comparison: &Comparison, equality: Equality) -> Option<(&'static st
     let is_name = |text: &str| equality == Equality::Exact || !text.contains('*');
     match (field.as_str(), op, value) {
         ("id", Op::Eq, Value::Text(text)) => Some(("id = ?", Bound::Text(text.clone()))),
-        ("name", Op::Eq, Value::Text(text)) if is_name(text) => Some(("name = ?", Bound::Text(text.clone()))),
+        ("name", Op::Eq, Value::Text(text)) if is_name(text) => Some((NAME_IS, Bound::Text(text.clone()))),
         // SQL and the filter both order text byte by byte.
         ("id", Op::Ge, Value::Text(text)) => Some(("id >= ?", Bound::Text(text.clone()))),
         ("id", Op::Lt, Value::Text(text)) => Some(("id < ?", Bound::Text(text.clone()))),
