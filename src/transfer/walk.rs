@@ -1,22 +1,24 @@
 //! Walks a folder, applying the rules that exclude files.
 
-use std::ffi::OsStr;
-use std::fs;
+mod rules;
+
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, FileType};
+use std::io;
 use std::path::{MAIN_SEPARATOR, Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use ignore::{DirEntry, WalkBuilder};
+use ignore::Match;
 
 use super::part;
 use super::selection::{Planned, Selection, named};
 use super::special::refuse_special;
 use crate::error::{Error, Result};
 use crate::files;
+use rules::Rules;
 
-/// The name of files that contain ignore rules for uploads.
-const IGNORE_FILE: &str = ".haulignore";
 /// The name of the lock file for a synchronized folder.
 const LOCK_FILE: &str = "haul.lock";
 const GIT_FOLDER: &str = ".git";
@@ -31,17 +33,16 @@ pub struct LeftOut {
 /// Numbers of entries that were seen but not visited: hidden ones and all others.
 #[derive(Debug, Default)]
 struct Counts {
-    hidden: AtomicI64,
-    ignored: AtomicI64,
+    hidden: AtomicU64,
+    ignored: AtomicU64,
     /// Whether a folder was walked.
     folders: AtomicBool,
 }
 
 impl Counts {
-    fn add(&self, name: &OsStr, selection: &Selection, change: i64) {
-        let is_hidden = !selection.hidden && name.as_encoded_bytes().starts_with(b".");
-        let count = if is_hidden { &self.hidden } else { &self.ignored };
-        count.fetch_add(change, Ordering::Relaxed);
+    fn add(&self, name: &OsStr, selection: &Selection) {
+        let count = if is_hidden(name, selection) { &self.hidden } else { &self.ignored };
+        count.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -70,7 +71,7 @@ impl LeftOut {
             }
         }
         let [hidden, ignored] =
-            [&self.counts.hidden, &self.counts.ignored].map(|count| count.load(Ordering::Relaxed).max(0));
+            [&self.counts.hidden, &self.counts.ignored].map(|count| count.load(Ordering::Relaxed));
         let (kind, options) = match (hidden, ignored) {
             (0, 0) => return,
             (_, 0) => ("hidden", "`--hidden`"),
@@ -85,196 +86,186 @@ impl LeftOut {
     }
 }
 
-/// The files below `root`, found lazily and sorted by name.
+/// The files below `root`, found lazily and sorted by name. Each folder is read once.
 pub(super) fn walk(
     root: &Path,
     selection: &Selection,
     left_out: LeftOut,
 ) -> impl Iterator<Item = Result<Planned>> + use<> {
-    let mut builder = WalkBuilder::new(root);
-    builder
-        .standard_filters(false)
-        .hidden(!selection.hidden)
-        .follow_links(selection.follow)
-        .sort_by_file_name(OsStr::cmp);
-    if !selection.no_ignore {
-        builder.parents(true).add_custom_ignore_filename(IGNORE_FILE);
-        if selection.gitignore {
-            // Inside a repository, rules from outside it do not apply. Elsewhere, for example in an unpacked archive,
-            // all rules apply.
-            builder.git_ignore(true).require_git(is_in_repository(root));
-        }
-    }
-    let mut folder = Folder {
+    let mut walk = Walk {
         root: root.to_owned(),
         selection: selection.clone(),
         report: selection.report.as_deref().and_then(|report| fs::canonicalize(report).ok()),
         left_out,
-        refused: None,
+        rules: Rules::off(),
+        folders: Vec::new(),
     };
-    let (rules, counts, root) = (selection.clone(), Arc::clone(&folder.left_out.counts), root.to_owned());
-    builder.filter_entry(move |entry| {
-        if entry.file_name() == GIT_FOLDER && !rules.no_ignore {
-            return false;
+    let mut is_started = false;
+    std::iter::from_fn(move || {
+        if !std::mem::replace(&mut is_started, true)
+            && let Err(error) = walk.start()
+        {
+            return Some(Err(error));
         }
-        counts.add(entry.file_name(), &rules, -1);
-        let is_folder = entry.file_type().is_some_and(|kind| kind.is_dir());
-        !(is_folder && rules.prunes(&relative(entry.path(), &root)))
-    });
-    builder.build().filter_map(move |entry| folder.file_of(entry).transpose())
+        walk.next_file().transpose()
+    })
 }
 
 /// A walk in progress.
-struct Folder {
+struct Walk {
     root: PathBuf,
     selection: Selection,
     /// The canonical path of the command's report.
     report: Option<PathBuf>,
     left_out: LeftOut,
-    /// A folder whose ignore rules cannot be read. No file below it is uploaded.
-    refused: Option<PathBuf>,
+    /// The rules of the folders.
+    rules: Rules,
+    /// The folders from the root to the current one.
+    folders: Vec<Folder>,
 }
 
-impl Folder {
-    fn file_of(&mut self, entry: std::result::Result<DirEntry, ignore::Error>) -> Result<Option<Planned>> {
-        let entry = match entry {
-            Ok(entry) => entry,
-            Err(error) => {
-                let root = self.root.clone();
-                return self.not_walked(error, &root).map(|()| None);
+/// A folder and the entries that have not been visited yet, sorted by name.
+struct Folder {
+    path: PathBuf,
+    entries: std::vec::IntoIter<(OsString, FileType)>,
+}
+
+impl Walk {
+    fn start(&mut self) -> Result<()> {
+        let root = self.root.clone();
+        if !self.selection.no_ignore {
+            let rules = Rules::above(&root, self.selection.gitignore);
+            self.rules = rules.map_err(|error| error.about(root.display().to_string()))?;
+        }
+        self.enter(root)
+    }
+
+    fn next_file(&mut self) -> Result<Option<Planned>> {
+        while let Some(folder) = self.folders.last_mut() {
+            let Some((name, kind)) = folder.entries.next() else {
+                self.folders.pop();
+                self.rules.leave();
+                continue;
+            };
+            let path = folder.path.join(&name);
+            if let Some(file) = self.visit(path, &name, kind)? {
+                return Ok(Some(file));
             }
+        }
+        Ok(None)
+    }
+
+    fn visit(&mut self, path: PathBuf, name: &OsStr, kind: FileType) -> Result<Option<Planned>> {
+        let followed = (kind.is_symlink() && self.selection.follow).then(|| fs::metadata(&path));
+        let is_folder = match &followed {
+            Some(found) => found.as_ref().is_ok_and(fs::Metadata::is_dir),
+            None => kind.is_dir(),
         };
-        if self.refused.as_ref().is_some_and(|refused| entry.path().starts_with(refused)) {
+        if self.is_left_out(&path, name, is_folder) {
+            self.left_out.counts.add(name, &self.selection);
             return Ok(None);
         }
-        let Some(kind) = entry.file_type() else { return Ok(None) };
-        if kind.is_dir() {
-            return self.enter(&entry).map(|()| None);
+        let shown = relative(&path, &self.root);
+        if is_folder {
+            if self.selection.prunes(&shown) {
+                return Ok(None);
+            }
+            if let Some(ancestor) = followed.and_then(|_| self.ancestor_at(&path)) {
+                let why = format!("skipped: it links back to {}", ancestor.display());
+                self.left_out.skip(&path, &why);
+                return Ok(None);
+            }
+            return self.enter(path).map(|()| None);
         }
-        if kind.is_symlink() {
-            self.left_out.skip(entry.path(), "symbolic link skipped; to follow links: `--follow`");
+        if kind.is_symlink() && followed.is_none() {
+            self.left_out.skip(&path, "symbolic link skipped; to follow links: `--follow`");
             return Ok(None);
         }
-        if self.is_output(&entry) || !self.selection.wants(&relative(entry.path(), &self.root)) {
+        if self.is_output(&path, name, kind) || !self.selection.wants(&shown) {
             return Ok(None);
         }
-        if !kind.is_file() {
-            self.left_out.skip(entry.path(), "skipped: not a regular file");
+        let found = followed.unwrap_or_else(|| fs::symlink_metadata(&path)).map_err(|error| {
+            Error::io("read the metadata", &path, error).about(path.display().to_string())
+        })?;
+        if !found.is_file() {
+            self.left_out.skip(&path, "skipped: not a regular file");
             return Ok(None);
         }
         let name = if self.selection.flat {
-            named(entry.path(), entry.path().file_name())
+            named(&path, Some(name))
         } else {
-            let relative = entry.path().strip_prefix(&self.root).unwrap_or(entry.path());
-            named(entry.path(), Some(relative.as_os_str()))
+            named(&path, Some(path.strip_prefix(&self.root).unwrap_or(&path).as_os_str()))
         };
         let name = name?.replace(MAIN_SEPARATOR, "/");
-        let found = entry
-            .metadata()
-            .map_err(|error| Error::failed(format!("{}: {error}", entry.path().display())))?;
-        refuse_special(entry.path(), &found, &self.selection.command, Some(&name))?;
-        Ok(Some(Planned { path: entry.path().to_owned(), name, size: found.len() }))
+        refuse_special(&path, &found, &self.selection.command, Some(&name))?;
+        Ok(Some(Planned { path, name, size: found.len() }))
     }
 
-    /// Counts the entries of a folder, because the walk does not report those that it leaves out, and reads its
-    /// ignore files, because the walk silently skips unreadable ones.
-    fn enter(&mut self, folder: &DirEntry) -> Result<()> {
-        if let Some(error) = folder.error() {
-            self.refused = Some(folder.path().to_owned());
-            return Err(invalid_rules(error, folder.path()));
-        }
+    /// Reads a folder and its ignore rules. No file in a folder with invalid rules is uploaded.
+    fn enter(&mut self, path: PathBuf) -> Result<()> {
+        let about = |error: Error| error.about(path.display().to_string());
+        let entries =
+            entries_of(&path).map_err(|error| about(Error::io("read the directory", &path, error)))?;
+        let has =
+            |name: &str| entries.binary_search_by(|(own, _)| own.as_os_str().cmp(name.as_ref())).is_ok();
+        let below = path.strip_prefix(&self.root).unwrap_or(&path);
+        self.rules.enter(&path, below, has).map_err(about)?;
         self.left_out.counts.folders.store(true, Ordering::Relaxed);
-        // The walk itself reports a folder that cannot be read.
-        for entry in fs::read_dir(folder.path()).into_iter().flatten().flatten() {
-            let name = entry.file_name();
-            self.left_out.counts.add(&name, &self.selection, 1);
-            if self.selection.has_unmatched() {
-                let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
-                self.selection.note(&relative(&entry.path(), &self.root), is_folder);
-            }
-            let has_rules = name == IGNORE_FILE || (name == ".gitignore" && self.selection.gitignore);
-            if has_rules
-                && !self.selection.no_ignore
-                && let Err(error) = fs::read_to_string(entry.path())
-            {
-                self.refused = Some(folder.path().to_owned());
-                return Err(refused(Error::io("read the ignore rules", &entry.path(), error), folder.path()));
+        if self.selection.has_unmatched() {
+            for (name, kind) in &entries {
+                self.selection.note(&relative(&path.join(name), &self.root), kind.is_dir());
             }
         }
+        self.folders.push(Folder { path, entries: entries.into_iter() });
         Ok(())
     }
 
+    /// Whether the entry is hidden or ignored. A rule can include a hidden file.
+    fn is_left_out(&self, path: &Path, name: &OsStr, is_folder: bool) -> bool {
+        if name == GIT_FOLDER && !self.selection.no_ignore {
+            return true;
+        }
+        match self.rules.matched(path.strip_prefix(&self.root).unwrap_or(path), is_folder) {
+            Match::Ignore(()) => true,
+            Match::Whitelist(()) => false,
+            Match::None => is_hidden(name, &self.selection),
+        }
+    }
+
+    /// The folder of this walk that a link leads back to.
+    fn ancestor_at(&self, link: &Path) -> Option<&Path> {
+        let target = fs::canonicalize(link).ok()?;
+        let mut folders = self.folders.iter().map(|folder| folder.path.as_path());
+        folders.find(|folder| fs::canonicalize(folder).is_ok_and(|folder| folder == target))
+    }
+
     /// Whether haul wrote the file: the command's report, a lock file, a temporary file or a partial download.
-    fn is_output(&self, entry: &DirEntry) -> bool {
-        let name = entry.file_name();
+    fn is_output(&self, path: &Path, name: &OsStr, kind: FileType) -> bool {
         let is_report = |report: &PathBuf| {
-            (entry.path_is_symlink() || report.file_name() == Some(name))
-                && fs::canonicalize(entry.path()).is_ok_and(|path| path == *report)
+            (kind.is_symlink() || report.file_name() == Some(name))
+                && fs::canonicalize(path).is_ok_and(|path| path == *report)
         };
         name == LOCK_FILE
             || files::is_temporary(name)
-            || part::is_own(entry.path())
+            || part::is_own(path)
             || self.report.as_ref().is_some_and(is_report)
     }
-
-    /// Handles an error from the walk. An unreadable folder is an error; a link to a parent folder is skipped.
-    fn not_walked(&mut self, error: ignore::Error, place: &Path) -> Result<()> {
-        match error {
-            ignore::Error::WithDepth { err, .. } => self.not_walked(*err, place),
-            ignore::Error::WithPath { path, err } if err.io_error().is_some() => self.not_walked(*err, &path),
-            ignore::Error::Loop { ancestor, child } => {
-                self.missed(&child);
-                self.left_out.skip(&child, &format!("skipped: it links back to {}", ancestor.display()));
-                Ok(())
-            }
-            ignore::Error::Io(error) => {
-                if fs::metadata(place).is_err() {
-                    self.missed(place);
-                }
-                // The error's text repeats the path, so keep only the kind.
-                let error = error
-                    .raw_os_error()
-                    .map_or_else(|| error.kind().into(), std::io::Error::from_raw_os_error);
-                Err(Error::io("read the directory", place, error).about(place.display().to_string()))
-            }
-            // The rules of a parent folder apply to the whole walk.
-            error => {
-                self.refused = Some(self.root.clone());
-                Err(invalid_rules(&error, &self.root))
-            }
-        }
-    }
-
-    /// Counts an entry that the walk reported as an error instead of visiting it.
-    fn missed(&self, path: &Path) {
-        if let Some(name) = path.file_name() {
-            self.left_out.counts.add(name, &self.selection, -1);
-        }
-    }
 }
 
-/// The error for a folder with invalid ignore rules. Continuing could upload a file that the rules are meant to
-/// exclude.
-fn invalid_rules(error: &ignore::Error, folder: &Path) -> Error {
-    let first = match error {
-        ignore::Error::Partial(errors) => errors.first().unwrap_or(error),
-        error => error,
-    };
-    refused(Error::usage(first.to_string()), folder)
+/// The entries of a folder, sorted by name.
+fn entries_of(folder: &Path) -> io::Result<Vec<(OsString, FileType)>> {
+    let entries = fs::read_dir(folder)?.map(|entry| entry.and_then(|e| Ok((e.file_name(), e.file_type()?))));
+    let mut entries = entries.collect::<io::Result<Vec<_>>>()?;
+    entries.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+    Ok(entries)
 }
 
-fn refused(error: Error, folder: &Path) -> Error {
-    error
-        .hint("correct the ignore rules, or upload without them: `--no-ignore`")
-        .about(folder.display().to_string())
+/// Whether the selection leaves out files with this name because they are hidden.
+fn is_hidden(name: &OsStr, selection: &Selection) -> bool {
+    !selection.hidden && name.as_encoded_bytes().starts_with(b".")
 }
 
 /// The path relative to `root`, with `/` between components.
 fn relative(path: &Path, root: &Path) -> String {
     path.strip_prefix(root).unwrap_or(path).to_string_lossy().replace(MAIN_SEPARATOR, "/")
-}
-
-fn is_in_repository(folder: &Path) -> bool {
-    fs::canonicalize(folder)
-        .is_ok_and(|folder| folder.ancestors().any(|parent| parent.join(GIT_FOLDER).exists()))
 }

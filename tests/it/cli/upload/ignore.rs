@@ -293,7 +293,6 @@ fn unreadable_rules_are_refused() {
     a.md
     --- err
     a.md: already uploaded by an earlier run: [id]............
-    skipped 1 hidden file or folder; use `--hidden` to include it
     error: docs/sub/.haulignore: cannot read the ignore rules
     caused by: stream did not contain valid UTF-8
     hint: correct the ignore rules, or upload without them: `--no-ignore`
@@ -307,7 +306,6 @@ fn unreadable_rules_are_refused() {
     a.md
     --- err
     a.md: already uploaded by an earlier run: [id]............
-    skipped 1 hidden file or folder; use `--hidden` to include it
     error: docs/sub/.haulignore: no such file or directory
     hint: correct the ignore rules, or upload without them: `--no-ignore`
     1 unchanged, 1 failed

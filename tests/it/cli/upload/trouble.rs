@@ -131,7 +131,7 @@ fn unreadable_files_and_folders() {
     --- err
     1 uploaded, 2 failed
     caused by: Permission denied (os error 13)
-    caused by: permission denied
+    caused by: Permission denied (os error 13)
     error: docs/closed: cannot read the directory
     error: docs/secret.txt: cannot open
     ");
