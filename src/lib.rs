@@ -70,7 +70,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(error) => return print_usage(&error, &arguments, &env),
     };
     let misused = || cli::usage::several_profiles(&arguments);
-    if let Some(error) = cli::usage::missing_value(Cli::command, &arguments).or_else(misused) {
+    if let Some(error) = cli::usage::missing_value(Cli::tree, &arguments).or_else(misused) {
         return conclude(&Ui::new(Globals::guess(&arguments).output(&env, Clock::default())), Err(error));
     }
     let clock = match Settings::fixed_now(&env) {
@@ -82,9 +82,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let ui = Ui::new(cli.globals.output(&env, clock));
     let result = match cli.command {
         // These commands work even with invalid settings.
-        Command::Help(args) => args.run(&ui, Cli::command()).map(|()| ExitCode::SUCCESS),
-        Command::Completions(args) => args.run(&ui, &Cli::command()).map(|()| ExitCode::SUCCESS),
-        Command::Skill(args) => args.run(&ui, Cli::command(), &exit_code_table()).map(|()| ExitCode::SUCCESS),
+        Command::Help(args) => args.0.run(&ui, Cli::tree()).map(|()| ExitCode::SUCCESS),
+        Command::Completions(args) => args.0.run(&ui, &Cli::tree()).map(|()| ExitCode::SUCCESS),
+        Command::Skill(args) => args.0.run(&ui, Cli::tree(), &exit_code_table()).map(|()| ExitCode::SUCCESS),
         command => {
             flags(&cli.globals, &command).and_then(|flags| Settings::load(flags, env)).and_then(|settings| {
                 if let Some(warning) = settings.warning() {
@@ -111,29 +111,29 @@ fn dispatch(command: Command, ctx: &Context) -> Result<ExitCode> {
             | Command::Meta(_)
     );
     let done = match command {
-        Command::Serve(args) => return args.run(ctx).map(ExitCode::from),
-        Command::Providers(args) => args.run(ctx),
-        Command::Help(args) => args.run(&ctx.ui, Cli::command()),
-        Command::Completions(args) => args.run(&ctx.ui, &Cli::command()),
-        Command::Skill(args) => args.run(&ctx.ui, Cli::command(), &exit_code_table()),
-        Command::Profile(command) => command.run(ctx),
-        Command::Config(command) => command.run(ctx),
-        Command::Local(command) => command.run(ctx),
-        Command::Auth(command) => block_on(ctx, command.run(ctx)),
-        Command::Upload(args) => block_on(ctx, args.run(ctx)),
-        Command::Ls(args) => block_on(ctx, args.run(ctx)),
-        Command::Info(args) => block_on(ctx, args.run(ctx)),
-        Command::Get(args) => block_on(ctx, args.run(ctx)),
-        Command::Cat(args) => block_on(ctx, args.run(ctx)),
-        Command::Cp(args) => block_on(ctx, args.run(ctx)),
-        Command::Rm(args) => block_on(ctx, args.run(ctx)),
-        Command::Sync(args) => block_on(ctx, args.run(ctx)),
-        Command::Gc(args) => block_on(ctx, args.run(ctx)),
-        Command::Du(args) => block_on(ctx, args.run(ctx)),
-        Command::Meta(args) => block_on(ctx, args.run(ctx)),
-        Command::Link(args) => block_on(ctx, args.run(ctx)),
-        Command::Ref(args) => block_on(ctx, args.run(ctx)),
-        Command::Lint(args) => args.run(ctx),
+        Command::Serve(args) => return args.0.run(ctx).map(ExitCode::from),
+        Command::Providers(args) => args.0.run(ctx),
+        Command::Help(args) => args.0.run(&ctx.ui, Cli::tree()),
+        Command::Completions(args) => args.0.run(&ctx.ui, &Cli::tree()),
+        Command::Skill(args) => args.0.run(&ctx.ui, Cli::tree(), &exit_code_table()),
+        Command::Profile(command) => command.0.run(ctx),
+        Command::Config(command) => command.0.run(ctx),
+        Command::Local(command) => command.0.run(ctx),
+        Command::Auth(command) => block_on(ctx, command.0.run(ctx)),
+        Command::Upload(args) => block_on(ctx, args.0.run(ctx)),
+        Command::Ls(args) => block_on(ctx, args.0.run(ctx)),
+        Command::Info(args) => block_on(ctx, args.0.run(ctx)),
+        Command::Get(args) => block_on(ctx, args.0.run(ctx)),
+        Command::Cat(args) => block_on(ctx, args.0.run(ctx)),
+        Command::Cp(args) => block_on(ctx, args.0.run(ctx)),
+        Command::Rm(args) => block_on(ctx, args.0.run(ctx)),
+        Command::Sync(args) => block_on(ctx, args.0.run(ctx)),
+        Command::Gc(args) => block_on(ctx, args.0.run(ctx)),
+        Command::Du(args) => block_on(ctx, args.0.run(ctx)),
+        Command::Meta(args) => block_on(ctx, args.0.run(ctx)),
+        Command::Link(args) => block_on(ctx, args.0.run(ctx)),
+        Command::Ref(args) => block_on(ctx, args.0.run(ctx)),
+        Command::Lint(args) => args.0.run(ctx),
     };
     if changes_files {
         completions::forget(&ctx.settings);
@@ -189,7 +189,7 @@ fn print_usage(error: &clap::Error, arguments: &[OsString], env: &Env) -> ExitCo
         DisplayHelpOnMissingArgumentOrSubcommand if !is_json => {}
         _ => {
             let ui = Ui::new(globals.output(env, Clock::default()));
-            return conclude(&ui, Err(cli::usage::error(error, Cli::command(), arguments)));
+            return conclude(&ui, Err(cli::usage::error(error, &Cli::tree(), arguments)));
         }
     }
     if let Err(failed) = error.print() {

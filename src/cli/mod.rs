@@ -1,11 +1,13 @@
 //! The command line: global options, the list of commands, and usage errors.
 
+mod deferred;
 mod globals;
 pub mod usage;
 
 use clap::builder::styling::{AnsiColor, Styles};
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
+pub use deferred::Deferred;
 pub use globals::Globals;
 
 use crate::commands;
@@ -38,64 +40,73 @@ pub struct Cli {
     pub command: Command,
 }
 
+impl Cli {
+    /// The whole command line, with the arguments of all commands.
+    pub fn tree() -> clap::Command {
+        let mut root = Self::command();
+        root.build();
+        root
+    }
+}
+
 /// The commands of haul.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Upload files
     #[command(visible_alias = "put", visible_alias = "up")]
-    Upload(commands::upload::UploadArgs),
+    Upload(Deferred<commands::upload::UploadArgs>),
     /// List files
     #[command(visible_alias = "list")]
-    Ls(commands::ls::LsArgs),
+    Ls(Deferred<commands::ls::LsArgs>),
     /// Show details of files
     #[command(visible_alias = "show")]
-    Info(commands::info::InfoArgs),
+    Info(Deferred<commands::info::InfoArgs>),
     /// Download files
     #[command(visible_alias = "download")]
-    Get(commands::get::GetArgs),
+    Get(Deferred<commands::get::GetArgs>),
     /// Print the content of files
-    Cat(commands::cat::CatArgs),
+    Cat(Deferred<commands::cat::CatArgs>),
     /// Copy files between platforms, and to and from this machine
     #[command(visible_alias = "copy")]
-    Cp(Box<commands::cp::CpArgs>),
+    Cp(Deferred<commands::cp::CpArgs>),
     /// Delete files
     #[command(visible_alias = "delete")]
-    Rm(commands::rm::RmArgs),
+    Rm(Deferred<commands::rm::RmArgs>),
     /// Upload what has changed in a folder, and record the ids in a lock file
-    Sync(Box<commands::sync::SyncArgs>),
+    Sync(Deferred<commands::sync::SyncArgs>),
     /// Delete files that are no longer needed
-    Gc(Box<commands::gc::GcArgs>),
+    Gc(Deferred<commands::gc::GcArgs>),
     /// Show the number, size and age of files
-    Du(commands::du::DuArgs),
+    Du(Deferred<commands::du::DuArgs>),
     /// Show and change metadata
     #[command(subcommand)]
-    Meta(commands::meta::MetaCommand),
+    Meta(Deferred<commands::meta::MetaCommand>),
     /// Create, list and revoke links to files
-    Link(commands::link::LinkArgs),
+    Link(Deferred<commands::link::LinkArgs>),
     /// Print a snippet that uses a file, for an API or a program
-    Ref(commands::reference::RefArgs),
+    Ref(Deferred<commands::reference::RefArgs>),
     /// Check JSONL files for batches and fine-tuning
-    Lint(commands::lint::LintArgs),
+    Lint(Deferred<commands::lint::LintArgs>),
     /// Store, check and remove tokens
     #[command(subcommand)]
-    Auth(commands::auth::AuthCommand),
+    Auth(Deferred<commands::auth::AuthCommand>),
     /// List, add and remove profiles
     #[command(subcommand)]
-    Profile(commands::profile::ProfileCommand),
+    Profile(Deferred<commands::profile::ProfileCommand>),
     /// Show all settings and their sources
     #[command(subcommand)]
-    Config(commands::config::ConfigCommand),
+    Config(Deferred<commands::config::ConfigCommand>),
     /// Emulate the platforms' APIs offline, with a store on this machine
-    Serve(Box<commands::serve::ServeArgs>),
+    Serve(Deferred<commands::serve::ServeArgs>),
     /// Check and repair this machine's store
     #[command(subcommand)]
-    Local(commands::local::LocalCommand),
+    Local(Deferred<commands::local::LocalCommand>),
     /// List the platforms and their capabilities
-    Providers(commands::providers::ProvidersArgs),
+    Providers(Deferred<commands::providers::ProvidersArgs>),
     /// Print instructions for agents, or install them as a skill
-    Skill(commands::skill::SkillArgs),
+    Skill(Deferred<commands::skill::SkillArgs>),
     /// Print a shell completion script
-    Completions(commands::completions::CompletionsArgs),
+    Completions(Deferred<commands::completions::CompletionsArgs>),
     /// Show help for a command or a topic
-    Help(commands::help::HelpArgs),
+    Help(Deferred<commands::help::HelpArgs>),
 }

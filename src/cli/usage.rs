@@ -10,11 +10,9 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use crate::error::{Error, nearest};
 
 /// Converts a parser error. Help and version output are not errors.
-pub fn error(wrong: &clap::Error, mut root: Command, arguments: &[OsString]) -> Error {
+pub fn error(wrong: &clap::Error, root: &Command, arguments: &[OsString]) -> Error {
     let text = |kind| wrong.get(kind).map(words).unwrap_or_default();
-    // Propagates the global options to each command.
-    root.build();
-    let (command, path) = command(&root, arguments);
+    let (command, path) = command(root, arguments);
     let given = |kind| text(kind).join(", ");
     let message = match wrong.kind() {
         ErrorKind::InvalidSubcommand => {
@@ -93,8 +91,7 @@ pub fn missing_value(root: impl Fn() -> Command, arguments: &[OsString]) -> Opti
     let mut pairs =
         words.windows(2).filter(|pair| pair[0].starts_with("--") && pair[1].starts_with('-')).peekable();
     pairs.peek()?;
-    let mut root = root();
-    root.build();
+    let root = root();
     let (command, path) = command(&root, arguments);
     let option = |word: &str| {
         let name = word.split('=').next().unwrap_or_default();

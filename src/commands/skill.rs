@@ -70,7 +70,7 @@ pub(super) struct Row {
 impl SkillArgs {
     /// Prints the skill for the commands below `root`, or writes it to a folder.
     pub fn run(&self, ui: &Ui, root: Command, exit_codes: &str) -> Result<()> {
-        let text = text(root, exit_codes);
+        let text = text(&root, exit_codes);
         match &self.command {
             None => ui.write_text(&text),
             Some(SkillCommand::Install(install)) => install.run(ui, &text),
@@ -113,8 +113,7 @@ impl InstallArgs {
 }
 
 /// The page for the commands below `root`, with a table of exit codes.
-fn text(mut root: Command, exit_codes: &str) -> String {
-    root.build();
+fn text(root: &Command, exit_codes: &str) -> String {
     let about = |command: &Command| command.get_about().map(ToString::to_string).unwrap_or_default();
     let mut commands = String::from("| command | purpose |\n| --- | --- |\n");
     for command in root.get_subcommands().filter(|command| command.get_name() != "help") {

@@ -6,7 +6,6 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use crate::support::generated::{agree, agree_all, root};
-use clap::CommandFactory as _;
 use haul::cli::Cli;
 use haul::commands::completions;
 use haul::commands::help::{man, schema, topics};
@@ -14,7 +13,7 @@ use serde_json::Value;
 
 #[test]
 fn man_pages() {
-    let pages = man::pages(Cli::command()).expect("man pages");
+    let pages = man::pages(Cli::tree()).expect("man pages");
     let names: Vec<&str> = pages.iter().map(|(name, _)| name.as_str()).collect();
     for name in ["haul.1", "haul-upload.1", "haul-meta-set.1", "haul-output.1"] {
         assert!(names.contains(&name), "{names:?}");
@@ -53,7 +52,7 @@ fn check_layout(name: &str, page: &str) {
 
 #[test]
 fn completion_scripts() {
-    let files = completions::files(&Cli::command()).expect("scripts");
+    let files = completions::files(&Cli::tree()).expect("scripts");
     let files: Vec<_> = files.into_iter().map(|(name, text)| (name.to_owned(), text)).collect();
     agree_all("completions", &files);
 }

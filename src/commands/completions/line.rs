@@ -69,8 +69,10 @@ impl Line {
             innermost = below;
         }
         let flags = flags(&matches);
+        let mut root = root.clone();
+        root.build();
         Arc::new(Self {
-            root: root.clone(),
+            root,
             words: words.to_vec(),
             provider: text(innermost, "provider"),
             commands,

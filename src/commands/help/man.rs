@@ -14,8 +14,7 @@ const WIDTH: usize = 72;
 
 /// The man pages by file name: one each for haul, every command, every subcommand and every topic.
 pub fn pages(root: Command) -> Result<Vec<(String, String)>> {
-    let mut root = with_long_help(root.disable_help_subcommand(true));
-    root.build();
+    let root = with_long_help(root);
     let mut pages = Vec::new();
     add_pages(&root, "haul", &mut pages)?;
     pages.extend(TOPICS.iter().map(|topic| (format!("haul-{}.1", topic.name), topic_page(topic))));

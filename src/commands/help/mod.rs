@@ -37,7 +37,6 @@ impl HelpArgs {
         {
             return ui.write_text(&wrap_text(&topic.text(), ui.width().min(WIDEST)));
         }
-        root.build();
         let mut command = &mut root;
         for word in &self.words {
             let names = || {

@@ -15,7 +15,7 @@ const MARK: &str = "written by haul get to resume this download";
 /// Maximum size of a note in bytes.
 const LARGEST_NOTE: u64 = 1024 * 1024;
 /// How often the note is updated. If the process is killed, the bytes written after the last update are lost.
-const NOTED: Duration = Duration::from_secs(1);
+const NOTED: Duration = Duration::from_secs(2);
 
 /// The content of a note.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

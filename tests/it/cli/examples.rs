@@ -6,7 +6,6 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::fs::symlink;
 use std::process::Command;
 
-use clap::CommandFactory as _;
 use haul::cli::Cli;
 use haul::commands::help::topics::TOPICS;
 
@@ -59,7 +58,7 @@ fn all() -> Vec<(String, Vec<String>)> {
         }
     }
     let mut all = Vec::new();
-    walk(&Cli::command(), "haul", &mut all);
+    walk(&Cli::tree(), "haul", &mut all);
     all.extend(TOPICS.iter().map(|topic| (format!("haul help {}", topic.name), examples_of(&topic.text()))));
     all
 }

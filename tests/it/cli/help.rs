@@ -1,6 +1,5 @@
 //! Help screens and topics.
 
-use clap::CommandFactory as _;
 use haul::cli::Cli;
 use haul::commands::help::topics::TOPICS;
 
@@ -183,7 +182,7 @@ fn commands() -> Vec<Vec<String>> {
         }
     }
     let mut all = Vec::new();
-    walk(&Cli::command(), &[], &mut all);
+    walk(&Cli::tree(), &[], &mut all);
     all
 }
 
