@@ -1,5 +1,7 @@
 //! `haul serve`
 
+mod shared;
+
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{self, Write as _};
@@ -76,6 +78,8 @@ pub struct ServeArgs {
     /// Store the files in a temporary folder
     #[arg(long)]
     ephemeral: bool,
+    #[command(flatten)]
+    shared: shared::SharedArgs,
     /// Write a JSON line per request to this file; `-` is standard error, which gets a short line
     /// instead if it is a terminal
     #[arg(long, value_name = "FILE")]
@@ -177,7 +181,10 @@ impl ServeArgs {
         let root = temporary.as_ref().map_or_else(kept, |directory| directory.path().to_owned());
         let options_of_store =
             store::Options { ephemeral: self.ephemeral, clock: ctx.clock, warn: ctx.warn() };
-        let store = Store::open(&root, options_of_store)?;
+        let store = match self.shared.open(ctx, self.ephemeral || self.data.is_some())? {
+            Some(store) => store,
+            None => Store::open(&root, options_of_store)?,
+        };
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .max_blocking_threads(BLOCKING_THREADS)
             .enable_all()

@@ -196,11 +196,12 @@ struct Reading {
 /// The content in pieces. Each piece is read while the previous one is sent; the first is read when the stream is
 /// polled.
 fn pieces(
-    content: store::BlobReader,
+    mut content: store::BlobReader,
     first: u64,
     length: u64,
     transfer: Transfer,
 ) -> impl Stream<Item = io::Result<Bytes>> + Send {
+    content.stop_at(first + length);
     let start = Reading { running: None, next: first, end: first + length, piece: CHUNK as u64, transfer };
     stream::try_unfold((Some(content), start), |(content, mut at)| async move {
         if let Some(content) = content {

@@ -38,6 +38,14 @@ pub const COMPARE_LIMIT: &str = "HAUL_COMPARE_LIMIT";
 pub const APPEARS_WITHIN: &str = "HAUL_APPEARS_WITHIN";
 /// The token that `haul serve` accepts.
 pub const SERVE_TOKEN: &str = "HAUL_SERVE_TOKEN";
+/// The database that `haul serve` shares with other servers. Unlike an argument, it may contain a password.
+pub const SERVE_INDEX: &str = "HAUL_SERVE_INDEX";
+/// The password for the database of `haul serve`.
+pub const PGPASSWORD: &str = "PGPASSWORD";
+/// A file with passwords for databases, in the format of `~/.pgpass`.
+pub const PGPASSFILE: &str = "PGPASSFILE";
+/// How long a shared store keeps a blob without a file, for tests.
+pub const TEST_COLLECT_AFTER: &str = "HAUL_TEST_COLLECT_AFTER";
 /// The prefix of variables that define a profile: `HAUL_PROFILE_WORK_PROVIDER`, `…_BASE_URL`, `…_TOKEN`.
 pub const PROFILE_PREFIX: &str = "HAUL_PROFILE_";
 /// The parts that can follow a profile's name in a variable.
@@ -92,6 +100,9 @@ pub const DOCUMENTED: &[(&str, &str)] = &[
         "how long a new file may be missing from listings, such as `30s` [default: by platform]",
     ),
     (SERVE_TOKEN, "the only token that `haul serve` accepts; same as `--token`"),
+    (SERVE_INDEX, "database of `haul serve`; same as `--index`, and may contain a password"),
+    (PGPASSWORD, "password for the database of `haul serve`"),
+    (PGPASSFILE, "file with passwords for the database of `haul serve` [default: ~/.pgpass]"),
     (CACERT, "PEM file with additional certificate authorities to trust; same as `--cacert`"),
     (CONFIG, "config file; same as `--config`"),
     (HOME, "folder for config, data, state and cache"),

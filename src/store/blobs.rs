@@ -1,350 +1,71 @@
-//! The store's directory: content stored by its SHA-256, copies for other programs, and marks for pending removals.
-//!
-//! ```text
-//! index.sqlite                the index, with its -wal and -shm
-//! reserve                     space that a deletion needs on a full disk
-//! generation                  number of changes that the index contains
-//! lock                        held while a process opens the store
-//! incoming/UNIQUE             content being received, locked by the receiving process
-//! blobs/ab/SHA256             content that rows refer to
-//! links/LINK/NAME             read-only copies for other programs
-//! doubtful/blob.SHA256.UNIQUE mark: a change may leave this content without a row
-//! doubtful/link.LINK.UNIQUE   the same for a copy for other programs
-//! ```
-//!
-//! A row and a file cannot be changed in one atomic step. Therefore a mark is written before content is moved to its final
-//! path or loses its last row. After the commit, the content is removed if no row refers to it, followed by the mark. After
-//! a crash, the next start checks only the marked content.
+//! The half of a store that holds the content of files.
 
-use std::collections::HashSet;
-use std::fs::{self, DirBuilder, File};
-use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+#[cfg(feature = "shared")]
+pub(super) mod bucket;
+pub(super) mod directory;
+mod reader;
 
-use uuid::Uuid;
+use std::io;
+#[cfg(feature = "shared")]
+use std::sync::Arc;
 
-use super::incoming::{self, Temporary};
-use crate::error::{Error, Result};
+pub use reader::BlobReader;
+
+use super::incoming::Incoming;
+use crate::error::Result;
 use crate::model;
-use crate::source::CHUNK;
+#[cfg(feature = "shared")]
+use bucket::Bucket;
+use directory::Directory;
+use reader::Bytes;
 
-const SHA256_DIGITS: usize = 64;
-
-/// A store's directory.
-#[derive(Clone)]
-pub(super) struct Blobs {
-    pub(super) root: PathBuf,
-    /// Whether content must survive a power failure.
-    pub(super) sync: bool,
-}
-
-/// A blob or a copy.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Subject {
-    /// The blob with this SHA-256.
-    Blob(String),
-    /// The copy with this id.
-    Link(String),
-}
-
-impl Subject {
-    /// Whether the name is a valid name in the store.
-    pub(super) fn is_valid(&self) -> bool {
-        let (Self::Blob(name) | Self::Link(name)) = self;
-        is_name(name)
-    }
-}
-
-/// The mark for a pending removal.
-#[must_use]
-pub(super) struct Pending {
-    pub(super) subject: Subject,
-    mark: PathBuf,
-}
-
-impl Pending {
-    /// Removes the mark.
-    pub(super) fn clear(self) -> Result<()> {
-        ignore_missing(fs::remove_file(&self.mark)).map_err(|error| Error::io("remove", &self.mark, error))
-    }
+/// The content of a store's files.
+pub(super) enum Blobs {
+    /// Files in a directory, by their SHA-256.
+    Directory(Directory),
+    /// Objects in a bucket, each with its own key.
+    #[cfg(feature = "shared")]
+    Bucket(Arc<Bucket>),
 }
 
 impl Blobs {
-    /// Creates the missing parts of the directory.
-    pub(super) fn create(&self) -> Result<()> {
-        for directory in [self.root.clone(), self.incoming(), self.blobs(), self.links(), self.doubtful()] {
-            make_private(&directory).map_err(|error| match error.kind() {
-                io::ErrorKind::NotFound => {
-                    Error::failed(format!("{}: cannot create the directory", directory.display()))
+    /// The directory, if the content is in one.
+    #[cfg_attr(
+        not(feature = "shared"),
+        expect(clippy::unnecessary_wraps, reason = "content is in a directory")
+    )]
+    pub(super) fn directory(&self) -> Option<&Directory> {
+        match self {
+            Self::Directory(directory) => Some(directory),
+            #[cfg(feature = "shared")]
+            Self::Bucket(_) => None,
+        }
+    }
+
+    /// Starts receiving content.
+    pub(super) fn receive(&self) -> Result<Incoming> {
+        match self {
+            Self::Directory(directory) => Incoming::create(&directory.incoming(), directory.sync),
+            #[cfg(feature = "shared")]
+            Self::Bucket(bucket) => Incoming::spool(bucket),
+        }
+    }
+
+    /// Opens the content of a file. An error of the kind `InvalidData` means that its size differs.
+    pub(super) fn open(&self, key: &str, file: &model::File) -> io::Result<BlobReader> {
+        match self {
+            Self::Directory(directory) => {
+                let bytes = directory.open(key)?;
+                if bytes.metadata().is_ok_and(|found| Some(found.len()) == file.size) {
+                    return Ok(BlobReader::new(Bytes::File(bytes), file));
                 }
-                _ => Error::io("create the directory", &directory, error),
-            })?;
-        }
-        Ok(())
-    }
-
-    pub(super) fn incoming(&self) -> PathBuf {
-        self.root.join("incoming")
-    }
-
-    pub(super) fn blobs(&self) -> PathBuf {
-        self.root.join("blobs")
-    }
-
-    fn links(&self) -> PathBuf {
-        self.root.join("links")
-    }
-
-    fn doubtful(&self) -> PathBuf {
-        self.root.join("doubtful")
-    }
-
-    /// The path of a blob. An invalid SHA-256 maps to a path that never exists.
-    pub(super) fn blob(&self, sha256: &str) -> PathBuf {
-        let name = if is_name(sha256) { sha256 } else { "none" };
-        self.blobs().join(&name[..2]).join(name)
-    }
-
-    /// The directory of a copy. An invalid id maps to a path that never exists.
-    pub(super) fn link(&self, id: &str) -> PathBuf {
-        self.links().join(if is_name(id) { id } else { "none" })
-    }
-
-    /// Removes content that was being received by processes that no longer run.
-    pub(super) fn clear_incoming(&self) -> Result<()> {
-        let directory = self.incoming();
-        incoming::clear(&directory).map_err(|error| Error::io("clear", &directory, error))
-    }
-
-    /// The SHA-256 digests of all blobs on disk.
-    pub(super) fn contents(&self) -> Result<HashSet<String>> {
-        let mut contents = HashSet::new();
-        for directory in entries(&self.blobs())?.into_iter().filter(|path| path.is_dir()) {
-            for path in entries(&directory)? {
-                let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-                if name.len() == SHA256_DIGITS && self.blob(name) == path {
-                    contents.insert(name.to_owned());
-                }
+                Err(io::ErrorKind::InvalidData.into())
+            }
+            #[cfg(feature = "shared")]
+            Self::Bucket(bucket) => {
+                let object = bucket.open(key, file.size.unwrap_or_default())?;
+                Ok(BlobReader::new(Bytes::Object(object), file))
             }
         }
-        Ok(contents)
     }
-
-    /// The SHA-256 digests of the blobs without a mark. In an intact store, rows refer to all of them.
-    pub(super) fn settled(&self) -> Result<HashSet<String>> {
-        let mut contents = self.contents()?;
-        for pending in self.pending()? {
-            if let Subject::Blob(sha256) = &pending.subject {
-                contents.remove(sha256);
-            }
-        }
-        Ok(contents)
-    }
-
-    /// Moves content to its final path. An existing blob is replaced because it may be damaged.
-    pub(super) fn place(&self, content: Temporary, sha256: &str) -> Result<()> {
-        self.put_in_place(content, &self.blob(sha256))
-    }
-
-    /// Moves a file to its final path and syncs it.
-    pub(super) fn put_in_place(&self, content: Temporary, target: &Path) -> Result<()> {
-        let directory = target.parent().expect("a file in the store has a directory");
-        let failed = |error: io::Error| Error::failed("cannot write content to the store").caused_by(error);
-        let is_new = !directory.exists();
-        make_private(directory).map_err(failed)?;
-        content.place(target).map_err(failed)?;
-        if self.sync {
-            sync_directory(directory).map_err(failed)?;
-            if let Some(parent) = directory.parent().filter(|_| is_new) {
-                sync_directory(parent).map_err(failed)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Opens content.
-    pub(super) fn open(&self, sha256: &str) -> io::Result<File> {
-        File::open(self.blob(sha256))
-    }
-
-    /// Removes a blob or a copy.
-    pub(super) fn remove(&self, subject: &Subject) -> Result<()> {
-        let (path, removed) = match subject {
-            Subject::Blob(sha256) => {
-                let path = self.blob(sha256);
-                let removed = fs::remove_file(&path);
-                (path, removed)
-            }
-            Subject::Link(id) => {
-                let path = self.link(id);
-                let removed = fs::remove_dir_all(&path);
-                (path, removed)
-            }
-        };
-        ignore_missing(removed).map_err(|error| Error::io("remove", &path, error))
-    }
-
-    /// Writes a mark for a blob or a copy.
-    pub(super) fn mark(&self, subject: Subject) -> Result<Pending> {
-        let (kind, name) = match &subject {
-            Subject::Blob(sha256) => ("blob", sha256),
-            Subject::Link(id) => ("link", id),
-        };
-        // The name is unique because two processes may mark the same content, and each removes only its own mark.
-        let mark = self.doubtful().join(format!("{kind}.{name}.{}", Uuid::new_v4().simple()));
-        File::create_new(&mark).map_err(|error| Error::io("create", &mark, error))?;
-        Ok(Pending { subject, mark })
-    }
-
-    /// All marks.
-    pub(super) fn pending(&self) -> Result<Vec<Pending>> {
-        let mut pending = Vec::new();
-        for mark in entries(&self.doubtful())? {
-            let name = mark.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            let mut parts = name.splitn(3, '.');
-            let subject = match (parts.next(), parts.next()) {
-                (Some("blob"), Some(sha256)) => Subject::Blob(sha256.to_owned()),
-                (Some("link"), Some(id)) => Subject::Link(id.to_owned()),
-                _ => continue,
-            };
-            if subject.is_valid() {
-                pending.push(Pending { subject, mark });
-            }
-        }
-        Ok(pending)
-    }
-}
-
-/// The paths in a directory; empty if the directory does not exist.
-fn entries(directory: &Path) -> Result<Vec<PathBuf>> {
-    let paths = || fs::read_dir(directory)?.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>();
-    match paths() {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-        paths => paths.map_err(|error| Error::io("read", directory, error)),
-    }
-}
-
-/// Whether the text consists of lowercase letters and digits, so that nothing from the index or a directory listing
-/// can lead outside the store.
-pub(super) fn is_name(text: &str) -> bool {
-    text.len() >= 2 && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
-}
-
-/// Treats a missing file as already removed.
-pub(super) fn ignore_missing(removed: io::Result<()>) -> io::Result<()> {
-    match removed {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        other => other,
-    }
-}
-
-/// Creates a directory that only its owner can read.
-fn make_private(directory: &Path) -> io::Result<()> {
-    let mut builder = DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(directory)
-}
-
-/// Syncs the names in a directory, which is necessary only on Unix.
-fn sync_directory(directory: &Path) -> io::Result<()> {
-    if cfg!(unix) { File::open(directory)?.sync_all() } else { Ok(()) }
-}
-
-/// Reads a file's content. Reading sequentially from the first byte computes the checksum; if it does not match, the
-/// read that reaches the end returns an error instead of the last bytes.
-#[derive(Debug)]
-pub struct BlobReader {
-    bytes: File,
-    size: u64,
-    position: u64,
-    /// The hash being computed and the expected digest; `None` if bytes are skipped.
-    check: Option<(Box<blake3::Hasher>, String)>,
-}
-
-impl BlobReader {
-    pub(super) fn new(bytes: File, file: &model::File) -> Self {
-        let size = file.size.unwrap_or_default();
-        let check = file.checksums.blake3.clone().map(|expected| (Box::default(), expected));
-        Self { bytes, size, position: 0, check }
-    }
-
-    /// Size in bytes.
-    pub fn size(&self) -> u64 {
-        self.size
-    }
-
-    /// Seeks to `position`. Skipping bytes turns verification off.
-    pub fn start_at(&mut self, position: u64) -> io::Result<()> {
-        if position != self.position {
-            self.position = self.bytes.seek(SeekFrom::Start(position))?;
-            self.check = None;
-        }
-        Ok(())
-    }
-
-    /// Copies the verified content to `target`.
-    pub fn copy_to(self, target: &mut impl Write) -> io::Result<u64> {
-        io::copy(&mut BufReader::with_capacity(CHUNK, self), target)
-    }
-
-    /// The underlying file, without verification.
-    pub fn into_file(self) -> File {
-        self.bytes
-    }
-}
-
-impl BlobReader {
-    /// Reads the next bytes, exactly this many.
-    pub fn piece(&mut self, length: usize) -> io::Result<Vec<u8>> {
-        let mut piece = Vec::with_capacity(length);
-        while piece.len() < length {
-            if fill(&self.bytes, &mut piece)? == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-        }
-        // A vector may have more capacity than was requested.
-        let excess = piece.len() - length;
-        if excess > 0 {
-            piece.truncate(length);
-            self.bytes.seek_relative(-i64::try_from(excess).map_err(io::Error::other)?)?;
-        }
-        self.verify(&piece)?;
-        Ok(piece)
-    }
-
-    /// Adds the bytes that were read to the checksum, and compares it at the end.
-    fn verify(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.position += bytes.len() as u64;
-        if let Some((hasher, _)) = &mut self.check {
-            hasher.update(bytes);
-        }
-        if self.position >= self.size
-            && let Some((hasher, expected)) = self.check.take()
-            && hasher.finalize().to_hex().as_str() != expected
-        {
-            return Err(io::Error::other("its content is damaged"));
-        }
-        Ok(())
-    }
-}
-
-impl Read for BlobReader {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.bytes.read(buffer)?;
-        self.verify(&buffer[..read])?;
-        Ok(read)
-    }
-}
-
-/// Appends bytes of a file up to the vector's capacity, which is not cleared first.
-#[cfg(unix)]
-fn fill(file: &File, bytes: &mut Vec<u8>) -> io::Result<usize> {
-    Ok(rustix::io::retry_on_intr(|| rustix::io::read(file, rustix::buffer::spare_capacity(&mut *bytes)))?)
-}
-
-#[cfg(not(unix))]
-fn fill(file: &File, bytes: &mut Vec<u8>) -> io::Result<usize> {
-    file.take((bytes.capacity() - bytes.len()) as u64).read_to_end(bytes)
 }

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::blobs::{Blobs, ignore_missing, is_name};
-use super::index::{self, FoundFile, Index};
+use super::blobs::directory::{Directory, ignore_missing, is_name};
+use super::index::sqlite::{self, FoundFile, Index};
 use super::{Options, new_id};
 use crate::error::{Error, Result};
 use crate::hash::Hasher;
@@ -90,7 +90,7 @@ pub fn check(
         Error::failed(format!("{}: another process is using the store", root.display()))
             .hint("stop the other process, such as `haul serve`, and try again")
     })?;
-    let blobs = Blobs { root: root.to_owned(), sync: true };
+    let blobs = Directory { root: root.to_owned(), sync: true };
     let mut check = Check { blobs, clock: options.clock, repair, report, summary: Summary::default() };
     let path = root.join("index.sqlite");
     if !path.exists() && check.blobs.contents()?.is_empty() {
@@ -98,7 +98,7 @@ pub fn check(
     }
     let index = match check.open().and_then(|index| Check::structure(&index).map(|()| index)) {
         Ok(index) => index,
-        Err(error) if index::is_unusable(&error, &path) => {
+        Err(error) if sqlite::is_unusable(&error, &path) => {
             let mut detail = error
                 .message()
                 .trim_start_matches(&*path.to_string_lossy())
@@ -132,7 +132,7 @@ pub fn check(
 }
 
 struct Check<'a> {
-    blobs: Blobs,
+    blobs: Directory,
     clock: Clock,
     repair: bool,
     report: &'a mut dyn FnMut(Finding) -> Result<()>,
@@ -152,9 +152,9 @@ impl Check<'_> {
 
     /// Reads every page of the index.
     fn structure(index: &Index) -> Result<()> {
-        let problems = index.read(|rows| {
-            let problems = rows.structure()?;
-            rows.each_file(&mut |_| Ok(()))?;
+        let problems = index.inspect(|tables| {
+            let problems = tables.structure()?;
+            tables.each_file(&mut |_| Ok(()))?;
             Ok(problems)
         })?;
         match problems.as_slice() {
@@ -177,7 +177,7 @@ impl Check<'_> {
         let root = &self.blobs.root;
         let (aside, build) = (self.aside()?, root.join("rebuild"));
         let moved = |error: io::Error| Error::io("write", &aside, error);
-        let log = index::log_of(path);
+        let log = sqlite::log_of(path);
         // SQLite modifies the files that it opens, so a copy is read.
         for (from, name) in [(path, "index.sqlite"), (log.as_path(), "index.sqlite-wal")] {
             if from.exists() {
@@ -187,8 +187,8 @@ impl Check<'_> {
             }
         }
         ignore_missing(fs::remove_dir_all(&build)).map_err(|error| Error::io("remove", &build, error))?;
-        let rebuilt = Index::open(Blobs { root: build.clone(), sync: true }, false, Warn::default())?;
-        rebuilt.write(|rows| index::salvage(&aside.join("read-index.sqlite"), rows))?;
+        let rebuilt = Index::open(Directory { root: build.clone(), sync: true }, false, Warn::default())?;
+        rebuilt.write(|rows| sqlite::salvage(&aside.join("read-index.sqlite"), rows))?;
         // Closing the index moves its log into the file.
         drop(rebuilt);
         for name in ["read-index.sqlite", "read-index.sqlite-wal", "read-index.sqlite-shm"] {
@@ -224,8 +224,8 @@ impl Check<'_> {
         let mut findings = Vec::new();
         let mut files = 0;
         let blobs = &self.blobs;
-        index.read(|rows| {
-            rows.each_file(&mut |found: FoundFile| {
+        index.inspect(|tables| {
+            tables.each_file(&mut |found: FoundFile| {
                 files += 1;
                 let sha256 = found.file.checksums.sha256.clone().unwrap_or_default();
                 if last.as_ref().is_none_or(|(of, _)| *of != sha256) {
@@ -268,10 +268,10 @@ impl Check<'_> {
             self.found(Finding { problem, detail: damaged, space: Some(space), file, action })?;
         }
         #[expect(clippy::redundant_closure_for_method_calls, reason = "the method is bound to one lifetime")]
-        let notes = index.read(|rows| rows.damaged_notes())?;
+        let notes = index.inspect(|tables| tables.damaged_notes())?;
         for (seq, space, key) in notes {
             if self.repair {
-                index.write(|rows| rows.remove_note(seq))?;
+                index.mend(|tables| tables.remove_note(seq))?;
             }
             self.found(Finding {
                 problem: Problem::Record,
@@ -303,11 +303,13 @@ impl Check<'_> {
             file.checksums = Checksums { md5: file.checksums.md5, ..content.checksums };
         }
         let is_complete = known && file.checksums.blake3.is_some();
-        index.write(|rows| {
-            rows.remove_row(found.seq)?;
-            if is_complete && !rows.insert(&found.space, &file)? {
+        let sha256 = file.checksums.sha256.clone().unwrap_or_default();
+        index.mend(|tables| {
+            tables.remove_row(found.seq)?;
+            let rows = tables.rows();
+            if is_complete && !rows.insert(&found.space, &file, &sha256)? {
                 file.id = new_id(self.clock.now(), None);
-                rows.insert(&found.space, &file)?;
+                rows.insert(&found.space, &file, &sha256)?;
             }
             Ok(if is_complete { Action::Mended } else { Action::Removed })
         })
@@ -365,8 +367,9 @@ impl Check<'_> {
         };
         super::in_microseconds(&mut file)?;
         // Content is removed only in a write transaction.
-        let inserted = index
-            .write(|rows| Ok(path.exists() && !rows.refers_to(sha256)? && rows.insert(LOCAL, &file)?))?;
+        let inserted = index.write(|rows| {
+            Ok(path.exists() && !rows.refers_to(sha256)? && rows.insert(LOCAL, &file, sha256)?)
+        })?;
         Ok(inserted.then_some(file))
     }
 }
@@ -379,7 +382,7 @@ struct Content {
 }
 
 impl Content {
-    fn read(blobs: &Blobs, sha256: &str) -> Result<Self, Problem> {
+    fn read(blobs: &Directory, sha256: &str) -> Result<Self, Problem> {
         let file = blobs.open(sha256).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => Problem::Missing,
             _ => Problem::Damaged,

@@ -7,10 +7,10 @@ use std::path::PathBuf;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::blobs::Subject;
+use super::blobs::directory::{Directory, Subject};
 use super::incoming::Temporary;
 use super::{COPY, Store};
-use crate::error::{Error, Message, Result};
+use crate::error::{Error, Kind, Message, Result};
 use crate::model::{FileId, Object};
 
 /// A read-only copy of a file's content at the time of copying. It is removed together with the file.
@@ -25,46 +25,48 @@ pub struct Copy {
 impl Store {
     /// Creates a read-only copy of a file's content.
     pub fn copy_out(&self, space: &str, id: &FileId) -> Result<Copy> {
-        let inner = &self.inner;
+        let blobs = self.directory()?;
         let (file, content) = self.get(space, id)?;
-        let incoming = inner.blobs.incoming();
         let failed =
             |error: io::Error| Error::failed(Message::file(id, ": cannot be copied")).caused_by(error);
-        let mut temporary = Temporary::create(&incoming).map_err(failed)?;
+        let mut temporary = Temporary::create(&blobs.incoming()).map_err(failed)?;
         content.copy_to(&mut temporary.file).map_err(failed)?;
         make_read_only(&temporary.file).map_err(failed)?;
-        if inner.blobs.sync {
+        if blobs.sync {
             temporary.file.sync_all().map_err(failed)?;
         }
         let copy = Uuid::new_v4().simple().to_string();
         let name = safe_name(&file.name);
-        let path = inner.blobs.link(&copy).join(&name);
+        let path = blobs.link(&copy).join(&name);
         let note = Object::from_iter([("name".to_owned(), Value::String(name))]);
         self.transaction(space, |change| {
             // Returns an error if the file was deleted in the meantime.
             change.stat(id)?;
             change.note(COPY, &copy, Some(id), &note)?;
             change.mark(Subject::Link(copy.clone()))?;
-            inner.blobs.put_in_place(temporary, &path)
+            blobs.put_in_place(temporary, &path)
         })?;
         Ok(Copy { id: copy, path })
     }
 
     /// The copies of a file, oldest first.
     pub fn copies(&self, space: &str, id: &FileId) -> Result<Vec<Copy>> {
+        let blobs = self.directory()?;
         let notes = self.notes(space, COPY, Some(id))?;
-        Ok(notes.into_iter().map(|(copy, note)| self.copy(copy, &note)).collect())
+        Ok(notes.into_iter().map(|(copy, note)| found(blobs, copy, &note)).collect())
     }
 
     /// The copies of all files, oldest first, each with its file.
     pub fn all_copies(&self, space: &str) -> Result<Vec<(FileId, Copy)>> {
+        let blobs = self.directory()?;
         let notes = self.inner.index.read(|rows| rows.notes_about_files(space, COPY))?;
-        Ok(notes.into_iter().map(|(file, copy, note)| (file, self.copy(copy, &note))).collect())
+        Ok(notes.into_iter().map(|(file, copy, note)| (file, found(blobs, copy, &note))).collect())
     }
 
-    fn copy(&self, id: String, note: &Object) -> Copy {
-        let name = note.get("name").and_then(Value::as_str).unwrap_or_default();
-        Copy { path: self.inner.blobs.link(&id).join(name), id }
+    fn directory(&self) -> Result<&Directory> {
+        let none =
+            || Error::new(Kind::Unsupported, "a store in object storage has no copies for other programs");
+        self.inner.blobs.directory().ok_or_else(none)
     }
 
     /// Removes a copy. Returns whether it existed.
@@ -77,6 +79,12 @@ impl Store {
             Ok(was_there)
         })
     }
+}
+
+/// The copy that a note describes.
+fn found(blobs: &Directory, id: String, note: &Object) -> Copy {
+    let name = note.get("name").and_then(Value::as_str).unwrap_or_default();
+    Copy { path: blobs.link(&id).join(name), id }
 }
 
 fn make_read_only(file: &fs::File) -> io::Result<()> {

@@ -8,6 +8,8 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::mem;
 use std::path::{Path, PathBuf};
+#[cfg(feature = "shared")]
+use std::sync::Arc;
 use std::sync::mpsc::{self, SyncSender};
 use std::thread::{self, JoinHandle};
 
@@ -15,6 +17,8 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use super::Failpoint;
+#[cfg(feature = "shared")]
+use super::blobs::bucket::{Bucket, Upload};
 use crate::error::{Error, Result};
 use crate::hash::{HashInput, HashThread, Hasher};
 use crate::model::Checksums;
@@ -34,6 +38,9 @@ pub struct Incoming {
     blake3: blake3::Hasher,
     hashing: Option<Hashing>,
     syncing: Option<Syncing>,
+    /// The bucket that complete content is written to.
+    #[cfg(feature = "shared")]
+    bucket: Option<Arc<Bucket>>,
 }
 
 /// Where SHA-256 and MD5 are computed.
@@ -49,13 +56,31 @@ pub struct Blob {
     /// The checksums.
     pub checksums: Checksums,
     pub(super) temporary: Temporary,
+    /// The object with the content, in a store with a bucket.
+    #[cfg(feature = "shared")]
+    pub(super) upload: Option<Upload>,
 }
 
 impl Incoming {
     pub(super) fn create(directory: &Path, sync: bool) -> Result<Self> {
         let temporary =
             Temporary::create(directory).map_err(|error| Error::io("create a file", directory, error))?;
-        Ok(Self {
+        Ok(Self::new(temporary, sync))
+    }
+
+    /// Receives content for a bucket in a file without a name.
+    #[cfg(feature = "shared")]
+    pub(super) fn spool(bucket: &Arc<Bucket>) -> Result<Self> {
+        let temporary = Temporary::anonymous().map_err(|error| {
+            Error::failed("cannot create a file in the temporary folder")
+                .caused_by(error)
+                .hint("to use another folder: `export TMPDIR=DIR`")
+        })?;
+        Ok(Self { bucket: Some(Arc::clone(bucket)), ..Self::new(temporary, false) })
+    }
+
+    fn new(temporary: Temporary, sync: bool) -> Self {
+        Self {
             temporary,
             sync,
             with_md5: false,
@@ -65,7 +90,9 @@ impl Incoming {
             blake3: blake3::Hasher::new(),
             hashing: None,
             syncing: None,
-        })
+            #[cfg(feature = "shared")]
+            bucket: None,
+        }
     }
 
     /// Also computes the MD5, for a platform that reports it. Must be called before the first byte is written.
@@ -94,12 +121,21 @@ impl Incoming {
         self.size
     }
 
-    /// Completes the content and writes it to disk.
+    /// Completes the content and writes it to disk or to the bucket.
     pub fn finish(mut self) -> Result<Blob> {
         let checksums = self
             .complete()
             .map_err(|error| Error::failed("cannot write content to the store").caused_by(error))?;
-        Ok(Blob { size: self.size, checksums, temporary: self.temporary })
+        Ok(Blob {
+            size: self.size,
+            checksums,
+            #[cfg(feature = "shared")]
+            upload: match self.bucket.take() {
+                Some(bucket) => Some(bucket.put(&self.temporary.file, self.size)?),
+                None => None,
+            },
+            temporary: self.temporary,
+        })
     }
 
     fn complete(&mut self) -> io::Result<Checksums> {
@@ -254,8 +290,8 @@ impl Syncing {
 /// A file in `incoming/`, removed when dropped. Its lock shows that its owner is running.
 pub(super) struct Temporary {
     pub(super) file: File,
-    path: PathBuf,
-    placed: bool,
+    /// The path; `None` once the file is at its final path.
+    path: Option<PathBuf>,
 }
 
 impl Temporary {
@@ -268,23 +304,31 @@ impl Temporary {
                 Err(error) if error.kind() != io::ErrorKind::Unsupported => return Err(error),
                 // Another process can remove the file before it is locked.
                 _ if !path.exists() => {}
-                _ => return Ok(Self { file, path, placed: false }),
+                _ => return Ok(Self { file, path: Some(path) }),
             }
         }
     }
 
     /// Renames the file to its final path.
     pub(super) fn place(mut self, target: &Path) -> io::Result<()> {
-        fs::rename(&self.path, target)?;
-        self.placed = true;
+        if let Some(path) = &self.path {
+            fs::rename(path, target)?;
+        }
+        self.path = None;
         Ok(())
+    }
+
+    /// A file without a name in the system's folder for temporary files.
+    #[cfg(feature = "shared")]
+    pub(super) fn anonymous() -> io::Result<Self> {
+        Ok(Self { file: tempfile::tempfile()?, path: None })
     }
 }
 
 impl Drop for Temporary {
     fn drop(&mut self) {
-        if !self.placed {
-            let _ = fs::remove_file(&self.path);
+        if let Some(path) = &self.path {
+            let _ = fs::remove_file(path);
         }
     }
 }

@@ -1,14 +1,21 @@
-//! A directory that behaves like a files platform: an SQLite index and content-addressed blobs.
+//! A store that behaves like a files platform. It has two halves: an index with the records of files, and blobs with
+//! their content. By default, they are a file of SQLite and a directory.
 //!
 //! All methods block; async callers use a separate thread or a blocking task.
 
+#[cfg(feature = "shared")]
+mod background;
 mod blobs;
 mod check;
+#[cfg(feature = "shared")]
+mod collect;
 mod copies;
 mod id;
 mod incoming;
 mod index;
 mod listing;
+#[cfg(feature = "shared")]
+mod shared;
 mod signing;
 mod space;
 mod transaction;
@@ -22,17 +29,22 @@ use jiff::{SignedDuration, Timestamp};
 
 pub use blobs::BlobReader;
 pub use check::{Action, Finding, Problem, Summary, check};
+#[cfg(feature = "shared")]
+pub use collect::Collected;
 pub use copies::Copy;
 pub use id::new_id;
 pub use incoming::{Blob, Incoming};
 pub use listing::{Listing, SortKey};
+#[cfg(feature = "shared")]
+pub use shared::SharedOptions;
 pub use signing::sign_link;
 pub use transaction::Transaction;
 
 use crate::error::{Error, Kind, Message, Result};
 use crate::model::{Clock, File, FileId, Object, Warn, hex};
-use blobs::{Blobs, Pending, Subject};
-use index::{Index, Rows};
+use blobs::Blobs;
+use blobs::directory::{Directory, Pending, Subject};
+use index::{Index, Rows, sqlite};
 use space::Reserve;
 
 /// The kind of notes that describe a [`Copy`].
@@ -50,13 +62,15 @@ pub struct Store {
 }
 
 struct Inner {
-    blobs: Blobs,
     index: Index,
+    blobs: Blobs,
     clock: Clock,
     /// Must be dropped after the index.
     reserve: Reserve,
     /// Prevents repairs while the store is open.
     _in_use: Option<OpenFile>,
+    #[cfg(feature = "shared")]
+    collector: Option<collect::Collector>,
 }
 
 /// The options of a store.
@@ -91,18 +105,25 @@ impl Store {
     /// damaged, has lost changes, or is missing although blobs exist; the store is not modified then. A store that
     /// cannot be written, for example on a full disk, can still be read.
     pub fn open(root: &Path, options: Options) -> Result<Self> {
-        let blobs = Blobs { root: root.to_owned(), sync: !options.ephemeral };
+        let blobs = Directory { root: root.to_owned(), sync: !options.ephemeral };
         // The directory must exist to be locked. If it cannot be created, `Index::open` reports the reason.
         let _ = blobs.create();
         let in_use = lock(root, OpenFile::try_lock_shared, || {
             Error::failed(format!("{}: the store is being repaired", root.display()))
         })?;
-        let index = Index::open(blobs.clone(), options.ephemeral, options.warn)?;
-        let reserve = Reserve::new(root, options.ephemeral);
-        let inner = Inner { blobs, index, clock: options.clock, reserve, _in_use: in_use };
+        let index = sqlite::Index::open(blobs.clone(), options.ephemeral, options.warn)?;
+        let inner = Inner {
+            index: Index::Sqlite(Box::new(index)),
+            blobs: Blobs::Directory(blobs.clone()),
+            clock: options.clock,
+            reserve: Reserve::new(root, options.ephemeral),
+            _in_use: in_use,
+            #[cfg(feature = "shared")]
+            collector: None,
+        };
         let store = Self { inner: Arc::new(inner) };
         // If something cannot be removed now, later commands remove it.
-        match store.clear() {
+        match store.clear(&blobs) {
             Err(error) if !space::is_unwritable(&error) => return Err(error),
             _ => {}
         }
@@ -113,39 +134,37 @@ impl Store {
     }
 
     /// Removes what a crash left behind, and some expired files.
-    fn clear(&self) -> Result<()> {
-        let blobs = &self.inner.blobs;
+    fn clear(&self, blobs: &Directory) -> Result<()> {
         blobs.clear_incoming()?;
-        self.remove_unreferenced(blobs.pending()?)?;
+        self.remove_unreferenced(blobs, blobs.pending()?)?;
         self.expire_some(EXPIRE_AT_ONCE).map(|_| ())
     }
 
     /// Starts receiving content, which is written and then [finished](Incoming::finish). Removed when dropped.
     pub fn receive(&self) -> Result<Incoming> {
-        Incoming::create(&self.inner.blobs.incoming(), self.inner.blobs.sync)
+        self.inner.blobs.receive()
     }
 
     /// Opens a file's content.
     pub fn get(&self, space: &str, id: &FileId) -> Result<(File, BlobReader)> {
         let mut tried = None;
         loop {
-            let file = self.stat(space, id)?;
-            let sha256 = file.checksums.sha256.clone().unwrap_or_default();
-            match self.inner.blobs.open(&sha256) {
-                Ok(bytes) if bytes.metadata().is_ok_and(|found| Some(found.len()) == file.size) => {
-                    let content = BlobReader::new(bytes, &file);
-                    return Ok((file, content));
+            let found = self.inner.index.read(|rows| rows.file_and_key(space, id, self.inner.now()))?;
+            let (file, key) = found.ok_or_else(|| no_such_file(id))?;
+            match self.inner.blobs.open(&key, &file) {
+                Ok(content) => return Ok((file, content)),
+                Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                    return Err(Error::failed(Message::file(id, ": its content is damaged")));
                 }
-                Ok(_) => return Err(Error::failed(Message::file(id, ": its content is damaged"))),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    // The content may have been replaced after `stat`. Read the row again until it no longer changes.
-                    if tried.as_ref() == Some(&sha256) {
+                    // The content may have been replaced meanwhile. Read the row again until it no longer changes.
+                    if tried.as_ref() == Some(&key) {
                         return Err(Error::failed(Message::file(
                             id,
                             ": its content is missing from the store",
                         )));
                     }
-                    tried = Some(sha256);
+                    tried = Some(key);
                 }
                 Err(error) => {
                     return Err(
@@ -188,18 +207,18 @@ impl Store {
     }
 
     /// Removes the marked blobs and copies that nothing refers to, and then the marks.
-    fn remove_unreferenced(&self, pending: Vec<Pending>) -> Result<()> {
+    fn remove_unreferenced(&self, blobs: &Directory, pending: Vec<Pending>) -> Result<()> {
         if pending.is_empty() {
             return Ok(());
         }
-        self.inner.index.write(|rows| {
+        self.inner.index.write("", |rows| {
             for Pending { subject, .. } in &pending {
                 let is_needed = match subject {
                     Subject::Blob(sha256) => rows.refers_to(sha256)?,
                     Subject::Link(id) => rows.has_note(COPY, id)?,
                 };
                 if !is_needed {
-                    self.inner.blobs.remove(subject)?;
+                    blobs.remove(subject)?;
                     Failpoint::Freed.reached();
                 }
             }

@@ -54,6 +54,12 @@ impl Reserve {
         Self { path: (!ephemeral).then(|| root.join("reserve")) }
     }
 
+    /// No reserve, for a store that is not in a directory.
+    #[cfg(feature = "shared")]
+    pub(super) fn none() -> Self {
+        Self { path: None }
+    }
+
     /// Creates the file unless it exists or there is no space for it.
     pub(super) fn keep(&self) {
         let Some(path) = &self.path else { return };

@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
-use super::blobs::{Pending, Subject};
+use super::blobs::Blobs;
+#[cfg(feature = "shared")]
+use super::blobs::bucket::Upload;
+use super::blobs::directory::{Pending, Subject};
 use super::index::Rows;
+use super::index::sql::Dialect;
 use super::space;
 use super::{Blob, COPY, Failpoint, Inner, Listing, REMEMBER_DEPARTED, Store, in_microseconds, no_such_file};
 use crate::error::{Error, Result};
@@ -29,6 +33,12 @@ struct Marks {
     placed: Vec<Pending>,
     /// Blobs and copies to remove after the commit if no row refers to them.
     released: Vec<Pending>,
+    /// Blobs in the bucket that belong to a file after the commit.
+    #[cfg(feature = "shared")]
+    uploads: Vec<Upload>,
+    /// Blobs in the bucket to delete after the commit.
+    #[cfg(feature = "shared")]
+    unused: Vec<String>,
     has_added: bool,
     has_removed: bool,
 }
@@ -36,23 +46,27 @@ struct Marks {
 impl Store {
     /// Runs `work` in a transaction on a space. If `work` fails, nothing is changed.
     pub fn transaction<T>(&self, space: &str, work: impl FnOnce(&mut Transaction) -> Result<T>) -> Result<T> {
-        self.change(|rows, marks| work(&mut Transaction { inner: &self.inner, rows, space, marks }))
+        self.change(space, |rows, marks| work(&mut Transaction { inner: &self.inner, rows, space, marks }))
     }
 
     /// Runs `work`, which deletes something, in a transaction on a space. On a full disk, it is run a second time
     /// after freeing the reserve.
     pub fn freeing<T>(&self, space: &str, work: impl Fn(&mut Transaction) -> Result<T>) -> Result<T> {
-        self.change_freeing(|rows, marks| work(&mut Transaction { inner: &self.inner, rows, space, marks }))
+        self.change_freeing(space, |rows, marks| {
+            work(&mut Transaction { inner: &self.inner, rows, space, marks })
+        })
     }
 
     /// Deletes up to `limit` expired files in all spaces and returns how many.
     pub(super) fn expire_some(&self, limit: usize) -> Result<u64> {
         let now = self.inner.now();
-        if self.inner.index.read(|rows| rows.expired(now, 1))?.is_empty() {
+        let Some((first, _)) = self.inner.index.read(|rows| rows.expired(now, 1))?.pop() else {
             return Ok(0);
-        }
-        self.change_freeing(|rows, marks| {
-            let expired = rows.expired(now, limit)?;
+        };
+        self.change_freeing(&first, |rows, marks| {
+            let mut expired = rows.expired(now, limit)?;
+            // The transaction is alone in one space or in all of them.
+            expired.retain(|(space, _)| *space == first || rows.dialect() == Dialect::Sqlite);
             for (space, id) in &expired {
                 Transaction { inner: &self.inner, rows, space, marks }.remove(id)?;
             }
@@ -60,15 +74,15 @@ impl Store {
         })
     }
 
-    fn change_freeing<T>(&self, work: impl Fn(&Rows, &mut Marks) -> Result<T>) -> Result<T> {
+    fn change_freeing<T>(&self, space: &str, work: impl Fn(&Rows, &mut Marks) -> Result<T>) -> Result<T> {
         let Inner { index, reserve, .. } = &*self.inner;
         let mut pauses = 0;
         loop {
-            match self.change(&work) {
+            match self.change(space, &work) {
                 Err(error) if space::is_full(&error) => {
                     if reserve.release() {
                         index.shrink_log();
-                        let outcome = self.change(&work);
+                        let outcome = self.change(space, &work);
                         index.shrink_log();
                         reserve.keep();
                         return outcome;
@@ -85,9 +99,9 @@ impl Store {
         }
     }
 
-    fn change<T>(&self, work: impl FnOnce(&Rows, &mut Marks) -> Result<T>) -> Result<T> {
+    fn change<T>(&self, space: &str, work: impl FnOnce(&Rows, &mut Marks) -> Result<T>) -> Result<T> {
         let mut marks = Marks::default();
-        let outcome = self.inner.index.write(|rows| work(rows, &mut marks));
+        let outcome = self.inner.index.write(space, |rows| work(rows, &mut marks));
         if outcome.is_ok() {
             if marks.has_added {
                 Failpoint::Added.reached();
@@ -101,7 +115,19 @@ impl Store {
         marks.released.append(&mut marks.placed);
         // This follows the transaction. Whatever cannot be removed stays marked and is checked when the store is
         // opened.
-        let _ = self.remove_unreferenced(marks.released);
+        match &self.inner.blobs {
+            Blobs::Directory(blobs) => drop(self.remove_unreferenced(blobs, marks.released)),
+            #[cfg(feature = "shared")]
+            Blobs::Bucket(bucket) => match &outcome {
+                Ok(_) => {
+                    marks.uploads.into_iter().for_each(Upload::keep);
+                    bucket.delete(&marks.unused);
+                }
+                // Files may refer to the blobs. If not, they are collected.
+                Err(error) if error.is_unanswered() => marks.uploads.into_iter().for_each(Upload::keep),
+                Err(_) => {}
+            },
+        }
         outcome
     }
 
@@ -173,8 +199,8 @@ impl Transaction<'_> {
     pub fn put(&mut self, mut file: File, blob: Blob) -> Result<File> {
         file.created_at = file.created_at.or_else(|| Some(self.inner.now()));
         let (rows, space) = (self.rows, self.space);
-        self.keep(file, blob, |file| {
-            if rows.insert(space, file)? {
+        self.keep(file, blob, |file, key| {
+            if rows.insert(space, file, key)? {
                 Ok(())
             } else {
                 Err(Error::failed(format!("{}: the id already exists", file.id)))
@@ -190,21 +216,21 @@ impl Transaction<'_> {
         blob: Blob,
         record: impl FnOnce(&mut File) -> Result<()>,
     ) -> Result<File> {
-        let (before, file) = self.changed(id, record)?;
+        let (_, content, file) = self.changed(id, record)?;
         let (rows, space) = (self.rows, self.space);
-        let file = self.keep(file, blob, |file| rows.update(space, file).map(|_| ()))?;
-        self.release(before.checksums.sha256)?;
+        let file = self.keep(file, blob, |file, key| rows.update(space, file, key).map(drop))?;
+        self.release(content)?;
         Ok(file)
     }
 
     /// Changes a file's record. `record` receives the current record and can change everything but id, size and
     /// checksums.
     pub fn annotate(&mut self, id: &FileId, record: impl FnOnce(&mut File) -> Result<()>) -> Result<File> {
-        let (before, mut file) = self.changed(id, record)?;
+        let (before, content, mut file) = self.changed(id, record)?;
         file.size = before.size;
         file.checksums = before.checksums;
         in_microseconds(&mut file)?;
-        self.rows.update(self.space, &file)?;
+        self.rows.update(self.space, &file, &content)?;
         Ok(file)
     }
 
@@ -238,25 +264,47 @@ impl Transaction<'_> {
         self.rows.forget(self.space, kind, key)
     }
 
-    /// The current record of a file and the changed one.
-    fn changed(&self, id: &FileId, record: impl FnOnce(&mut File) -> Result<()>) -> Result<(File, File)> {
-        let before = self.stat(id)?;
+    /// The current record of a file, the key of its content, and the changed record.
+    fn changed(
+        &self,
+        id: &FileId,
+        record: impl FnOnce(&mut File) -> Result<()>,
+    ) -> Result<(File, String, File)> {
+        let found = self.rows.file_and_key(self.space, id, self.inner.now())?;
+        let (before, content) = found.ok_or_else(|| no_such_file(id))?;
         let mut file = before.clone();
         record(&mut file)?;
         file.id = before.id.clone();
         file.created_at = file.created_at.or(before.created_at);
-        Ok((before, file))
+        Ok((before, content, file))
     }
 
     /// Writes a row with `write` and moves its content to its final path.
-    fn keep(&mut self, mut file: File, blob: Blob, write: impl FnOnce(&File) -> Result<()>) -> Result<File> {
+    fn keep(
+        &mut self,
+        mut file: File,
+        blob: Blob,
+        write: impl FnOnce(&File, &str) -> Result<()>,
+    ) -> Result<File> {
         file.size = Some(blob.size);
         file.checksums = blob.checksums;
         in_microseconds(&mut file)?;
-        let blobs = &self.inner.blobs;
+        #[cfg(feature = "shared")]
+        if let Some(upload) = blob.upload {
+            write(&file, upload.key())?;
+            if !self.rows.keep_blob(upload.key())? {
+                return Err(Error::failed("the upload took too long: its content has been collected"));
+            }
+            self.marks.has_added = true;
+            self.marks.uploads.push(upload);
+            Failpoint::Inserted.reached();
+            return Ok(file);
+        }
+        let blobs = self.inner.blobs.directory();
+        let blobs = blobs.ok_or_else(|| Error::failed("the content belongs to another store"))?;
         let sha256 = file.checksums.sha256.clone().unwrap_or_default();
         let is_referred_to = self.rows.refers_to(&sha256)?;
-        write(&file)?;
+        write(&file, &sha256)?;
         self.marks.has_added = true;
         Failpoint::Inserted.reached();
         if !is_referred_to {
@@ -274,24 +322,30 @@ impl Transaction<'_> {
         for copy in self.rows.keys_of_notes(self.space, COPY, id)? {
             self.mark(Subject::Link(copy))?;
         }
-        let sha256 = self.rows.content_of(self.space, id)?;
+        let content = self.rows.content_of(self.space, id)?;
         self.rows.remove(self.space, id, now)?;
-        self.rows.forget_departed(now.saturating_sub(REMEMBER_DEPARTED).unwrap_or(jiff::Timestamp::MIN))?;
-        self.release(sha256)
+        let departed = now.saturating_sub(REMEMBER_DEPARTED).unwrap_or(jiff::Timestamp::MIN);
+        self.rows.forget_departed(self.space, departed)?;
+        content.map_or(Ok(()), |content| self.release(content))
     }
 
     /// Marks content that a row no longer refers to for removal.
-    fn release(&mut self, sha256: Option<String>) -> Result<()> {
-        match sha256 {
-            Some(sha256) if !self.rows.refers_to(&sha256)? => self.mark(Subject::Blob(sha256)),
-            _ => Ok(()),
+    fn release(&mut self, content: String) -> Result<()> {
+        #[cfg(feature = "shared")]
+        if let Blobs::Bucket(_) = &self.inner.blobs {
+            self.rows.release_blob(&content)?;
+            self.marks.unused.push(content);
+            return Ok(());
         }
+        if self.rows.refers_to(&content)? { Ok(()) } else { self.mark(Subject::Blob(content)) }
     }
 
     /// Marks a blob or copy for removal. Invalid names, which can only come from a damaged row, are ignored.
     pub(super) fn mark(&mut self, subject: Subject) -> Result<()> {
-        if subject.is_valid() {
-            self.marks.released.push(self.inner.blobs.mark(subject)?);
+        if let Some(blobs) = self.inner.blobs.directory()
+            && subject.is_valid()
+        {
+            self.marks.released.push(blobs.mark(subject)?);
         }
         Ok(())
     }

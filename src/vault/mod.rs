@@ -12,6 +12,8 @@ mod timeout;
 use std::path::PathBuf;
 
 pub use backend::{Backend, Kept, keep};
+#[cfg(feature = "shared")]
+pub use objects::credentials_for;
 pub use objects::object_credentials;
 pub use timeout::Timeout;
 

@@ -28,12 +28,21 @@ const AWS_KEYS: &[(&str, &str)] = &[
 /// The credentials for a profile, by the names of variables. Empty on other platforms.
 pub fn object_credentials(settings: &Settings, profile: &Profile) -> Result<BTreeMap<String, Secret>> {
     let Some(scheme) = profile.spec.scheme else { return Ok(BTreeMap::new()) };
+    credentials_for(settings, scheme, profile.set.get("aws_profile").map(|named| named.value.as_str()))
+}
+
+/// The credentials for object addresses with this scheme, by the names of variables. `named` is a profile in `~/.aws`.
+pub fn credentials_for(
+    settings: &Settings,
+    scheme: &str,
+    named: Option<&str>,
+) -> Result<BTreeMap<String, Secret>> {
     let start = VARIABLES.iter().find(|(known, _)| *known == scheme).map_or("", |(_, start)| start);
     let variables = settings.env.with_prefix(start);
     let mut found: BTreeMap<String, Secret> =
         variables.map(|(name, value)| (format!("{start}{name}"), Secret::new(value))).collect();
     if scheme == "s3" {
-        add_aws_profile(settings, profile, &mut found)?;
+        add_aws_profile(settings, named, &mut found)?;
     }
     if scheme == "gs" && !found.keys().any(|name| name.starts_with("GOOGLE_")) {
         // The file that `gcloud auth application-default login` writes.
@@ -49,17 +58,16 @@ pub fn object_credentials(settings: &Settings, profile: &Profile) -> Result<BTre
 /// Adds the values of a profile in `~/.aws`: those of a named one replace variables, those of the default one do not.
 fn add_aws_profile(
     settings: &Settings,
-    profile: &Profile,
+    named: Option<&str>,
     found: &mut BTreeMap<String, Secret>,
 ) -> Result<()> {
-    let named = profile.set.get("aws_profile").map(|named| named.value.clone());
     let has_keys =
         found.contains_key("AWS_ACCESS_KEY_ID") || found.contains_key("AWS_WEB_IDENTITY_TOKEN_FILE");
     if named.is_none() && has_keys {
         return Ok(());
     }
-    let chosen = named.clone().or_else(|| settings.env.get("AWS_PROFILE").map(str::to_owned));
-    let name = chosen.as_deref().unwrap_or("default");
+    let chosen = named.or_else(|| settings.env.get("AWS_PROFILE"));
+    let name = chosen.unwrap_or("default");
     let path = |variable: &str, file: &str| {
         settings.env.path(variable).or_else(|| Some(dirs::home_dir()?.join(".aws").join(file)))
     };

@@ -480,7 +480,9 @@ fn receive(store: &Store, new: &NewFile, progress: &dyn Progress, stopped: &Atom
 /// Sends content from its own thread, at most a few chunks ahead of the receiver.
 fn send(file: File, content: store::BlobReader, range: Option<Range>) -> Result<ContentStream> {
     // The download itself verifies the bytes, unless `--no-verify` is given.
-    let mut content = content.into_file();
+    let Some(mut content) = content.into_file() else {
+        return Err(Error::failed(format!("{}: its content is not on this machine", file.name)));
+    };
     let size = file.size.unwrap_or_default();
     let validator = file.checksums.sha256;
     let goes_on = |range: &Range| range.from <= size && range.continues(validator.as_deref(), Some(size));

@@ -31,7 +31,7 @@ fn damage(root: &Path) -> PathBuf {
 fn damaged_content_is_replaced_when_the_same_content_is_put_again() {
     for size in [5, LARGE] {
         let home = tempfile::tempdir().unwrap();
-        let store = open(home.path());
+        let store = open_directory(home.path());
         let good = vec![7; size];
         put(&store, "a", &good);
         put(&store, "b", b"");
@@ -54,7 +54,7 @@ fn damaged_content_is_replaced_when_the_same_content_is_put_again() {
 fn damaged_content_is_never_read_to_its_end() {
     for size in [5, LARGE] {
         let home = tempfile::tempdir().unwrap();
-        let store = open(home.path());
+        let store = open_directory(home.path());
         put(&store, "a", &vec![7; size]);
         let id = FileId::from("a");
         assert!(store.is_intact("s", &id).unwrap());
@@ -73,7 +73,10 @@ fn damaged_content_is_never_read_to_its_end() {
         read.clear();
         part.read_to_end(&mut read).unwrap();
         assert_eq!(read, [6]);
-        assert_eq!(store.get("s", &id).unwrap().1.into_file().metadata().unwrap().len(), size as u64);
+        assert_eq!(
+            store.get("s", &id).unwrap().1.into_file().unwrap().metadata().unwrap().len(),
+            size as u64
+        );
         fs::remove_file(&blob).unwrap();
         assert!(!store.is_intact("s", &id).unwrap());
         let missing = store.get("s", &id).unwrap_err();
@@ -86,11 +89,11 @@ fn damaged_content_is_never_read_to_its_end() {
 /// file.
 fn killed() -> tempfile::TempDir {
     let (home, killed) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let store = open(home.path());
+    let store = open_directory(home.path());
     put(&store, "a", b"first");
     put(&store, "b", b"first");
     // Opening and closing the store a second time leaves the log unchanged.
-    drop(open(home.path()));
+    drop(open_directory(home.path()));
     put(&store, "c", b"second");
     copy(home.path(), killed.path());
     assert!(fs::metadata(killed.path().join("index.sqlite-wal")).unwrap().len() > 0);
@@ -154,7 +157,7 @@ fn a_missing_or_empty_index_with_content_is_an_error() {
     assert!(refused(root).causes()[0].starts_with("2 blobs"));
     fs::write(&index, bytes).unwrap();
     fs::write(root.join("index.sqlite-wal"), log).unwrap();
-    assert_eq!(ids(&open(root).list("s", &Listing::default()).unwrap()), ["a", "b", "c"]);
+    assert_eq!(ids(&open_directory(root).list("s", &Listing::default()).unwrap()), ["a", "b", "c"]);
 }
 
 #[test]
@@ -191,20 +194,20 @@ fn an_index_with_lost_changes_is_refused_until_they_are_restored_or_abandoned() 
     let accept = format!("to accept the index as it is: `rm {}`", root.join("generation").display());
     assert!(error.hints().contains(&accept), "{:?}", error.hints());
     fs::remove_file(root.join("generation")).unwrap();
-    let store = open(root);
+    let store = open_directory(root);
     assert_eq!(ids(&store.list("s", &Listing::default()).unwrap()), ["a", "b"]);
     put(&store, "d", b"third");
     drop(store);
-    assert_eq!(ids(&open(root).list("s", &Listing::default()).unwrap()), ["a", "b", "d"]);
+    assert_eq!(ids(&open_directory(root).list("s", &Listing::default()).unwrap()), ["a", "b", "d"]);
 }
 
 #[test]
 fn an_older_index_is_recognized() {
     let home = tempfile::tempdir().unwrap();
     let (root, index) = (home.path(), home.path().join("index.sqlite"));
-    put(&open(root), "a", b"first");
+    put(&open_directory(root), "a", b"first");
     let older = fs::read(&index).unwrap();
-    let store = open(root);
+    let store = open_directory(root);
     put(&store, "b", b"second");
     store.delete("s", &"a".into()).unwrap();
     drop(store);
@@ -222,9 +225,9 @@ fn an_older_index_is_recognized() {
     for text in ["", "00000000000000000003", "00000000000000000009 00000000000000000003\n"] {
         fs::write(&index, &latest).unwrap();
         fs::write(root.join("generation"), text).unwrap();
-        assert_eq!(ids(&open(root).list("s", &Listing::default()).unwrap()), ["b"]);
+        assert_eq!(ids(&open_directory(root).list("s", &Listing::default()).unwrap()), ["b"]);
     }
-    put(&open(root), "c", b"third");
+    put(&open_directory(root), "c", b"third");
     fs::write(&index, &latest).unwrap();
     assert!(refused(root).message().ends_with("the store's index has lost its last change"));
 }
@@ -234,34 +237,34 @@ fn a_legitimately_empty_store_opens() {
     // A new store, opened twice.
     let home = tempfile::tempdir().unwrap();
     let root = home.path();
-    drop(open(root));
-    drop(open(root));
+    drop(open_directory(root));
+    drop(open_directory(root));
     fs::write(root.join("index.sqlite"), b"").unwrap();
-    let store = open(root);
+    let store = open_directory(root);
     // All files are deleted.
     put(&store, "a", b"hello");
     store.delete("s", &"a".into()).unwrap();
     drop(store);
-    drop(open(root));
+    drop(open_directory(root));
     // The process was killed after the first file's content was in place and before its row was committed.
     let sha256 = sha256(b"hello");
     let directory = root.join("blobs").join(&sha256[..2]);
     fs::create_dir_all(&directory).unwrap();
     fs::write(directory.join(&sha256), b"hello").unwrap();
     fs::write(root.join(format!("doubtful/blob.{sha256}.1")), b"").unwrap();
-    drop(open(root));
+    drop(open_directory(root));
     assert_eq!(contents(root), 0);
     assert!(is_tidy(root));
     // Other files below `blobs` are ignored.
     fs::write(root.join("blobs/notes.txt"), b"mine").unwrap();
     fs::write(directory.join("notes.txt"), b"mine").unwrap();
-    drop(open(root));
+    drop(open_directory(root));
     // The index is deleted, and it had no content to account for.
     fs::remove_file(root.join("index.sqlite")).unwrap();
-    let store = open(root);
+    let store = open_directory(root);
     put(&store, "a", b"hello");
     drop(store);
-    assert_eq!(ids(&open(root).list("s", &Listing::default()).unwrap()), ["a"]);
+    assert_eq!(ids(&open_directory(root).list("s", &Listing::default()).unwrap()), ["a"]);
     // Content without a mark means that data was lost.
     let index = Connection::open(root.join("index.sqlite")).unwrap();
     index.execute("DELETE FROM files", []).unwrap();
@@ -283,7 +286,7 @@ fn an_index_with_another_schema_is_refused() {
     ];
     for (change, message, cause) in forms {
         let home = tempfile::tempdir().unwrap();
-        put(&open(home.path()), "a", b"hello");
+        put(&open_directory(home.path()), "a", b"hello");
         let index = Connection::open(home.path().join("index.sqlite")).unwrap();
         index.execute_batch(change).unwrap();
         drop(index);
@@ -296,7 +299,7 @@ fn an_index_with_another_schema_is_refused() {
         assert_eq!(error.causes().concat(), cause, "{change}");
     }
     let home = tempfile::tempdir().unwrap();
-    drop(open(home.path()));
+    drop(open_directory(home.path()));
     let index = Connection::open(home.path().join("index.sqlite")).unwrap();
     index.execute_batch("PRAGMA user_version = 4").unwrap();
     drop(index);
@@ -343,7 +346,7 @@ fn a_damaged_row_hides_only_itself() {
     ];
     for (column, value) in values {
         let home = tempfile::tempdir().unwrap();
-        let store = open(home.path());
+        let store = open_directory(home.path());
         for id in ["a", "bad", "c"] {
             put(&store, id, id.as_bytes());
         }
@@ -384,7 +387,7 @@ fn a_damaged_row_hides_only_itself() {
             .unwrap();
         store.delete("s", &"c".into()).unwrap();
         drop(store);
-        let store = open(home.path());
+        let store = open_directory(home.path());
         assert_eq!(ids(&store.list("s", &Listing::default()).unwrap()), ["a"]);
         assert_eq!(contents(home.path()), 2, "{column} {value}");
         assert_eq!(content(&store, "a"), b"a");
@@ -394,7 +397,7 @@ fn a_damaged_row_hides_only_itself() {
 #[test]
 fn damaged_expired_rows_do_not_prevent_expiry() {
     let home = tempfile::tempdir().unwrap();
-    let store = open_unsynced(home.path());
+    let store = open_directory(home.path());
     let expires_at = Some(Timestamp::UNIX_EPOCH);
     for n in 0..300 {
         store.put("s", File { expires_at, ..record(&format!("f{n:03}")) }, receive(&store, b"x")).unwrap();
@@ -404,7 +407,7 @@ fn damaged_expired_rows_do_not_prevent_expiry() {
     index.execute("UPDATE files SET id = CAST(x'ff' || id AS TEXT) WHERE id < 'f280'", []).unwrap();
     drop(index);
     drop(store);
-    let store = open_unsynced(home.path());
+    let store = open_directory(home.path());
     assert_eq!(store.expire().unwrap(), 0, "they were deleted on opening");
     let index = Connection::open(home.path().join("index.sqlite")).unwrap();
     let left: u32 = index.query_row("SELECT count(*) FROM files", [], |row| row.get(0)).unwrap();
@@ -441,7 +444,7 @@ fn a_damaged_note_hides_only_itself() {
 fn a_store_is_not_opened_during_a_repair() {
     let home = tempfile::tempdir().unwrap();
     let root = home.path();
-    drop(open(root));
+    drop(open_directory(root));
     let repair = fs::File::open(root).unwrap();
     repair.lock().unwrap();
     fs::write(root.join("index.sqlite"), "half of an index").unwrap();
@@ -472,7 +475,7 @@ fn blob(root: &Path, content: &[u8]) -> PathBuf {
 fn a_check_finds_and_repairs_what_the_content_allows() {
     let home = tempfile::tempdir().unwrap();
     let root = home.path();
-    let store = open(root);
+    let store = open_directory(root);
     for id in ["a", "b", "c", "d", "e"] {
         put(&store, id, id.as_bytes());
     }
@@ -515,7 +518,7 @@ fn a_check_finds_and_repairs_what_the_content_allows() {
     let mut left = checked(root, true);
     left.sort_by_key(|(problem, ..)| *problem as u8);
     assert_eq!(left, rest);
-    let store = open(root);
+    let store = open_directory(root);
     let files = store.list("local", &Listing::default()).unwrap();
     assert_eq!(files.iter().map(|file| file.name.as_str()).collect::<Vec<_>>(), [lost.as_str()]);
     assert_eq!(content(&store, "c"), b"c");
@@ -541,7 +544,7 @@ fn an_index_is_rebuilt_from_its_records_and_the_content() {
         }),
         ("without its log", 0, &|root| fs::remove_file(root.join("index.sqlite-wal")).unwrap()),
         ("a damaged search tree", 3, &|root| {
-            drop(open(root));
+            drop(open_directory(root));
             let path = root.join("index.sqlite");
             let index = Connection::open(&path).unwrap();
             let sql = "SELECT rootpage FROM sqlite_schema WHERE name = 'files_by_name'";
@@ -565,7 +568,7 @@ fn an_index_is_rebuilt_from_its_records_and_the_content() {
             "{what}: {found:?}"
         );
         assert_eq!(checked(root, false), [], "{what}");
-        let store = open(root);
+        let store = open_directory(root);
         let kept = store.list("s", &Listing::default()).unwrap();
         assert_eq!(kept.len(), records, "{what}");
         let mut all: Vec<_> = kept.iter().map(|file| content(&store, file.id.as_str())).collect();
@@ -586,7 +589,7 @@ fn an_index_is_rebuilt_with_its_log_in_a_folder_of_any_name() {
     use std::os::unix::ffi::OsStrExt as _;
     for name in [&b"store"[..], b"store-\xff"] {
         let (home, parent) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        put(&open(home.path()), "a", b"first");
+        put(&open_directory(home.path()), "a", b"first");
         // The connection keeps the change in the log.
         let index = Connection::open(home.path().join("index.sqlite")).unwrap();
         index.execute("UPDATE files SET name = 'renamed'", []).unwrap();
@@ -595,7 +598,7 @@ fn an_index_is_rebuilt_with_its_log_in_a_folder_of_any_name() {
         // More changes than the index has.
         fs::write(root.join("generation"), "99 99\n").unwrap();
         assert_eq!(checked(&root, true), [(Problem::Index, String::new(), Some(Action::Rebuilt))]);
-        assert_eq!(open(&root).stat("s", &"a".into()).unwrap().name, "renamed");
+        assert_eq!(open_directory(&root).stat("s", &"a".into()).unwrap().name, "renamed");
         let mut logs = files_below(&root).into_iter().filter(|path| path.ends_with("index.sqlite-wal"));
         assert!(logs.any(|path| path.parent() != Some(&root)), "the log is set aside");
     }

@@ -151,7 +151,7 @@ fn the_filter_evaluates_conditions_that_sql_cannot() {
 
 /// A store of `count` files, written straight into the index.
 fn seed_index(root: &Path, count: u32) {
-    drop(open_unsynced(root));
+    drop(open_directory(root));
     let index = rusqlite::Connection::open(root.join("index.sqlite")).unwrap();
     index
         .execute(
@@ -173,7 +173,7 @@ fn seed_index(root: &Path, count: u32) {
 fn child_lists() {
     let Some((root, count)) = child_input() else { return };
     let mut memory = Memory::default();
-    let store = open_unsynced(&root);
+    let store = open_directory(&root);
     for sort in [SortKey::Created, SortKey::Name, SortKey::Size, SortKey::Id] {
         let mut listing = Listing { sort, limit: 1000, ..Listing::default() };
         let mut listed = 0;
@@ -216,12 +216,12 @@ fn a_large_store_opens_at_once() {
     let home = tempfile::tempdir().unwrap();
     seed_index(home.path(), 100_000);
     let begin = Instant::now();
-    assert_eq!(open_unsynced(home.path()).list("s", &Listing::default()).unwrap().len(), 100_000);
+    assert_eq!(open_directory(home.path()).list("s", &Listing::default()).unwrap().len(), 100_000);
     let whole = begin.elapsed();
     let first_page = || {
         let begin = Instant::now();
         let listing = Listing { limit: 1, descending: true, ..Listing::default() };
-        assert_eq!(open_unsynced(home.path()).list("s", &listing).unwrap().len(), 1);
+        assert_eq!(open_directory(home.path()).list("s", &listing).unwrap().len(), 1);
         begin.elapsed()
     };
     let first = (0..5).map(|_| first_page()).min().unwrap();

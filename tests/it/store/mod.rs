@@ -5,5 +5,9 @@ mod crash;
 mod damage;
 mod files;
 mod listing;
+#[cfg(feature = "shared")]
+mod place;
 mod processes;
+#[cfg(feature = "shared")]
+mod shared;
 mod support;

@@ -40,7 +40,7 @@ fn concurrent_processes_lose_nothing() {
         assert_eq!(n % 2, 0);
         assert_eq!(content(&store, file.id.as_str()), format!("shared {}", n % 3).as_bytes());
     }
-    assert_eq!(contents(home.path()), 3);
+    assert_contents(home.path(), 3, 60);
     assert!(is_tidy(home.path()));
 }
 
@@ -72,7 +72,7 @@ fn concurrent_puts_and_deletions_of_one_content_never_lose_it() {
         is_over.store(true, Ordering::Relaxed);
         outcomes.into_iter().for_each(Result::unwrap);
     });
-    assert_eq!(contents(root), 0);
+    assert_contents(root, 0, 0);
     assert!(is_tidy(root));
 }
 
@@ -96,12 +96,12 @@ fn two_hundred_concurrent_puts_are_stored() {
 #[test]
 fn uploads_of_a_running_process_stay_when_another_starts() {
     let home = tempfile::tempdir().unwrap();
-    let store = open(home.path());
+    let store = open_directory(home.path());
     let mut incoming = store.receive().unwrap();
     incoming.write_all(b"hel").unwrap();
     let left_behind = home.path().join("incoming/0123456789abcdef0123456789abcdef");
     fs::write(left_behind, b"by a crash").unwrap();
-    open(home.path());
+    open_directory(home.path());
     assert_eq!(files_below(&home.path().join("incoming")).len(), 1);
     incoming.write_all(b"lo").unwrap();
     store.put("s", record("a"), incoming.finish().unwrap()).unwrap();
@@ -117,7 +117,7 @@ fn foreign_files_in_the_folder_are_preserved() {
         fs::write(home.path().join(name), "mine").unwrap();
     }
     for _ in 0..2 {
-        open(home.path());
+        open_directory(home.path());
         for name in others {
             assert_eq!(fs::read(home.path().join(name)).unwrap(), b"mine", "{name}");
         }
@@ -148,6 +148,8 @@ fn memory_does_not_grow_with_the_size() {
         peak(child("processes::child_puts_much", home.path(), mebibytes))
     };
     let (small, large) = (peak("2"), peak("256"));
-    assert!(large < 4 * 1024, "{large} KiB");
-    assert!(large < small + 4 * 1024, "{large} KiB for 256 MiB, {small} KiB for 2 MiB");
+    // A shared store keeps the parts in flight in memory.
+    let most = if is_shared() { 80 * 1024 } else { 4 * 1024 };
+    assert!(large < most, "{large} KiB");
+    assert!(large < small + most, "{large} KiB for 256 MiB, {small} KiB for 2 MiB");
 }

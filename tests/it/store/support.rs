@@ -11,17 +11,42 @@ use haul::store::{Blob, Options, Store};
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
+#[cfg(feature = "shared")]
+use crate::store::place::SharedPlace;
+
 pub fn open(root: &Path) -> Store {
-    Store::open(root, Options::default()).unwrap()
+    open_with(root, Options::default())
 }
 
 pub fn open_unsynced(root: &Path) -> Store {
-    Store::open(root, Options { ephemeral: true, ..Options::default() }).unwrap()
+    open_with(root, Options { ephemeral: true, ..Options::default() })
 }
 
 pub fn open_at(root: &Path, seconds: i64) -> Store {
     let clock = Clock(Some(Timestamp::from_second(seconds).unwrap()));
-    Store::open(root, Options { ephemeral: true, clock, ..Options::default() }).unwrap()
+    open_with(root, Options { ephemeral: true, clock, ..Options::default() })
+}
+
+/// Opens the store in a directory, or the shared store that replaces it.
+fn open_with(root: &Path, options: Options) -> Store {
+    #[cfg(feature = "shared")]
+    if let Some(place) = SharedPlace::of(root) {
+        return place.open(options.clock, options.warn);
+    }
+    Store::open(root, options).unwrap()
+}
+
+/// Opens a store whose files the test knows.
+pub fn open_directory(root: &Path) -> Store {
+    Store::open(root, Options::default()).unwrap()
+}
+
+/// Whether the tests use a shared store.
+pub fn is_shared() -> bool {
+    #[cfg(feature = "shared")]
+    return SharedPlace::new().is_some();
+    #[cfg(not(feature = "shared"))]
+    false
 }
 
 pub fn receive(store: &Store, content: &[u8]) -> Blob {
@@ -64,12 +89,36 @@ pub fn files_below(directory: &Path) -> Vec<PathBuf> {
     found
 }
 
+/// The number of blobs in a directory.
 pub fn contents(root: &Path) -> usize {
     files_below(&root.join("blobs")).len()
 }
 
+/// Checks the number of blobs: those of different content, or in a shared store those of files.
+#[track_caller]
+pub fn assert_contents(root: &Path, different: usize, files: usize) {
+    #[cfg(feature = "shared")]
+    if let Some(place) = SharedPlace::of(root) {
+        assert!(place.is_tidy());
+        assert_eq!(place.objects(), files);
+        return;
+    }
+    let _ = files;
+    assert_eq!(contents(root), different);
+}
+
+/// Whether the store is in this directory, although the tests use a shared store.
+#[cfg(feature = "shared")]
+fn is_directory(root: &Path) -> bool {
+    root.join("lock").exists()
+}
+
 /// Whether no upload is in progress and no blob is in doubt.
 pub fn is_tidy(root: &Path) -> bool {
+    #[cfg(feature = "shared")]
+    if let Some(place) = SharedPlace::of(root).filter(|_| !is_directory(root)) {
+        return place.is_tidy();
+    }
     files_below(&root.join("incoming")).is_empty() && files_below(&root.join("doubtful")).is_empty()
 }
 

@@ -7,9 +7,10 @@ use jiff::Timestamp;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, Row};
 
-use super::rows::{COLUMNS, Rows, file, intact};
+use super::Tables;
 use crate::error::Result;
 use crate::model::{Checksums, File, FileId, Object};
+use crate::store::index::rows::{COLUMNS, Rows, file};
 
 /// The row for a file, which may be damaged.
 #[derive(Clone)]
@@ -23,7 +24,7 @@ pub(in crate::store) struct FoundFile {
     pub(in crate::store) damaged: Option<String>,
 }
 
-impl Rows<'_> {
+impl Tables<'_> {
     /// The problems in the structure of the index.
     pub(in crate::store) fn structure(&self) -> Result<Vec<String>> {
         let read = || {
@@ -86,12 +87,13 @@ pub(in crate::store) fn salvage(path: &Path, into: &Rows) -> Result<()> {
     let Ok(old) = Connection::open_with_flags(path, flags) else { return Ok(()) };
     each(&old, &format!("SELECT {COLUMNS}, space, seq FROM files"), &mut |row| {
         let Ok(found) = found(row) else { return Ok(()) };
-        let checksums = &found.file.checksums;
         // Without these checksums, the content gets a new record.
-        if checksums.sha256.is_none() || checksums.blake3.is_none() {
-            return Ok(());
+        match &found.file.checksums {
+            Checksums { sha256: Some(sha256), blake3: Some(_), .. } => {
+                into.insert(&found.space, &found.file, sha256).map(drop)
+            }
+            _ => Ok(()),
         }
-        into.insert(&found.space, &found.file).map(|_| ())
     })?;
     each(&old, "SELECT space, kind, key, about, note FROM notes", &mut |row| {
         let mut lost = None;
@@ -184,8 +186,7 @@ impl Column<'_> {
 }
 
 fn found(row: &Row) -> rusqlite::Result<FoundFile> {
-    let damaged = intact(row, file)?.err();
-    let mut lost = damaged;
+    let mut lost = file(row).err();
     let mut column = Column { row, lost: &mut lost };
     let id = column.text(2).unwrap_or_default();
     let file = File {

@@ -12,10 +12,10 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 use super::reader::log_of;
 use super::{COUNTS_CHANGES, FOREIGN, HAS_ORDERS, STEPS, failed, unusable};
 use crate::error::{Error, Result, word};
-use crate::store::blobs::Blobs;
+use crate::store::blobs::directory::Directory;
 
 /// Whether the store is new. A missing or empty index is an error if blobs or a write-ahead log exist.
-pub(super) fn is_new(path: &Path, blobs: &Blobs) -> Result<bool> {
+pub(super) fn is_new(path: &Path, blobs: &Directory) -> Result<bool> {
     let how = match fs::metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => "is missing",
         Err(error) => return Err(Error::io("open", path, error)),
@@ -66,7 +66,7 @@ pub(super) fn is_whole(
     connection: &mut Connection,
     format: usize,
     noted: Option<i64>,
-    blobs: &Blobs,
+    blobs: &Directory,
     path: &Path,
     writable: bool,
 ) -> Result<()> {
@@ -94,7 +94,7 @@ pub(super) fn is_whole(
 }
 
 /// The error for an index without rows although blobs exist.
-fn lost(path: &Path, how: &str, contents: usize, blobs: &Blobs) -> Error {
+fn lost(path: &Path, how: &str, contents: usize, blobs: &Directory) -> Error {
     let still = match contents {
         0 => format!("its log {}-wal still exists", path.display()),
         1 => format!("1 blob is still in {}", blobs.blobs().display()),

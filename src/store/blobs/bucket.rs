@@ -1,0 +1,591 @@
+//! Content in object storage. Each blob has its own key, and a row in the database that says whether a file refers to it.
+//!
+//! ```text
+//! PREFIX/haul-store   the id of the store, so that no other store uses the same place
+//! PREFIX/blobs/KEY    content
+//! PREFIX/probe-KEY    written and deleted when a store is opened
+//! ```
+//!
+//! The row of a blob is inserted as `pending` before its object is written, becomes `stored` in the transaction that adds
+//! the file, and `deleting` in the transaction that removes the file. After that, the object is deleted and then the row. A
+//! blob that a crash left behind is deleted by the collector.
+
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::stream::BoxStream;
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use object_store::aws::AmazonS3Builder;
+use object_store::azure::MicrosoftAzureBuilder;
+use object_store::gcp::GoogleCloudStorageBuilder;
+use object_store::path::Path;
+use object_store::{
+    BackoffConfig, ClientOptions, GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt as _,
+    PutMode, PutPayload, RetryConfig,
+};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
+use crate::error::{Error, Kind, Result};
+use crate::secret::Secret;
+use crate::source::CHUNK;
+use crate::store::Failpoint;
+use crate::store::background::Background;
+use crate::store::index::postgres::Database;
+
+/// The size of a part. Smaller content is written in one request.
+const PART: u64 = 8 * 1024 * 1024;
+/// Maximum number of parts of an object, below the limit of the services.
+const PARTS: u64 = 9_000;
+/// Maximum number of parts in flight: of one upload, and of all. They are in memory.
+const PARALLEL: usize = 4;
+const PARALLEL_IN_ALL: usize = 8;
+/// How long and how often a request is repeated.
+const RETRY: Duration = Duration::from_secs(20);
+const RETRIES: usize = 5;
+/// How long a service may be silent.
+const SILENCE: Duration = Duration::from_secs(30);
+/// How often a broken download continues without having received anything.
+const CONTINUATIONS: u32 = 3;
+
+/// A place for blobs.
+pub(in crate::store) struct Bucket {
+    background: Arc<Background>,
+    database: Arc<Database>,
+    objects: Arc<dyn ObjectStore>,
+    /// The start of all keys; empty or with a slash at its end.
+    prefix: String,
+    /// The address, for messages.
+    pub(in crate::store) shown: String,
+    scheme: &'static str,
+    parts: Arc<Semaphore>,
+}
+
+/// A blob that no file refers to yet. Its object is deleted when it is dropped.
+pub(in crate::store) struct Upload {
+    key: String,
+    bucket: Option<Arc<Bucket>>,
+}
+
+impl Upload {
+    pub(in crate::store) fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// Leaves the object alone, because a file refers to it or may do so.
+    pub(in crate::store) fn keep(mut self) {
+        self.bucket = None;
+    }
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        if let Some(bucket) = self.bucket.take() {
+            let key = std::mem::take(&mut self.key);
+            let background = Arc::clone(&bucket.background);
+            background.spawn(async move { bucket.discard(&key).await });
+        }
+    }
+}
+
+impl Bucket {
+    /// Prepares the place at `s3://BUCKET/PREFIX`, `gs://…` or `az://…`. `variables` are credentials and settings by the
+    /// names of the vendors' variables.
+    pub(in crate::store) fn new(
+        address: &str,
+        variables: &[(String, Secret)],
+        database: &Arc<Database>,
+        background: &Arc<Background>,
+    ) -> Result<Self> {
+        let invalid = |why: &str| {
+            Error::usage(format!("--blobs {address}: {why}"))
+                .hint("`--blobs s3://BUCKET/PREFIX`, `gs://…` or `az://…`")
+        };
+        let (scheme, rest) =
+            address.split_once("://").ok_or_else(|| invalid("not an address of object storage"))?;
+        let (name, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+        if name.is_empty()
+            || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._$".contains(&byte))
+        {
+            return Err(invalid("the name of the bucket is missing or not valid"));
+        }
+        let prefix = prefix.trim_end_matches('/');
+        if !prefix.is_empty() && Path::parse(prefix).ok().is_none_or(|path| path.as_ref() != prefix) {
+            return Err(invalid("the prefix is not valid"));
+        }
+        // The client of the crate takes the provider of the process.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client =
+            ClientOptions::new().with_allow_http(true).with_timeout_disabled().with_read_timeout(SILENCE);
+        let backoff = BackoffConfig {
+            init_backoff: Duration::from_millis(100),
+            max_backoff: Duration::from_secs(3),
+            base: 2.,
+        };
+        let retry = RetryConfig { backoff, max_retries: RETRIES, retry_timeout: RETRY };
+        let failed = |error: object_store::Error| Error::usage(format!("--blobs {address}")).caused_by(error);
+        let (scheme, objects): (_, Arc<dyn ObjectStore>) = match scheme {
+            "s3" => {
+                let mut builder = AmazonS3Builder::new();
+                for (key, value) in configured(variables) {
+                    builder = builder.with_config(key, value);
+                }
+                if !variables
+                    .iter()
+                    .any(|(name, _)| name.starts_with("AWS_REGION") || name == "AWS_DEFAULT_REGION")
+                {
+                    builder = builder.with_region("us-east-1");
+                }
+                // Compatible services lack the request that deletes several objects.
+                let builder = builder.with_bucket_name(name).with_disable_bulk_delete(true);
+                (
+                    "s3",
+                    Arc::new(builder.with_client_options(client).with_retry(retry).build().map_err(failed)?),
+                )
+            }
+            "gs" => {
+                let mut builder = GoogleCloudStorageBuilder::new();
+                for (key, value) in configured(variables) {
+                    builder = builder.with_config(key, value);
+                }
+                let builder = builder.with_bucket_name(name);
+                (
+                    "gs",
+                    Arc::new(builder.with_client_options(client).with_retry(retry).build().map_err(failed)?),
+                )
+            }
+            "az" => {
+                let mut builder = MicrosoftAzureBuilder::new();
+                for (key, value) in configured(variables) {
+                    builder = builder.with_config(key, value);
+                }
+                let builder = builder.with_container_name(name);
+                (
+                    "az",
+                    Arc::new(builder.with_client_options(client).with_retry(retry).build().map_err(failed)?),
+                )
+            }
+            _ => return Err(invalid("the address must start with `s3://`, `gs://` or `az://`")),
+        };
+        Ok(Self {
+            background: Arc::clone(background),
+            database: Arc::clone(database),
+            objects,
+            prefix: if prefix.is_empty() { String::new() } else { format!("{prefix}/") },
+            shown: format!("{scheme}://{name}{}{prefix}", if prefix.is_empty() { "" } else { "/" }),
+            scheme,
+            parts: Arc::new(Semaphore::new(PARALLEL_IN_ALL)),
+        })
+    }
+
+    /// Checks that objects can be read, written, listed and deleted, and that the place belongs to the store with this id.
+    pub(in crate::store) fn claim(&self, id: &str) -> Result<()> {
+        self.background.wait(async {
+            let marker = self.path("haul-store");
+            let found = match self.read(&marker).await {
+                Ok(found) => found,
+                Err(object_store::Error::NotFound { source, .. })
+                    if !format!("{source:?}").contains("NoSuchBucket") =>
+                {
+                    let mine = PutPayload::from(id.to_owned());
+                    // Of two replicas that start at once with different databases, one wins.
+                    match self.objects.put_opts(&marker, mine, PutMode::Create.into()).await {
+                        Ok(_) | Err(object_store::Error::AlreadyExists { .. }) => {}
+                        Err(error) => return Err(self.failed("write objects", &error)),
+                    }
+                    self.read(&marker).await.map_err(|error| self.failed("read objects", &error))?
+                }
+                Err(error) => return Err(self.failed("read objects", &error)),
+            };
+            if found != id.as_bytes() {
+                return Err(Error::failed(format!("{}: the place belongs to another index", self.shown))
+                    .hint("name an empty prefix: `--blobs s3://BUCKET/PREFIX`")
+                    .hint("or the index that belongs to it: `--index postgres://…`"));
+            }
+            let probe = self.path(&format!("probe-{}", Uuid::new_v4().simple()));
+            let wrote = self.objects.put(&probe, PutPayload::from_static(b"probe")).await;
+            wrote.map_err(|error| self.failed("write objects", &error))?;
+            self.list().next().await.transpose().map_err(|error| self.failed("list objects", &error))?;
+            match self.objects.delete(&probe).await {
+                Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+                Err(error) => Err(self.failed("delete objects", &error)),
+            }
+        })
+    }
+
+    async fn read(&self, path: &Path) -> Result<Bytes, object_store::Error> {
+        self.objects.get(path).await?.bytes().await
+    }
+
+    fn path(&self, name: &str) -> Path {
+        Path::from(format!("{}{name}", self.prefix))
+    }
+
+    fn blob(&self, key: &str) -> Path {
+        self.path(&format!("blobs/{key}"))
+    }
+
+    /// Writes the content of `file`, and inserts its row.
+    pub(in crate::store) fn put(self: &Arc<Self>, file: &File, size: u64) -> Result<Upload> {
+        let key = Uuid::new_v4().simple().to_string();
+        let file = Arc::new(file.try_clone().map_err(spool_failed)?);
+        self.background.wait(async {
+            self.database.run("INSERT INTO blobs (key) VALUES ($1)", &[&key]).await?;
+            // If anything fails, the drop deletes what was written.
+            let upload = Upload { key, bucket: Some(Arc::clone(self)) };
+            let path = self.blob(&upload.key);
+            if size <= PART {
+                let (_permit, part) = self.part(&file, 0, size).await?;
+                let put = self.objects.put(&path, part.into()).await;
+                put.map_err(|error| self.failed("write objects", &error))?;
+            } else {
+                self.put_parts(&path, &file, size).await?;
+            }
+            Failpoint::Placed.reached();
+            Ok(upload)
+        })
+    }
+
+    async fn put_parts(&self, path: &Path, file: &Arc<File>, size: u64) -> Result<()> {
+        let failed = |error: object_store::Error| self.failed("write objects", &error);
+        let length = size.div_ceil(PARTS).next_multiple_of(1024 * 1024).max(PART);
+        let mut parts = self.objects.put_multipart(path).await.map_err(failed)?;
+        let mut sending = JoinSet::new();
+        let sent = async {
+            let mut at = 0;
+            while at < size {
+                if sending.len() >= PARALLEL
+                    && let Some(sent) = sending.join_next().await
+                {
+                    joined(sent).map_err(failed)?;
+                }
+                let (permit, part) = self.part(file, at, length.min(size - at)).await?;
+                let send = parts.put_part(part.into());
+                sending.spawn(async move {
+                    let _permit = permit;
+                    send.await
+                });
+                at += length;
+            }
+            while let Some(sent) = sending.join_next().await {
+                joined(sent).map_err(failed)?;
+            }
+            parts.complete().await.map_err(failed).map(drop)
+        };
+        let sent = sent.await;
+        if sent.is_err() {
+            sending.shutdown().await;
+            let _ = parts.abort().await;
+        }
+        sent
+    }
+
+    /// A part of a file, once there is memory for it.
+    async fn part(
+        &self,
+        file: &Arc<File>,
+        at: u64,
+        length: u64,
+    ) -> Result<(tokio::sync::OwnedSemaphorePermit, Bytes)> {
+        let permit = Arc::clone(&self.parts).acquire_owned().await;
+        let permit = permit.map_err(|_| Error::failed("the store is closed"))?;
+        let file = Arc::clone(file);
+        let read = tokio::task::spawn_blocking(move || read_part(&file, at, length)).await;
+        let part = read.map_err(io::Error::other).flatten().map_err(spool_failed)?;
+        Ok((permit, part.into()))
+    }
+
+    /// Opens content of this size.
+    pub(in crate::store) fn open(self: &Arc<Self>, key: &str, size: u64) -> io::Result<Object> {
+        let mut object = Object {
+            bucket: Arc::clone(self),
+            path: self.blob(key),
+            size,
+            end: size,
+            position: 0,
+            bytes: Bytes::new(),
+            stream: None,
+            failures: 0,
+        };
+        // The first bytes, which are all bytes of most files, show whether the object exists.
+        let end = size.min(CHUNK as u64);
+        if end > 0 {
+            let first = self.background.wait(self.objects.get_range(&object.path, 0..end));
+            object.bytes = first.map_err(|error| self.read_failed(&error))?;
+            object.position = end;
+            if object.bytes.len() as u64 != end {
+                return Err(io::ErrorKind::InvalidData.into());
+            }
+        }
+        Ok(object)
+    }
+
+    fn read_failed(&self, error: &object_store::Error) -> io::Error {
+        match error {
+            object_store::Error::NotFound { .. } => io::ErrorKind::NotFound.into(),
+            error => io::Error::other(self.failed("read objects", error)),
+        }
+    }
+
+    /// Deletes blobs that no file refers to any more. What cannot be deleted is collected later.
+    pub(in crate::store) fn delete(&self, keys: &[String]) {
+        if keys.is_empty() {
+            return;
+        }
+        self.background.wait(async {
+            futures_util::stream::iter(keys).for_each_concurrent(PARALLEL, |key| self.discard(key)).await;
+        });
+    }
+
+    /// Deletes a blob and its row, with a warning if that fails.
+    async fn discard(&self, key: &str) {
+        if let Err(error) = self.remove(key).await {
+            self.database.warn_once(format!("{error}; the collector tries again"));
+        }
+    }
+
+    /// Deletes a blob and then its row.
+    pub(in crate::store) async fn remove(&self, key: &str) -> Result<()> {
+        self.remove_object(key).await?;
+        Failpoint::Freed.reached();
+        let sql = "DELETE FROM blobs WHERE key = $1 AND state <> 'stored'";
+        self.database.run(sql, &[&key]).await.map(drop)
+    }
+
+    pub(in crate::store) async fn remove_object(&self, key: &str) -> Result<()> {
+        match self.objects.delete(&self.blob(key)).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(self.failed("delete objects", &error)),
+        }
+    }
+
+    /// The objects with content.
+    pub(in crate::store) fn list(&self) -> BoxStream<'static, object_store::Result<ObjectMeta>> {
+        self.objects.list(Some(&self.path("blobs")))
+    }
+
+    /// The key of an object with content.
+    pub(in crate::store) fn key_of(&self, object: &ObjectMeta) -> Option<String> {
+        let key = object.location.as_ref().strip_prefix(&self.prefix)?.strip_prefix("blobs/")?;
+        Some(key.to_owned())
+    }
+
+    /// The error for a failed request. `doing` describes it.
+    pub(in crate::store) fn failed(&self, doing: &str, error: &object_store::Error) -> Error {
+        let text = described(error);
+        let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
+        let what = format!("{}: cannot {doing}", self.shown);
+        let new = |kind: Kind, hint: &str| Error::new(kind, what.clone()).cause(text.clone()).hint(hint);
+        let credentials = match self.scheme {
+            "s3" => "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN",
+            "gs" => "check GOOGLE_APPLICATION_CREDENTIALS",
+            _ => "check AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY",
+        };
+        if has(&["NoSuchBucket", "ContainerNotFound"]) {
+            return new(Kind::Failed, "the bucket does not exist: create it, or correct `--blobs`");
+        }
+        if has(&[
+            "InvalidAccessKeyId",
+            "SignatureDoesNotMatch",
+            "InvalidToken",
+            "ExpiredToken",
+            "AuthenticationFailed",
+        ]) {
+            return new(Kind::Auth, credentials);
+        }
+        if has(&[
+            "PermanentRedirect",
+            "AuthorizationHeaderMalformed",
+            "IllegalLocationConstraint",
+            "Received redirect",
+        ]) {
+            return new(Kind::Failed, "the bucket is in another region: set AWS_REGION to its region");
+        }
+        if has(&["RequestTimeTooSkewed"]) {
+            return new(Kind::Failed, "the clock of this machine is wrong: set it, and try again");
+        }
+        match error {
+            object_store::Error::PermissionDenied { .. } => {
+                let allow = match (self.scheme, doing) {
+                    ("s3", "delete objects") => "allow s3:DeleteObject",
+                    ("s3", "list objects") => "allow s3:ListBucket",
+                    ("s3", "read objects") => "allow s3:GetObject, and s3:ListBucket for the whole bucket",
+                    ("s3", _) => "allow s3:PutObject and s3:AbortMultipartUpload",
+                    _ => "allow reading, writing, listing and deleting objects",
+                };
+                new(Kind::Auth, &format!("the credentials do not allow this: {allow}"))
+            }
+            object_store::Error::Unauthenticated { .. } => new(Kind::Auth, credentials),
+            object_store::Error::NotFound { .. } => {
+                new(Kind::NotFound, "the object is missing from the bucket")
+            }
+            _ if has(&["169.254.169.254", "metadata.google"]) => new(Kind::Auth, credentials),
+            _ => Error::new(Kind::Unreachable, what.clone()).cause(text.clone()),
+        }
+    }
+}
+
+/// The settings that a service knows.
+fn configured<K: std::str::FromStr>(variables: &[(String, Secret)]) -> impl Iterator<Item = (K, String)> {
+    let known = |(name, value): &(String, Secret)| {
+        Some((name.to_ascii_lowercase().parse().ok()?, value.expose().to_owned()))
+    };
+    variables.iter().filter_map(known)
+}
+
+fn joined(sent: Result<object_store::Result<()>, tokio::task::JoinError>) -> Result<(), object_store::Error> {
+    sent.unwrap_or_else(|source| Err(object_store::Error::JoinError { source }))
+}
+
+fn spool_failed(error: io::Error) -> Error {
+    Error::failed("cannot read received content from the temporary folder").caused_by(error)
+}
+
+#[cfg(unix)]
+fn read_part(file: &File, at: u64, length: u64) -> io::Result<Vec<u8>> {
+    let mut part = vec![0; usize::try_from(length).map_err(io::Error::other)?];
+    std::os::unix::fs::FileExt::read_exact_at(file, &mut part, at)?;
+    Ok(part)
+}
+
+#[cfg(not(unix))]
+fn read_part(file: &File, at: u64, length: u64) -> io::Result<Vec<u8>> {
+    use std::io::{Read as _, Seek as _};
+    // One upload reads its parts one after the other.
+    let mut file = file;
+    let mut part = vec![0; usize::try_from(length).map_err(io::Error::other)?];
+    file.seek(io::SeekFrom::Start(at))?;
+    file.read_exact(&mut part)?;
+    Ok(part)
+}
+
+/// An error with its causes, without the line breaks and the padding of XML.
+fn described(error: &object_store::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            let _ = write!(text, ": {cause_text}");
+        }
+        source = cause.source();
+    }
+    let mut text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if let Some(code) = element(&text, "Code") {
+        text = match element(&text, "Message") {
+            Some(message) => format!("{code}: {}", message.trim_end_matches('.')),
+            None => code.to_owned(),
+        };
+    }
+    if text.chars().count() > 600 {
+        text = text.chars().take(600).chain("…".chars()).collect();
+    }
+    text
+}
+
+/// The text of an XML element.
+fn element<'t>(text: &'t str, name: &str) -> Option<&'t str> {
+    let rest = text.split_once(&format!("<{name}>"))?.1;
+    Some(rest.split_once(&format!("</{name}>"))?.0).filter(|text| !text.is_empty())
+}
+
+/// Content being read from a bucket: sequentially in one request, which is made again if it breaks.
+pub(in crate::store) struct Object {
+    bucket: Arc<Bucket>,
+    path: Path,
+    size: u64,
+    /// The position at which reading ends.
+    end: u64,
+    /// The position after `bytes`.
+    position: u64,
+    /// Bytes that were received and not read yet.
+    bytes: Bytes,
+    stream: Option<BoxStream<'static, object_store::Result<Bytes>>>,
+    failures: u32,
+}
+
+impl Object {
+    /// Seeks to a position.
+    pub(in crate::store) fn start_at(&mut self, position: u64) {
+        let begin = self.position - self.bytes.len() as u64;
+        if (begin..=self.position).contains(&position) {
+            let skipped = usize::try_from(position - begin).unwrap_or_default();
+            self.bytes = self.bytes.slice(skipped..);
+        } else {
+            (self.bytes, self.stream, self.position) = (Bytes::new(), None, position);
+        }
+    }
+
+    /// Ends the requests at this position instead of the end of the content.
+    pub(in crate::store) fn stop_at(&mut self, end: u64) {
+        let end = end.min(self.size);
+        if end != self.end {
+            (self.end, self.stream) = (end, None);
+        }
+    }
+
+    /// Reads some of the next bytes: 0 at the end.
+    pub(in crate::store) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let bytes = self.take(buffer.len())?;
+        buffer[..bytes.len()].copy_from_slice(&bytes);
+        Ok(bytes.len())
+    }
+
+    /// Appends some of the next bytes, at most `limit`.
+    pub(in crate::store) fn fill(&mut self, into: &mut Vec<u8>, limit: usize) -> io::Result<usize> {
+        let bytes = self.take(limit)?;
+        into.extend_from_slice(&bytes);
+        Ok(bytes.len())
+    }
+
+    fn take(&mut self, length: usize) -> io::Result<Bytes> {
+        while self.bytes.is_empty() && self.position < self.end {
+            self.bytes = self.next()?;
+            self.position += self.bytes.len() as u64;
+        }
+        Ok(self.bytes.split_to(length.min(self.bytes.len())))
+    }
+
+    fn next(&mut self) -> io::Result<Bytes> {
+        let bucket = Arc::clone(&self.bucket);
+        let received = bucket.background.wait(async {
+            let stream = match &mut self.stream {
+                Some(stream) => stream,
+                none => {
+                    let range = Some(GetRange::Bounded(self.position..self.end));
+                    let options = GetOptions { range, ..GetOptions::default() };
+                    let found = bucket.objects.get_opts(&self.path, options).await?;
+                    none.insert(found.into_stream().boxed())
+                }
+            };
+            stream.try_next().await
+        });
+        match received {
+            Ok(Some(bytes)) => {
+                self.failures = 0;
+                let left = usize::try_from(self.end - self.position).unwrap_or(usize::MAX);
+                Ok(if bytes.len() > left { bytes.slice(..left) } else { bytes })
+            }
+            Ok(None) => Err(io::ErrorKind::UnexpectedEof.into()),
+            Err(error) => {
+                self.stream = None;
+                self.failures += 1;
+                if self.failures > CONTINUATIONS || matches!(error, object_store::Error::NotFound { .. }) {
+                    return Err(bucket.read_failed(&error));
+                }
+                Ok(Bytes::new())
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Object {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Object").field("path", &self.path).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,278 @@
+//! The PostgreSQL index: its connections and transactions.
+//!
+//! A write transaction holds an advisory lock for its space, so that no other one changes the space before it ends. Reads do
+//! not lock.
+
+pub(in crate::store) mod address;
+mod steps;
+mod tables;
+
+use std::collections::HashSet;
+use std::fmt::Write as _;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use deadpool_postgres::{
+    Client, Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime, TimeoutType,
+};
+use tokio_postgres::IsolationLevel;
+use tokio_postgres::error::{DbError, Severity, SqlState};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::rows::Rows;
+use crate::error::{Error, Kind, Result, word};
+use crate::model::Warn;
+use crate::store::background::Background;
+use address::{Address, Passwords};
+use tables::Tables;
+
+/// Maximum number of connections of a replica.
+const CONNECTIONS: usize = 16;
+/// How long a request waits for a connection.
+const WAIT: Duration = Duration::from_secs(30);
+/// How long a new connection may take, including the login.
+const CONNECT: Duration = Duration::from_secs(15);
+/// How long the outcome of a commit is looked for after its connection broke.
+const RESOLVE: Duration = Duration::from_secs(30);
+const RESOLVE_PAUSE: Duration = Duration::from_millis(250);
+
+/// The database of a shared store.
+pub(in crate::store) struct Database {
+    background: Arc<Background>,
+    pool: Pool,
+    /// The address without a password.
+    pub(in crate::store) shown: String,
+    schema: String,
+    /// The command that creates the database.
+    create: String,
+    warn: Warn,
+    /// The warnings already printed.
+    warned: Mutex<HashSet<String>>,
+}
+
+impl Database {
+    /// Connects to the index at `url`, and creates or migrates its tables. Returns the id of the store as well.
+    pub(in crate::store) fn open(
+        url: &str,
+        passwords: &Passwords,
+        background: &Arc<Background>,
+        warn: Warn,
+    ) -> Result<(Self, String)> {
+        let Address { config, tls, schema, shown, create } = Address::parse(url, passwords)?;
+        let how = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+        let manager = Manager::from_config(config, MakeRustlsConnect::new(tls), how);
+        let pool = Pool::builder(manager)
+            .max_size(CONNECTIONS)
+            .wait_timeout(Some(WAIT))
+            .create_timeout(Some(CONNECT))
+            .recycle_timeout(Some(CONNECT))
+            .runtime(Runtime::Tokio1)
+            .build()
+            .map_err(|error| {
+                Error::failed("cannot prepare the connections to PostgreSQL").caused_by(error)
+            })?;
+        let background = Arc::clone(background);
+        let database = Self { background, pool, shown, schema, create, warn, warned: Mutex::default() };
+        let id = database.background.wait(steps::migrate(&database))?;
+        Ok((database, id))
+    }
+
+    /// A connection that is not known to be broken.
+    pub(in crate::store) async fn client(&self) -> Result<Client> {
+        self.pool.get().await.map_err(|error| match error {
+            PoolError::Backend(error) => self.failed(&error),
+            PoolError::Timeout(TimeoutType::Wait) => Error::failed(format!(
+                "{}: the index is busy: all {CONNECTIONS} connections have been in use for {} seconds",
+                self.shown,
+                WAIT.as_secs()
+            )),
+            error => self.unreachable().cause(error.to_string()),
+        })
+    }
+
+    /// Runs a single statement.
+    pub(in crate::store) async fn run(
+        &self,
+        sql: &str,
+        values: &[&(dyn tokio_postgres::types::ToSql + Sync)],
+    ) -> Result<u64> {
+        let client = self.client().await?;
+        let statement = client.prepare_cached(sql).await.map_err(|error| self.failed(&error))?;
+        client.execute(&statement, values).await.map_err(|error| self.failed(&error))
+    }
+
+    /// Runs a read transaction, in which `work` sees a consistent snapshot of the rows.
+    pub(in crate::store) fn read<T>(&self, work: impl FnOnce(&Rows) -> Result<T>) -> Result<T> {
+        let background = &self.background;
+        let mut client = background.wait(self.client())?;
+        let begin = client
+            .build_transaction()
+            .read_only(true)
+            .isolation_level(IsolationLevel::RepeatableRead)
+            .start();
+        let transaction = background.wait(begin).map_err(|error| self.failed(&error))?;
+        // Dropping the transaction ends it without waiting.
+        work(&Rows { sql: &Tables::new(self, &transaction) })
+    }
+
+    /// Runs a write transaction that is alone in this space. If `work` fails, nothing is changed. An
+    /// [unanswered](Error::is_unanswered) error means that the change may have been made.
+    pub(in crate::store) fn write<T>(&self, space: &str, work: impl FnOnce(&Rows) -> Result<T>) -> Result<T> {
+        let background = &self.background;
+        let failed = |error: tokio_postgres::Error| self.failed(&error);
+        let mut client = background.wait(self.client())?;
+        let transaction = background.wait(client.transaction()).map_err(failed)?;
+        let lock = format!("haul/{}/{space}", self.schema);
+        let number: String = background.wait(async {
+            let sql = "SELECT pg_current_xact_id()::text, pg_advisory_xact_lock(hashtextextended($1, 0))";
+            let statement = transaction.prepare_cached(sql).await.map_err(failed)?;
+            Ok::<_, Error>(transaction.query_one(&statement, &[&lock]).await.map_err(failed)?.get(0))
+        })?;
+        let tables = Tables::new(self, &transaction);
+        let value = work(&Rows { sql: &tables })?;
+        // The server answers a commit after a failed statement as if it had succeeded.
+        if let Some(error) = tables.failure() {
+            return Err(error);
+        }
+        match background.wait(transaction.commit()) {
+            Ok(()) => Ok(value),
+            // The server has rolled the transaction back.
+            Err(error) if error.as_db_error().is_some_and(is_answer) => Err(failed(error)),
+            Err(error) => {
+                // The broken connection must not be used again.
+                drop(Client::take(client));
+                match self.was_committed(&number) {
+                    Some(true) => Ok(value),
+                    Some(false) => Err(failed(error)),
+                    None => Err(Error::new(
+                        Kind::Unreachable,
+                        format!(
+                            "{}: the connection was lost during a commit, so its outcome is unknown",
+                            self.shown
+                        ),
+                    )
+                    .caused_by(error)
+                    .unanswered()),
+                }
+            }
+        }
+    }
+
+    /// Whether the transaction with this number was committed, if that can be found out in time.
+    fn was_committed(&self, number: &str) -> Option<bool> {
+        let sql = "SELECT pg_xact_status(CAST(CAST($1 AS TEXT) AS xid8))";
+        let ask = async || {
+            let client = self.client().await?;
+            let row = client.query_one(sql, &[&number]).await.map_err(|error| self.failed(&error))?;
+            Ok::<Option<String>, Error>(row.get(0))
+        };
+        let end = Instant::now() + RESOLVE;
+        while Instant::now() < end {
+            match self.background.wait(ask()).ok().flatten().as_deref() {
+                Some("committed") => return Some(true),
+                Some("aborted") => return Some(false),
+                _ => std::thread::sleep(RESOLVE_PAUSE),
+            }
+        }
+        None
+    }
+
+    /// Prints a warning unless it was already printed.
+    pub(in crate::store) fn warn_once(&self, text: String) {
+        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+        if !warned.contains(&text) {
+            self.warn.say(&text);
+            warned.insert(text);
+        }
+    }
+
+    fn unreachable(&self) -> Error {
+        Error::new(Kind::Unreachable, format!("{}: cannot reach PostgreSQL", self.shown))
+    }
+
+    /// The error for a failed connection or statement.
+    pub(in crate::store) fn failed(&self, error: &tokio_postgres::Error) -> Error {
+        let Some(answer) = error.as_db_error() else {
+            let text = described(error);
+            if text.contains("password missing") {
+                return self.rejected("it wants a password, and none is given");
+            }
+            return self.unreachable().cause(text).hint("check that it runs and that the address is right");
+        };
+        let what = |what: &str| format!("{}: {what}", self.shown);
+        let reason = answer.message();
+        let code = answer.code();
+        if *code == SqlState::INVALID_PASSWORD || *code == SqlState::INVALID_AUTHORIZATION_SPECIFICATION {
+            return self.rejected(reason);
+        }
+        if *code == SqlState::INVALID_CATALOG_NAME {
+            return Error::failed(what("the database does not exist"))
+                .hint(format!("create it: `{}`", self.create));
+        }
+        if *code == SqlState::INSUFFICIENT_PRIVILEGE {
+            return Error::new(Kind::Auth, what("the role may not do this")).cause(reason).hint(format!(
+                "the role needs the schema {schema} and its tables: as their owner, `CREATE SCHEMA {schema} AUTHORIZATION ROLE`",
+                schema = self.schema
+            ));
+        }
+        if *code == SqlState::READ_ONLY_SQL_TRANSACTION {
+            return Error::failed(what("the server does not accept changes"))
+                .cause(reason)
+                .hint("name the primary server, or add `target_session_attrs=read-write` to the address");
+        }
+        if *code == SqlState::LOCK_NOT_AVAILABLE {
+            return Error::failed(what(
+                "the index is busy: another transaction has been changing it for a minute",
+            ));
+        }
+        if *code == SqlState::PROGRAM_LIMIT_EXCEEDED {
+            return Error::new(Kind::Unsupported, what("a name or an id is too long for the index"))
+                .cause(reason);
+        }
+        if *code == SqlState::TOO_MANY_CONNECTIONS {
+            return Error::new(Kind::Unreachable, what("the server has too many connections"))
+                .cause(reason)
+                .hint(format!("each replica uses up to {CONNECTIONS}: raise `max_connections`"));
+        }
+        let is_leaving = [
+            SqlState::ADMIN_SHUTDOWN,
+            SqlState::CRASH_SHUTDOWN,
+            SqlState::CANNOT_CONNECT_NOW,
+            SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
+        ];
+        if is_leaving.contains(code) {
+            return self.unreachable().cause(reason);
+        }
+        let mut reason = format!("{reason} ({})", code.code());
+        if let Some(detail) = answer.detail() {
+            let _ = write!(reason, ": {detail}");
+        }
+        Error::failed(what("cannot access the index")).cause(reason)
+    }
+
+    fn rejected(&self, reason: &str) -> Error {
+        Error::new(Kind::Auth, format!("{}: PostgreSQL rejects the login", self.shown))
+            .cause(reason)
+            .hint("set PGPASSWORD, or add a line to ~/.pgpass that only you can read")
+            .hint(format!("to try the login: `psql {}`", word(&self.shown)))
+    }
+}
+
+/// Whether the server keeps the connection open after this error, so that the error is the outcome.
+fn is_answer(error: &DbError) -> bool {
+    !matches!(error.parsed_severity(), Some(Severity::Fatal | Severity::Panic))
+}
+
+/// An error with its causes.
+fn described(error: &tokio_postgres::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            let _ = write!(text, ": {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
+}
