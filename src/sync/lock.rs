@@ -353,7 +353,10 @@ fn render(document: &Document, out: impl Write) -> io::Result<()> {
         write!(out, "      \"scope\": {},\n      \"files\": {{", json(scope))?;
         for (at, (path, row)) in files.iter().enumerate() {
             out.write_all(if at == 0 { b"\n" } else { b",\n" })?;
-            write!(out, "        {}: {}", json(path), json(row))?;
+            out.write_all(b"        ")?;
+            serde_json::to_writer(&mut out, path)?;
+            out.write_all(b": ")?;
+            serde_json::to_writer(&mut out, row)?;
         }
         out.write_all(b"\n      }\n    }")?;
     }

@@ -49,8 +49,10 @@ pub(super) struct Run<'a> {
     pub(super) uploaded: Notify,
 }
 
-/// The time between writes of the lock file.
+/// The least time between writes of the lock file.
 const PACE: Duration = Duration::from_secs(2);
+/// The least time between writes, as a multiple of the time that a write takes, which grows with the number of files.
+const REST: u32 = 20;
 
 impl Run<'_> {
     /// Processes all items, prints a row for each, and writes the lock file.
@@ -60,7 +62,8 @@ impl Run<'_> {
         let progress = ctx.ui.progress();
         let progress = progress.as_ref();
         let counts = RefCell::new(BTreeMap::<Action, u64>::new());
-        let written = Cell::new(Instant::now());
+        // The time of the last write, and the least time to the next.
+        let written = Cell::new((Instant::now(), PACE));
         let shows_all = ctx.ui.is_json() || ctx.ui.verbosity() > 0;
         let labels = Labels { skipped: "unchanged", ..Labels::of("synchronized").without_summary() };
         let result = batch::run(
@@ -91,9 +94,11 @@ impl Run<'_> {
                 if shows_all || !is_unchanged {
                     rows.push(&row)?;
                 }
-                if !self.previews && written.get().elapsed() > PACE {
+                let (last, pause) = written.get();
+                if !self.previews && !is_unchanged && last.elapsed() > pause {
+                    let begun = Instant::now();
                     self.lock.borrow_mut().write()?;
-                    written.set(Instant::now());
+                    written.set((Instant::now(), PACE.max(begun.elapsed().saturating_mul(REST))));
                 }
                 Ok(vec![match (id, kept.zip(error)) {
                     (Some(id), Some((old, error))) => Outcome::Kept { id, old, error },

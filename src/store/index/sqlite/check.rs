@@ -155,7 +155,7 @@ impl Generation {
 /// Increments the number in the index and returns it; `None` if the index has no number.
 pub(super) fn advance(connection: &Connection) -> rusqlite::Result<Option<i64>> {
     let sql = "UPDATE generation SET number = number + 1 RETURNING number";
-    connection.query_row(sql, [], |row| row.get(0)).optional()
+    connection.prepare_cached(sql)?.query_row([], |row| row.get(0)).optional()
 }
 
 /// The number of changes in the index.

@@ -33,7 +33,9 @@ impl Sql for Tables<'_> {
     }
 
     fn execute(&self, sql: &str, values: &[Value]) -> Result<u64> {
-        let changed = self.connection.execute(sql, rusqlite::params_from_iter(values));
+        let statement = self.connection.prepare_cached(sql);
+        let changed =
+            statement.and_then(|mut statement| statement.execute(rusqlite::params_from_iter(values)));
         changed.map(|rows| rows as u64).map_err(|error| self.failed(&error))
     }
 
@@ -45,7 +47,7 @@ impl Sql for Tables<'_> {
         visit: &mut dyn FnMut(&dyn Row) -> Result<bool>,
     ) -> Result<()> {
         let failed = |error: rusqlite::Error| self.failed(&error);
-        let mut statement = self.connection.prepare(sql).map_err(failed)?;
+        let mut statement = self.connection.prepare_cached(sql).map_err(failed)?;
         let mut rows = statement.query(rusqlite::params_from_iter(values)).map_err(failed)?;
         while let Some(row) = rows.next().map_err(failed)? {
             if !visit(row)? {
