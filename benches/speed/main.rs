@@ -5,8 +5,8 @@
 //! After `--`: `--quick` does a tenth of the work; words select rows by their names (`guards` selects the second table);
 //! `--markdown` also writes both tables to docs/speed.md. `HAUL_TEST_BENCH_ROUNDS` sets the number of rounds (5).
 //!
-//! Requires Linux and curl. openssl, jq, rclone, and Python with the clients `openai` and `replicate`, are used if they
-//! are installed; `tests/clients/run` installs the clients.
+//! Requires Linux and curl. openssl, jq, rclone, s5cmd, aws, and Python with the clients `openai` and `replicate`, are used
+//! if they are installed; `tests/clients/run` installs the clients.
 
 #![allow(
     clippy::unwrap_used,
@@ -22,6 +22,7 @@ mod plain;
 mod rows;
 mod secure;
 mod setup;
+mod storage;
 mod world;
 
 use setup::Setup;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::world::{Answer, BYTE, Body, answer, rate};
 
 /// The size of reads and writes.
-const PIECE: usize = 256 * 1024;
+pub const PIECE: usize = 256 * 1024;
 
 static ACCEPTED: AtomicUsize = AtomicUsize::new(0);
 
@@ -38,22 +38,12 @@ fn serve(stream: TcpStream) -> Option<()> {
     let mut reader = BufReader::with_capacity(PIECE, stream);
     let piece = vec![BYTE; PIECE];
     loop {
-        let (method, target, length, waits) = head(&mut reader)?;
+        let Head { method, target, length, waits, .. } = head(&mut reader)?;
         if waits {
             writer.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").ok()?;
         }
         let pace = Pace { begun: Instant::now(), rate: rate(&target) };
-        let mut left = length;
-        while left > 0 {
-            let buffer = reader.fill_buf().ok()?;
-            let count = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-            if count == 0 {
-                return None;
-            }
-            reader.consume(count);
-            left -= count as u64;
-            pace.wait(length - left);
-        }
+        discard(&mut reader, length, |received| pace.wait(received))?;
         let Answer { delay, body } = answer(&method, &target);
         if !delay.is_zero() {
             thread::sleep(delay);
@@ -95,9 +85,21 @@ impl Pace {
     }
 }
 
-/// The method, the target, the length of the body, and whether the client expects `100 Continue`.
-fn head(reader: &mut BufReader<TcpStream>) -> Option<(String, String, u64, bool)> {
-    let (mut line, mut length, mut waits) = (String::new(), 0, false);
+/// The head of a request.
+pub struct Head {
+    pub method: String,
+    pub target: String,
+    /// The length of the body.
+    pub length: u64,
+    /// The length of the content, which the body of an S3 client can wrap in chunks.
+    pub content: u64,
+    /// Whether the client expects `100 Continue`.
+    pub waits: bool,
+}
+
+/// Reads the head of a request.
+pub fn head(reader: &mut BufReader<TcpStream>) -> Option<Head> {
+    let (mut line, mut length, mut content, mut waits) = (String::new(), 0, None, false);
     if reader.read_line(&mut line).ok()? == 0 {
         return None;
     }
@@ -111,8 +113,26 @@ fn head(reader: &mut BufReader<TcpStream>) -> Option<(String, String, u64, bool)
         let Some((name, value)) = line.trim_end().split_once(':') else { break };
         if name.eq_ignore_ascii_case("content-length") {
             length = value.trim().parse().ok()?;
+        } else if name.eq_ignore_ascii_case("x-amz-decoded-content-length") {
+            content = value.trim().parse().ok();
         }
         waits |= name.eq_ignore_ascii_case("expect");
     }
-    Some((method, target, length, waits))
+    Some(Head { method, target, length, content: content.unwrap_or(length), waits })
+}
+
+/// Reads the body of a request, and reports how much has been received.
+pub fn discard(reader: &mut BufReader<TcpStream>, length: u64, received: impl Fn(u64)) -> Option<()> {
+    let mut left = length;
+    while left > 0 {
+        let buffer = reader.fill_buf().ok()?;
+        let count = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        if count == 0 {
+            return None;
+        }
+        reader.consume(count);
+        left -= count as u64;
+        received(length - left);
+    }
+    Some(())
 }

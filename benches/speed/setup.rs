@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 use crate::measure::{Program, Timing};
 use crate::world::BYTE;
-use crate::{plain, secure};
+use crate::{plain, secure, storage};
 
 /// A platform whose wire format the servers implement.
 #[derive(Clone, Copy)]
@@ -23,6 +23,7 @@ pub struct Setup {
     pub home: PathBuf,
     plain: SocketAddr,
     secure: SocketAddr,
+    storage: SocketAddr,
     /// Python with the official client, if installed.
     pub openai: Option<PathBuf>,
     pub replicate: Option<PathBuf>,
@@ -33,7 +34,8 @@ impl Setup {
     pub fn new(home: &Path) -> Self {
         let home = home.to_owned();
         let (plain, secure) = (plain::start(), secure::start(&home.join("authority.pem")));
-        Self { plain, secure, openai: python_with("openai"), replicate: python_with("replicate"), home }
+        let (openai, replicate) = (python_with("openai"), python_with("replicate"));
+        Self { plain, secure, storage: storage::start(), openai, replicate, home }
     }
 
     pub fn url(&self, world: &str) -> String {
@@ -42,6 +44,11 @@ impl Setup {
 
     pub fn secure_url(&self, world: &str) -> String {
         format!("https://localhost:{}/{world}/v1", self.secure.port())
+    }
+
+    /// The URL of the S3 endpoint.
+    pub fn storage_url(&self) -> String {
+        format!("http://{}", self.storage)
     }
 
     pub fn path(&self, name: &str) -> String {
@@ -173,6 +180,8 @@ pub fn description() -> String {
     parts.extend(first_line("curl", "--version", 2));
     parts.extend(first_line("openssl", "version", 2));
     parts.extend(first_line("rclone", "version", 2));
+    parts.extend(first_line("s5cmd", "version", 1).map(|version| format!("s5cmd {version}")));
+    parts.extend(first_line("aws", "--version", 1));
     parts.join(", ")
 }
 

@@ -6,6 +6,7 @@ mod repeated;
 mod serve;
 mod small;
 mod start_up;
+mod storage;
 
 pub use repeated::synced;
 
@@ -21,7 +22,7 @@ type Group = fn(&Setup, usize) -> Vec<Job>;
 
 /// All groups. Each is created after the previous one has run, because some start servers and write gigabytes. The number
 /// divides the sizes.
-pub const GROUPS: [Group; 9] = [
+pub const GROUPS: [Group; 10] = [
     start_up::rows,
     large::rows,
     large::checked,
@@ -29,6 +30,7 @@ pub const GROUPS: [Group; 9] = [
     large::copied,
     small::rows,
     repeated::rows,
+    storage::rows,
     listing::rows,
     serve::rows,
 ];
