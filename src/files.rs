@@ -142,6 +142,21 @@ pub fn set_private(file: &File) -> io::Result<()> {
     Ok(())
 }
 
+/// The mode of a file, if users other than its owner can read or write it.
+pub fn shared_mode(metadata: &Metadata) -> Option<u32> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = metadata.permissions().mode() & 0o7777;
+        (mode & 0o077 != 0).then_some(mode)
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = metadata;
+        None
+    }
+}
+
 /// Whether this is a name that [`replace`] gives to temporary files.
 pub fn is_temporary(name: &OsStr) -> bool {
     let name = name.as_encoded_bytes();

@@ -1,12 +1,14 @@
 //! `haul serve`
 
 mod shared;
+pub(super) mod token;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs as _};
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::process::ExitStatus;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,12 +21,12 @@ use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::context::Context;
-use crate::emulator::{self, FAULT_KEYS, FAULT_WORDS, Faults, Hosts, Log, LoggedRequest};
+use crate::emulator::{self, FAULT_KEYS, FAULT_WORDS, Faults, Hosts, Log, LoggedRequest, Tokens};
 use crate::error::{Error, Kind, Result, Signal};
 use crate::human;
 use crate::interrupt::Signals;
 use crate::secret::Secret;
-use crate::settings::env;
+use crate::settings::{env, parse_lifetime};
 use crate::store::{self, Store};
 use crate::ui::{Columns, Format, wrap_text};
 
@@ -35,13 +37,20 @@ const ANY_PORT: &str = "127.0.0.1:0";
 const LOG_QUEUE: usize = 1024;
 /// How long to wait at exit for the log to be written.
 const LOG_GRACE: Duration = Duration::from_secs(2);
+/// Default time for running requests to finish, without and with COMMAND.
+const DRAIN: Duration = Duration::from_secs(30);
+const COMMAND_DRAIN: Duration = Duration::from_secs(5);
+/// How long running requests can take to finish without a note.
+const QUIET: Duration = Duration::from_secs(1);
 /// Maximum number of threads for disk access.
 const BLOCKING_THREADS: usize = 128;
 
 /// The arguments of `haul serve`.
 #[derive(Args, Debug)]
-#[command(after_long_help = after_help())]
+#[command(after_long_help = after_help(), args_conflicts_with_subcommands = true)]
 pub struct ServeArgs {
+    #[command(subcommand)]
+    below: Option<token::ServeCommand>,
     /// Address or port to listen on; port 0 picks a free one [default: 127.0.0.1:8787; with COMMAND any free port]
     #[arg(long, value_name = "HOST:PORT")]
     listen: Option<String>,
@@ -66,12 +75,18 @@ pub struct ServeArgs {
     /// Accept only the token in this file
     #[arg(long, value_name = "FILE", conflicts_with = "token")]
     token_file: Option<PathBuf>,
+    /// Accept the tokens in this file; see `haul serve token add`
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["token", "token_file", "command"])]
+    tokens: Option<PathBuf>,
     /// Accept any token, even on an address that other machines can reach
-    #[arg(long, conflicts_with_all = ["token", "token_file"])]
+    #[arg(long, conflicts_with_all = ["token", "token_file", "tokens"])]
     no_auth: bool,
     /// Also accept requests for this host and from its web pages
     #[arg(long = "allow-host", value_name = "NAME")]
     allowed_hosts: Vec<String>,
+    /// Time for running requests to finish after a signal [default: 30s]
+    #[arg(long, value_name = "TIME", hide_short_help = true)]
+    drain: Option<String>,
     /// Folder for the files
     #[arg(long, value_name = "DIR", conflicts_with = "ephemeral")]
     data: Option<PathBuf>,
@@ -143,6 +158,9 @@ pub(super) const QUIRK_COLUMNS: Columns = Columns { all: QUIRK_FIELDS, shown: QU
 impl ServeArgs {
     /// Serves until a signal arrives or the command ends. Returns the exit status.
     pub fn run(&self, ctx: &Context) -> Result<u8> {
+        if let Some(below) = &self.below {
+            return below.run(ctx).map(|()| 0);
+        }
         let mut options = self.options(ctx)?;
         let faults = Faults::parse(self.faults.iter().map(String::as_str))?;
         if self.list_quirks {
@@ -158,11 +176,11 @@ impl ServeArgs {
             TcpListener::bind(listen).map_err(|error| cannot_listen(listen, &error.to_string()))?;
         let address = listener.local_addr().map_err(|error| cannot_listen(listen, &error.to_string()))?;
         let is_local = address.ip().is_loopback();
-        if !is_local && options.token.is_none() && !self.no_auth {
+        if !is_local && options.token.is_none() && options.tokens.is_none() && !self.no_auth {
             return Err(Error::usage(format!(
                 "{address}: other machines can reach this server, and it would accept any token"
             ))
-            .hint("set HAUL_SERVE_TOKEN, or add `--token-file FILE`")
+            .hint("set HAUL_SERVE_TOKEN, or add `--token-file FILE` or `--tokens FILE`")
             .hint("to accept any token: `--no-auth`"));
         }
         if is_local || !self.allowed_hosts.is_empty() {
@@ -205,13 +223,38 @@ impl ServeArgs {
         self.only.iter().try_for_each(|name| options.set_only(name))?;
         self.dialects.iter().try_for_each(|text| options.set_dialect(text))?;
         self.quirks.iter().try_for_each(|text| options.set_quirk(text))?;
+        options.tokens = self.tokens.as_deref().map(token::load).transpose()?;
+        options.drain = self.drain()?;
         options.token = match (&self.token, &self.token_file) {
             (Some(token), _) => Some(Secret::new(token)),
             (None, Some(path)) => Some(token_in(path)?),
-            (None, None) if self.no_auth => None,
+            (None, None) if self.no_auth || self.tokens.is_some() => None,
             (None, None) => ctx.settings.env.get(env::SERVE_TOKEN).map(Secret::new),
         };
         Ok(options)
+    }
+
+    /// Time for running requests to finish.
+    fn drain(&self) -> Result<Duration> {
+        let Some(text) = &self.drain else {
+            // With a command, the requests are those of a program that has ended.
+            return Ok(if self.command.is_empty() { DRAIN } else { COMMAND_DRAIN });
+        };
+        let time = parse_lifetime(text).and_then(|time| Duration::try_from(time).ok());
+        time.ok_or_else(|| Error::usage(format!("--drain {text}: invalid duration")).hint("`--drain 30s`"))
+    }
+
+    /// Reads the tokens again after SIGHUP, if they are in a file. Returns whether they are.
+    fn reload(&self, ctx: &Context, signal: Signal, tokens: Option<&Tokens>) -> bool {
+        let (Signal::Hangup, Some(path), Some(tokens)) = (signal, &self.tokens, tokens) else { return false };
+        match token::reload(tokens, path) {
+            Ok(()) => ctx.ui.note(&format!("{}: read again", path.display())),
+            Err(error) => {
+                ctx.ui.error(&error);
+                ctx.ui.note("the previous tokens still apply");
+            }
+        }
+        true
     }
 
     async fn serve(
@@ -225,6 +268,7 @@ impl ServeArgs {
     ) -> Result<u8> {
         let mut signals = Signals::listen();
         let variables = options.variables(address);
+        let (tokens, drain) = (options.tokens.clone(), options.drain);
         if self.command.is_empty() {
             announce(ctx, &options, address, &variables)?;
         }
@@ -236,17 +280,36 @@ impl ServeArgs {
         let status = if let Some((program, arguments)) = self.command.split_first() {
             run_command(ctx, program, arguments, variables, &mut signals).await
         } else {
-            tokio::select! {
-                ended = &mut server => return ended.map_err(broke)?.map(|()| 0),
-                signal = signals.next() => Err(Error::interrupted(signal)),
+            loop {
+                tokio::select! {
+                    ended = &mut server => return ended.map_err(broke)?.map(|()| 0),
+                    signal = signals.next() => {
+                        if !self.reload(ctx, signal, tokens.as_ref()) {
+                            break Err(Error::interrupted(signal));
+                        }
+                    }
+                }
             }
         };
         let _ = stop.send(());
-        tokio::select! {
-            ended = server => ended.map_err(broke)??,
-            signal = signals.next() => return Err(Error::interrupted(signal)),
+        let mut quiet = pin!(tokio::time::sleep(QUIET));
+        loop {
+            tokio::select! {
+                ended = &mut server => {
+                    ended.map_err(broke)??;
+                    return status;
+                }
+                signal = signals.next() => {
+                    if !(signal == Signal::Hangup && tokens.is_some()) {
+                        return Err(Error::interrupted(signal));
+                    }
+                }
+                () = &mut quiet, if !quiet.is_elapsed() => {
+                    let time = human::duration(drain);
+                    ctx.ui.note(&format!("waiting up to {time} for running requests; a second signal stops at once"));
+                }
+            }
         }
-        status
     }
 }
 

@@ -24,12 +24,12 @@ use serde_json::{Value, json};
 use super::openai::Page;
 use super::{
     Content, Denied, Form, Gate, Head, Limits, Params, Platform, Quirk, RateLimiter, Refused, Sending, Site,
-    Take, ids, receive,
+    Space, Take, ids, receive,
 };
 use crate::error::{Error, Kind};
 use crate::filter::Filter;
 use crate::model::{File, FileId, Object, later};
-use crate::store::{Listing, SortKey, Store};
+use crate::store::{Listing, SortKey};
 
 /// The value of `anthropic-beta` that selects the first dialect.
 const BETA: &str = "files-api-2025-04-14";
@@ -56,6 +56,8 @@ const EXPIRY: &str = "expiry";
 pub static ANTHROPIC: Platform = Platform {
     name: "anthropic",
     base_path: "/v1",
+    gate: Gate { headers: &["x-api-key"], ..Gate::BEARER },
+    reads: &[],
     dialects: &[],
     md5: false,
     quirks: &[
@@ -90,7 +92,7 @@ pub static ANTHROPIC: Platform = Platform {
 };
 
 fn routes(site: Arc<Site>) -> Router {
-    let limiter = RateLimiter::per_minute(&site);
+    let limiter = site.rate_limiter();
     Router::new()
         .route("/v1/files", get(list).post(upload))
         .route("/v1/files/{id}", get(info).delete(delete))
@@ -140,8 +142,7 @@ fn request_id() -> String {
 impl Call {
     fn of(site: &Site, request: &Request) -> Result<Self, Problem> {
         let headers = request.headers();
-        let gate = Gate { headers: &["x-api-key"], ..Gate::BEARER };
-        gate.check(site, headers, request.uri()).map_err(|denied| {
+        site.check(headers, request.uri()).map_err(|denied| {
             let message = match denied {
                 Denied::Wrong(_) if headers.contains_key("authorization") => "Invalid bearer token",
                 Denied::Wrong(_) => "invalid x-api-key",
@@ -257,9 +258,8 @@ async fn upload(
     };
     let glob = site.quirk_value("downloadable").map(Filter::glob).transpose()?;
     file.downloadable = Some(glob.is_some_and(|glob| glob.matches(&file)));
-    let space = site.platform;
     let file = site.blocking(move |store| {
-        store.transaction(space, |change| {
+        store.transaction(|change| {
             let file = change.put(file, upload.blob)?;
             if let Some(at) = file.expires_at {
                 let note = [("at".to_owned(), at.as_second().into())].into_iter().collect();
@@ -317,7 +317,6 @@ async fn list(
         session.as_ref().is_none_or(|session| file.extra.get("scope").is_some_and(|it| it["id"] == **session))
     };
     let ids: BTreeSet<FileId> = params.all("ids").into_iter().map(FileId::from).collect();
-    let space = site.platform;
     if !ids.is_empty() {
         if params.has("page") || params.has("limit") {
             return Err(Problem::invalid("ids: cannot be combined with page or limit"));
@@ -326,7 +325,7 @@ async fn list(
             return Err(Problem::invalid(format!("ids: must have at most {MAX_IDS} items")));
         }
         let owner = call.clone();
-        let found = site.blocking(move |store| chosen(store, space, &owner, &ids));
+        let found = site.blocking(move |store| chosen(store, &owner, &ids));
         let files: Vec<File> = found.await?.into_iter().filter(accepts).collect();
         return Ok(Json(call.page(&files, None, false)));
     }
@@ -352,7 +351,7 @@ async fn list(
         after: from,
         ..Listing::default()
     };
-    let page = site.blocking(move |store| Page::read(store, space, listing, limit, accepts)).await;
+    let page = site.blocking(move |store| Page::read(store, listing, limit, accepts)).await;
     let mut page = page.map_err(|error| match error.kind() {
         Kind::NotFound => invalid(),
         _ => error.into(),
@@ -365,15 +364,10 @@ async fn list(
 }
 
 /// The files with these ids, newest first. Unknown ids are omitted.
-fn chosen(
-    store: &Store,
-    space: &str,
-    call: &Call,
-    ids: &BTreeSet<FileId>,
-) -> crate::error::Result<Vec<File>> {
+fn chosen(store: &Space, call: &Call, ids: &BTreeSet<FileId>) -> crate::error::Result<Vec<File>> {
     let mut files = Vec::new();
     for id in ids {
-        match store.stat(space, id).and_then(|file| call.owns(file)) {
+        match store.stat(id).and_then(|file| call.owns(file)) {
             Err(error) if error.kind() == Kind::NotFound => {}
             found => files.push(found?),
         }
@@ -419,8 +413,8 @@ async fn missing(site: &Site, id: &FileId, error: Error) -> Problem {
     if error.kind() != Kind::NotFound {
         return error.into();
     }
-    let (space, key, now) = (site.platform, id.0.clone(), site.clock.now().as_second());
-    let note = site.blocking(move |store| store.noted(space, EXPIRY, &key)).await;
+    let (key, now) = (id.0.clone(), site.clock.now().as_second());
+    let note = site.blocking(move |store| store.noted(EXPIRY, &key)).await;
     let has_expired = |note: Object| note["at"].as_i64().is_some_and(|at| at <= now);
     if note.ok().flatten().is_some_and(has_expired) {
         let problem = Problem::new(StatusCode::NOT_FOUND, &format!("File has expired: {id}"));
@@ -430,8 +424,8 @@ async fn missing(site: &Site, id: &FileId, error: Error) -> Problem {
 }
 
 async fn find(site: &Site, call: Call, id: &FileId) -> Result<File, Problem> {
-    let (space, wanted) = (site.platform, id.clone());
-    match site.blocking(move |store| call.owns(store.stat(space, &wanted)?)).await {
+    let wanted = id.clone();
+    match site.blocking(move |store| call.owns(store.stat(&wanted)?)).await {
         Ok(file) => Ok(file),
         Err(error) => Err(missing(site, id, error).await),
     }
@@ -452,9 +446,9 @@ async fn delete(
     id: Id,
 ) -> Result<Json<Value>, Problem> {
     let id = file_id(id)?;
-    let (space, gone) = (site.platform, id.clone());
+    let gone = id.clone();
     let deleted = site.blocking(move |store| {
-        store.freeing(space, |change| {
+        store.freeing(|change| {
             call.owns(change.stat(&gone)?)?;
             change.delete(&gone)?;
             change.forget(EXPIRY, &gone.0)

@@ -273,7 +273,7 @@ impl Writing {
     async fn begin(site: &Site, limit: Option<u64>, content: Option<Incoming>) -> Self {
         let transfer = Transfer::receiving(&site.load);
         let many = transfer.exceeds(FEW);
-        let (store, md5) = (site.store.clone(), site.md5);
+        let (store, md5) = (site.space.clone(), site.md5);
         let open = move || {
             if let Some(content) = content {
                 return Ok(content);

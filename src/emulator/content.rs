@@ -12,12 +12,12 @@ use bytes::Bytes;
 use futures_util::{Stream, stream};
 use tokio::task::JoinHandle;
 
-use super::Site;
 use super::site::Transfer;
+use super::{Site, Space};
 use crate::error::{Error, Result};
 use crate::model::{File, FileId};
 use crate::source::CHUNK;
-use crate::store::{self, Store};
+use crate::store;
 
 /// Number of bytes per read while more than [`SOME`] files are being sent, and the maximum size of content that is
 /// read at once.
@@ -72,9 +72,9 @@ impl Content {
     /// Opens a file in the site's space. If the file is missing, the error has the kind `NotFound`. Small content is
     /// read and verified here, so that a damaged file results in an error response.
     pub async fn open(site: &Site, id: &FileId) -> Result<Self> {
-        let (space, id) = (site.platform, id.clone());
-        let open = move |store: &Store| {
-            let (file, content) = store.get(space, &id)?;
+        let id = id.clone();
+        let open = move |store: &Space| {
+            let (file, content) = store.get(&id)?;
             if content.size() > SMALL_PIECE {
                 return Ok((file, Source::Store(content)));
             }

@@ -3,8 +3,9 @@
 //!
 //! A platform is one [`Platform`] value in a file or folder with its name. Its handlers have an `Arc<Site>` as state,
 //! receive bodies with [`receive`], [`receive_raw`] and [`receive_json`], read queries with [`Params`], send files
-//! with [`Content`], access the store through [`Site::blocking`], and build every URL from [`Site::root`]. The core
-//! handles faults, the log, unknown routes, early rejection of uploads, and shutdown.
+//! with [`Content`], access their [`Space`] in the store through [`Site::blocking`], and build every URL from
+//! [`Site::root`]. The core handles faults, the log, tokens of several spaces, unknown routes, early rejection of
+//! uploads, and shutdown.
 
 mod activeloop;
 mod anthropic;
@@ -15,18 +16,24 @@ mod fastapi;
 mod faults;
 mod gemini;
 mod guard;
+mod health;
 pub mod ids;
 mod llamacloud;
+mod local;
 mod metorial;
 mod mistral;
 mod multipart;
 pub mod openai;
 mod options;
+mod parts;
 mod replicate;
 mod request;
 mod server;
 mod site;
+mod space;
+mod tenants;
 mod together;
+mod tokens;
 mod wire;
 mod xai;
 
@@ -50,6 +57,8 @@ pub use options::Options;
 pub use request::{Denied, Gate, Params, Rate, RateLimiter};
 pub use server::serve;
 pub use site::Site;
+pub use space::Space;
+pub use tokens::{Tokens, check_space, new_token};
 pub use wire::{Log, LoggedRequest};
 
 /// All emulated platforms.
@@ -87,10 +96,16 @@ pub type ClientArguments = (&'static Platform, fn(root: &str) -> String);
 
 /// An emulated platform.
 pub struct Platform {
-    /// The name, which is also the path prefix (`/xai/v1/files`) and the name of the space in the store.
+    /// The name, which is also the path prefix (`/xai/v1/files`) and the name of the space in the store, after the name of the
+    /// token's space and a slash if the server has several.
     pub name: &'static str,
     /// The path that follows the prefix in the base URL of official clients: `/v1`, or empty.
     pub base_path: &'static str,
+    /// The places where clients send their token.
+    pub gate: Gate,
+    /// The paths, without the prefix, at which a POST changes no file, such as `/files/*/links`: `*` stands for one segment.
+    /// Tokens that are read-only can send it.
+    pub reads: &'static [&'static str],
     /// Wire dialects for `--dialect NAME=WORD`, starting with the default; empty if there is only one.
     pub dialects: &'static [&'static str],
     /// Whether the platform reports the MD5 of content, which takes time to compute.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use super::{CLIENT_ARGUMENTS, Hosts, Log, PLATFORMS, Platform};
+use super::{CLIENT_ARGUMENTS, Hosts, Log, PLATFORMS, Platform, Tokens};
 use crate::error::{Error, Result};
 use crate::model::Clock;
 use crate::secret::Secret;
@@ -25,6 +25,8 @@ pub struct Options {
     pub quirks: BTreeMap<String, String>,
     /// The accepted token; `None` accepts any token.
     pub token: Option<Secret>,
+    /// The accepted tokens of several spaces, which replace `token`.
+    pub tokens: Option<Tokens>,
     /// The clock.
     pub clock: Clock,
     /// Receives one line of JSON per request, without a line break.
@@ -34,6 +36,8 @@ pub struct Options {
     /// Time limit for receiving the head of a request, including the first one on a connection, and between two
     /// pieces of a body.
     pub silence: Duration,
+    /// Time for running requests to finish once shutdown starts.
+    pub drain: Duration,
 }
 
 impl Default for Options {
@@ -44,10 +48,12 @@ impl Default for Options {
             dialects: BTreeMap::new(),
             quirks: BTreeMap::new(),
             token: None,
+            tokens: None,
             clock: Clock::default(),
             log: None,
             hosts: None,
             silence: Duration::from_mins(1),
+            drain: Duration::from_secs(5),
         }
     }
 }
@@ -139,13 +145,16 @@ impl Options {
         self.served().map(|platform| (platform, format!("http://{host}{}", self.prefix(platform)))).collect()
     }
 
-    /// The environment variables that make official clients, and haul itself, use a server listening on `address`.
+    /// The environment variables that make official clients, and haul itself, use a server listening on `address`. With
+    /// the tokens of several spaces, variables for tokens are missing.
     pub fn variables(&self, address: SocketAddr) -> Vec<(String, String)> {
         let token = self.token.as_ref().map_or(ANY_TOKEN, Secret::expose);
         let roots = self.roots(address);
         let claimed = roots.iter().flat_map(|(platform, root)| {
             (platform.variables)(root, token).into_iter().map(|(name, value)| (platform.name, name, value))
         });
+        // The tokens of several spaces are not known here.
+        let claimed = claimed.filter(|(.., value)| self.tokens.is_none() || value != token);
         let claimed: Vec<_> = claimed.collect();
         // A shared variable belongs to the platform that it is named after.
         let is_kept = |(platform, name, _): &&(&str, &'static str, String)| {
@@ -215,7 +224,7 @@ mod tests {
     use axum::response::IntoResponse;
 
     use super::*;
-    use crate::emulator::Quirk;
+    use crate::emulator::{Gate, Quirk};
 
     const RANGES: Quirk = Quirk { name: "ranges", value: "", help: "honors ranges" };
     const ORDER: Quirk = Quirk { name: "order", value: "id|created", help: "lists in this order" };
@@ -223,6 +232,8 @@ mod tests {
     static ONE: Platform = Platform {
         name: "one",
         base_path: "/v1",
+        gate: Gate::BEARER,
+        reads: &[],
         dialects: &["old", "new"],
         md5: false,
         quirks: &[RANGES, ORDER],

@@ -48,6 +48,8 @@ const MAX_DEPTH: usize = 32;
 pub static REPLICATE: Platform = Platform {
     name: "replicate",
     base_path: "/v1",
+    gate: Gate { schemes: &["Bearer", "Token"], ..Gate::BEARER },
+    reads: &[],
     dialects: &[],
     md5: true,
     quirks: &[
@@ -80,7 +82,7 @@ pub static REPLICATE: Platform = Platform {
 };
 
 fn routes(site: Arc<Site>) -> Router {
-    let limiter = RateLimiter::per_minute(&site);
+    let limiter = site.rate_limiter();
     let api = Router::new()
         .route("/files", get(list).post(create))
         .route("/files/{id}", get(one).delete(delete))
@@ -123,8 +125,7 @@ impl FromRequestParts<Arc<Site>> for Call {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, site: &Arc<Site>) -> Result<Self, Problem> {
-        let gate = Gate { schemes: &["Bearer", "Token"], ..Gate::BEARER };
-        gate.check(site, &parts.headers, &parts.uri).map_err(|_| Problem::unauthenticated())?;
+        site.check(&parts.headers, &parts.uri).map_err(|_| Problem::unauthenticated())?;
         let params = Params::parse(parts.uri.query().unwrap_or_default());
         Ok(Self { site: Arc::clone(site), headers: parts.headers.clone(), params })
     }
@@ -198,8 +199,7 @@ async fn create(call: Call, body: Body) -> Result<Response, Problem> {
         expires_at: Some(later(now, LIFETIME)),
         ..File::default()
     };
-    let space = call.site.platform;
-    let file = call.site.blocking(move |store| store.put(space, file, upload.blob)).await?;
+    let file = call.site.blocking(move |store| store.put(file, upload.blob)).await?;
     Ok(json_response(StatusCode::CREATED, file_object(&call, &file)))
 }
 
@@ -270,8 +270,7 @@ async fn list(call: Call) -> Result<Response, Problem> {
         limit: size.saturating_add(1),
         ..Listing::default()
     };
-    let space = call.site.platform;
-    let listed = call.site.blocking(move |store| store.list(space, &listing)).await;
+    let listed = call.site.blocking(move |store| store.list(&listing)).await;
     let mut files = match listed {
         Err(error) if error.kind() == Kind::NotFound => return Err(invalid()),
         listed => listed?,
@@ -306,14 +305,14 @@ fn read_cursor(text: &str) -> Option<(bool, FileId)> {
 }
 
 async fn one(call: Call, id: Id) -> Result<Response, Problem> {
-    let (space, id) = (call.site.platform, file_id(id)?);
-    let file = call.site.blocking(move |store| store.stat(space, &id)).await?;
+    let id = file_id(id)?;
+    let file = call.site.blocking(move |store| store.stat(&id)).await?;
     Ok(json_response(StatusCode::OK, file_object(&call, &file)))
 }
 
 async fn delete(call: Call, id: Id) -> Result<Response, Problem> {
-    let (space, id) = (call.site.platform, file_id(id)?);
-    call.site.blocking(move |store| store.delete(space, &id)).await?;
+    let id = file_id(id)?;
+    call.site.blocking(move |store| store.delete(&id)).await?;
     Ok((StatusCode::NO_CONTENT, [(CONTENT_TYPE, "text/plain; charset=UTF-8")]).into_response())
 }
 

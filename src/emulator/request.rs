@@ -4,15 +4,10 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use axum::Router;
-use axum::extract::{FromRequestParts, Request};
+use axum::extract::FromRequestParts;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Uri};
-use axum::middleware::{Next, from_fn};
-use axum::response::Response;
-
-use super::Site;
 
 /// The decoded parameters of a query, in order. As an extractor, it never fails.
 ///
@@ -93,33 +88,8 @@ impl Gate {
     /// `Authorization: Bearer TOKEN`.
     pub const BEARER: Self = Self { schemes: &["Bearer"], headers: &[], params: &[], exact: false };
 
-    /// Returns the request's token if the site accepts it.
-    pub fn check(&self, site: &Site, headers: &HeaderMap, uri: &Uri) -> Result<String, Denied> {
-        let token = self.token(headers, uri)?;
-        if site.accepts(&token) { Ok(token) } else { Err(Denied::Wrong(token)) }
-    }
-
-    /// Checks the token before every route of `router`. `refuse` formats the error response.
-    pub fn protect<S: Clone + Send + Sync + 'static>(
-        self,
-        router: Router<S>,
-        site: &Arc<Site>,
-        refuse: fn(&Site, &Denied) -> Response,
-    ) -> Router<S> {
-        let site = Arc::clone(site);
-        router.layer(from_fn(move |request: Request, next: Next| {
-            let checked = self.check(&site, request.headers(), request.uri());
-            let refusal = checked.err().map(|denied| refuse(&site, &denied));
-            async move {
-                match refusal {
-                    Some(refusal) => refusal,
-                    None => next.run(request).await,
-                }
-            }
-        }))
-    }
-
-    fn token(&self, headers: &HeaderMap, uri: &Uri) -> Result<String, Denied> {
+    /// Returns the request's token.
+    pub(super) fn token(&self, headers: &HeaderMap, uri: &Uri) -> Result<String, Denied> {
         let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or_default());
         if let Some(value) = text(AUTHORIZATION.as_str()).filter(|_| !self.schemes.is_empty()) {
             return self.authorization(value).map(str::to_owned).ok_or(Denied::Malformed);
@@ -177,11 +147,6 @@ impl RateLimiter {
     /// Allows `limit` requests in each `window`.
     pub fn new(limit: u32, window: Duration) -> Self {
         Self { limit, window, state: Arc::default() }
-    }
-
-    /// The limit per minute set by the `rate-limit` quirk.
-    pub fn per_minute(site: &Site) -> Option<Self> {
-        site.quirk_number("rate-limit").map(|limit| Self::new(limit, Duration::from_mins(1)))
     }
 
     /// Counts a request.

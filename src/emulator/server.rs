@@ -1,38 +1,36 @@
-//! Listens, routes requests to the platforms, applies scripted faults, and shuts down gracefully. Also serves the
-//! links that the store signs for its `local` space: `/local/ID?expires=SECONDS&signature=HEX`.
+//! Listens, routes requests to the platforms, applies scripted faults, and shuts down gracefully.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::future::Future;
 use std::io;
 use std::net::TcpListener;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
-use axum::extract::{DefaultBodyLimit, Path, State};
-use axum::http::header::{CONNECTION, CONTENT_DISPOSITION, EXPECT, HeaderName, RANGE};
-use axum::http::{HeaderMap, HeaderValue, Request, StatusCode, Uri};
-use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::http::header::{CONNECTION, EXPECT, RANGE, RETRY_AFTER};
+use axum::http::{HeaderValue, Request, StatusCode, Uri};
+use axum::response::Response;
 use futures_util::{FutureExt, StreamExt};
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::{self, JoinSet};
 
 use super::faults::{self, Trouble};
+use super::health::{self, Health};
+use super::local::plain_error;
 use super::options::reachable;
 use super::site::joined;
+use super::tenants::{Served, Tenants, may_change, split_space};
 use super::wire::{Closing, Entry, Received, Sent, Socket};
-use super::{Content, Faults, Options, Params, Platform, Sending, Signer, Site, content_disposition};
-use crate::error::{Error, Kind, Result};
-use crate::model::FileId;
+use super::{Faults, Options, Platform};
+use crate::error::{Error, Result};
 use crate::store::Store;
 
 /// Maximum size of a connection's read buffer, in bytes. Hundreds of concurrent uploads must fit into tens of MiB.
@@ -40,8 +38,6 @@ const BUFFER: usize = 32 * 1024;
 /// The same for each of the first connections, up to [`FEW`], which read large uploads with fewer system calls.
 const LARGE_BUFFER: usize = 256 * 1024;
 const FEW: usize = 16;
-/// Time for running requests to finish once shutdown starts.
-const GRACE: Duration = Duration::from_secs(5);
 /// Number of file descriptors reserved for files and the rest of the program.
 const RESERVED: u64 = 24;
 /// Maximum number of connections.
@@ -50,12 +46,8 @@ const MAX_CONNECTIONS: u64 = 4096;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How long a connection must have been idle before it can be closed in favor of a new one.
 const EVICTABLE: Duration = Duration::from_millis(500);
-/// Maximum size of bodies read by axum's own extractors, in bytes. The largest JSON body in a contract contains 50
-/// MiB as base64.
-const MAX_EXTRACTED: usize = 80 * 1024 * 1024;
-
-/// Serves the platforms on `listener` until `shutdown` completes. Then stops accepting connections and waits up to
-/// five seconds for running requests. The caller's runtime should have more than one thread.
+/// Serves the platforms on `listener` until `shutdown` completes. Then rejects new requests and waits for running ones, up to
+/// the time in `options`. The caller's runtime should have more than one thread.
 pub async fn serve(
     listener: TcpListener,
     store: Store,
@@ -67,7 +59,7 @@ pub async fn serve(
     listener.set_nonblocking(true).map_err(listening)?;
     let listener = tokio::net::TcpListener::from_std(listener).map_err(listening)?;
     let address = reachable(listener.local_addr().map_err(listening)?).to_string();
-    let app = tokio::task::spawn_blocking(move || App::new(&store, &address, options, faults));
+    let app = tokio::task::spawn_blocking(move || App::new(store, address, options, faults));
     let app = Arc::new(joined(app.await)?);
     let (stop, stopping) = watch::channel(false);
     let mut connections = JoinSet::new();
@@ -95,10 +87,27 @@ pub async fn serve(
             }
         }
     }
-    drop(listener);
+    app.is_draining.store(true, Ordering::Relaxed);
     let _ = stop.send(true);
-    let ended = async { while connections.join_next().await.is_some() {} };
-    let _ = tokio::time::timeout(GRACE, ended).await;
+    // New connections get an error response instead of a refused connection until the running requests are finished, so
+    // that load balancers notice the shutdown.
+    let (_open, never) = watch::channel(false);
+    let mut rejected = JoinSet::new();
+    let mut limit = pin!(tokio::time::sleep(app.options.drain));
+    while !connections.is_empty() {
+        tokio::select! {
+            () = &mut limit => break,
+            _ = connections.join_next() => {}
+            _ = rejected.join_next(), if !rejected.is_empty() => {}
+            accepted = listener.accept(), if rejected.len() < FEW => match accepted {
+                Ok((stream, _)) => {
+                    rejected.spawn(connection(stream, BUFFER, Arc::default(), Arc::clone(&app), never.clone()));
+                }
+                Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+            },
+        }
+    }
+    drop(listener);
     connections.shutdown().await;
     Ok(())
 }
@@ -169,77 +178,57 @@ async fn connection(
 
 /// The served platforms.
 struct App {
-    router: TowerToHyperService<Router>,
-    sites: Vec<(&'static Platform, Arc<Site>)>,
+    tenants: Tenants,
+    health: Health,
     options: Options,
     faults: Faults,
+    /// Whether the server finishes running requests and rejects new ones.
+    is_draining: AtomicBool,
+}
+
+/// The part of the server that handles a request.
+struct Target {
+    /// The platform with its space; `None` for other paths.
+    platform: Option<(&'static Platform, Arc<Served>)>,
+    /// Whether the request's token does not permit changes.
+    read_only: bool,
 }
 
 impl App {
-    /// Builds the sites and their routes. Blocks because it reads the signing key from the store.
-    fn new(store: &Store, address: &str, options: Options, faults: Faults) -> Result<Self> {
-        let signer = Signer::with_key(store.signing_key()?.as_bytes());
-        let load = Arc::default();
-        let site = |platform: &'static str, signer: Signer| Site {
-            platform,
-            store: store.clone(),
-            dialect: String::new(),
-            quirks: BTreeMap::new(),
-            signer,
-            md5: false,
-            clock: options.clock,
-            token: options.token.clone(),
-            address: address.to_owned(),
-            prefix: String::new(),
-            load: Arc::clone(&load),
-        };
-        let mut router = Router::new();
-        let mut sites = Vec::new();
-        for platform in options.served() {
-            let site = Arc::new(Site {
-                dialect: options.dialect(platform),
-                quirks: options.quirks_of(platform),
-                md5: platform.md5,
-                prefix: options.prefix(platform),
-                ..site(platform.name, signer.derive(platform.name))
-            });
-            let served = routes(platform, &site);
-            router = router.nest(&format!("/{}", platform.name), served.clone());
-            router = if options.only.is_some() { router.merge(served) } else { router };
-            sites.push((platform, site));
-        }
-        router = router.nest(
-            "/local",
-            Router::new().route("/{id}", get(download)).with_state(Arc::new(site("local", signer))),
-        );
-        if options.only.is_none() {
-            let names: Vec<_> = sites.iter().map(|(platform, _)| format!("/{}", platform.name)).collect();
-            let about =
-                format!("haul serve: the Files APIs of AI platforms, offline: {}\n", names.join(", "));
-            router = router.route("/", get(|| async move { about }));
-            router = router.fallback(|| async { plain_error(StatusCode::NOT_FOUND, "") });
-        }
-        let router = TowerToHyperService::new(router.layer(DefaultBodyLimit::max(MAX_EXTRACTED)));
-        Ok(Self { router, sites, options, faults })
+    /// Blocks because it reads from the store.
+    fn new(store: Store, address: String, options: Options, faults: Faults) -> Result<Self> {
+        Ok(Self {
+            tenants: Tenants::new(store.clone(), address, options.clone())?,
+            health: Health::of(move || store.noted("", "", "").is_ok()),
+            options,
+            faults,
+            is_draining: AtomicBool::new(false),
+        })
     }
 
     /// Handles a request. An error closes the connection without a response.
     async fn answer(
         &self,
         closing: Arc<Closing>,
-        request: Request<hyper::body::Incoming>,
+        mut request: Request<hyper::body::Incoming>,
     ) -> io::Result<Response> {
+        let is_draining = self.is_draining.load(Ordering::Relaxed);
+        let is_probe = request.uri().path() == health::PATH;
         let mut entry = Entry::new(
             Arc::clone(&closing),
-            self.options.log.clone(),
+            self.options.log.clone().filter(|_| !is_probe),
             self.options.clock,
             request.method(),
             request.uri(),
         );
-        let site = self.site_of(request.uri());
-        entry.platform = site.map(|(platform, _)| platform.name);
+        if is_probe {
+            let response = self.health.respond(is_draining).await;
+            return Ok(response.map(|body| Body::new(Sent::new(body, entry, None))));
+        }
+        let target = self.target(&mut request);
+        entry.platform = target.platform.as_ref().map(|(platform, _)| platform.name);
         // Scripts contain the platform's name even if it is served alone.
-        let path = match site {
+        let path = match &target.platform {
             Some((platform, _)) if !begins_with(request.uri(), platform.name) => {
                 format!("{}{}", platform.name, request.uri().path())
             }
@@ -251,6 +240,13 @@ impl App {
             entry.status = Some(status.as_u16());
             return Ok(plain_error(status, reason).map(|body| Body::new(Sent::new(body, entry, None))));
         }
+        if is_draining {
+            let mut response = target.error(StatusCode::SERVICE_UNAVAILABLE, "the server is shutting down");
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            entry.status = Some(response.status().as_u16());
+            return Ok(response.map(|body| Body::new(Sent::new(body, entry, None))));
+        }
         let fault = self.faults.choose(request.method(), &path);
         entry.fault = fault.as_ref().map(|(word, _)| *word);
         let expected = request.headers().contains_key(EXPECT);
@@ -260,7 +256,7 @@ impl App {
         let fault = fault.map(|(_, trouble)| trouble);
         let cut =
             if let Some(Trouble::Cut(bytes)) = fault { Some((bytes, Arc::clone(&closing))) } else { None };
-        let response = self.respond(&closing, site, fault, request).await?;
+        let response = self.respond(&closing, &target, &path, fault, request).await?;
         entry.status = Some(response.status().as_u16());
         Ok(response.map(|body| Body::new(Sent::new(body, entry, cut))))
     }
@@ -268,14 +264,12 @@ impl App {
     async fn respond(
         &self,
         closing: &Closing,
-        site: Option<&(&'static Platform, Arc<Site>)>,
+        target: &Target,
+        path: &str,
         fault: Option<Trouble>,
         mut request: Request<Body>,
     ) -> io::Result<Response> {
-        let error = |status: StatusCode, message: &str| match site {
-            Some((platform, site)) => (platform.error)(site, status, message),
-            None => plain_error(status, message),
-        };
+        let error = |status: StatusCode, message: &str| target.error(status, message);
         let scripted = "a scripted fault of the emulator";
         match fault {
             Some(Trouble::Refuse { status, close, retry_after }) => {
@@ -304,7 +298,15 @@ impl App {
             Some(Trouble::IgnoreRange) => drop(request.headers_mut().remove(RANGE)),
             _ => {}
         }
-        let answered = AssertUnwindSafe(self.router.call(request)).catch_unwind().await;
+        if target.read_only
+            && let Some((platform, _)) = &target.platform
+            && may_change(platform, request.method(), path)
+        {
+            return Ok(error(StatusCode::FORBIDDEN, "This token is read-only."));
+        }
+        let router =
+            target.platform.as_ref().map_or_else(|| self.tenants.root(), |(_, served)| &served.router);
+        let answered = AssertUnwindSafe(router.call(request)).catch_unwind().await;
         let response = match answered {
             Ok(Ok(response)) => response,
             Ok(Err(never)) => match never {},
@@ -328,77 +330,52 @@ impl App {
         }
     }
 
+    /// Decides who handles a request. With the tokens of several spaces, that is the space at the start of the path, which
+    /// is then removed, or the space of the token.
+    fn target<T>(&self, request: &mut Request<T>) -> Target {
+        let Some(tokens) = &self.options.tokens else {
+            let platform = self.platform_of(request.uri());
+            let platform = platform.map(|platform| (platform, self.tenants.of(None, platform)));
+            return Target { platform, read_only: false };
+        };
+        let named = split_space(request.uri()).map(|(space, uri)| {
+            *request.uri_mut() = uri;
+            space
+        });
+        let Some(platform) = self.platform_of(request.uri()) else {
+            return Target { platform: None, read_only: false };
+        };
+        let token = platform.gate.token(request.headers(), request.uri()).ok();
+        let grant = token.and_then(|token| tokens.grant(&token));
+        let space = match named {
+            Some(name) => tokens.space(&name),
+            None => grant.as_ref().map(|grant| Arc::clone(&grant.space)),
+        };
+        let read_only = grant.is_some_and(|grant| grant.read_only && Some(&grant.space) == space.as_ref());
+        Target { platform: Some((platform, self.tenants.of(space, platform))), read_only }
+    }
+
     /// The platform that a path belongs to.
-    fn site_of(&self, uri: &Uri) -> Option<&(&'static Platform, Arc<Site>)> {
-        let named = self.sites.iter().find(|(platform, _)| begins_with(uri, platform.name));
-        let alone =
-            || self.sites.first().filter(|_| self.options.only.is_some() && !begins_with(uri, "local"));
+    fn platform_of(&self, uri: &Uri) -> Option<&'static Platform> {
+        let named = self.options.served().find(|platform| begins_with(uri, platform.name));
+        let alone = || {
+            self.options.served().next().filter(|_| self.options.only.is_some() && !begins_with(uri, "local"))
+        };
         named.or_else(alone)
     }
 }
 
-/// The routes of a platform, including its errors for unknown paths and methods.
-fn routes(platform: &'static Platform, site: &Arc<Site>) -> Router {
-    let unknown = |status: StatusCode| {
-        let site = Arc::clone(site);
-        move || {
-            let response = (platform.error)(&site, status, "");
-            async move { response }
+impl Target {
+    /// An error response in the platform's format.
+    fn error(&self, status: StatusCode, message: &str) -> Response {
+        match &self.platform {
+            Some((platform, served)) => (platform.error)(&served.site, status, message),
+            None => plain_error(status, message),
         }
-    };
-    (platform.routes)(Arc::clone(site))
-        .fallback(unknown(StatusCode::NOT_FOUND))
-        .method_not_allowed_fallback(unknown(StatusCode::METHOD_NOT_ALLOWED))
+    }
 }
 
 /// Whether the first segment of a path is `name`.
 fn begins_with(uri: &Uri, name: &str) -> bool {
     uri.path().trim_start_matches('/').split('/').next() == Some(name)
-}
-
-/// An error response in plain text.
-fn plain_error(status: StatusCode, message: &str) -> Response {
-    let reason = status.canonical_reason().unwrap_or_default();
-    let message = if message.is_empty() { reason } else { message };
-    (status, format!("{message}\n")).into_response()
-}
-
-async fn download(
-    State(site): State<Arc<Site>>,
-    Path(id): Path<String>,
-    params: Params,
-    headers: HeaderMap,
-) -> Response {
-    let (expires, signature) = (params.get("expires"), params.get("signature"));
-    let (Some(expires), Some(signature)) = (expires, signature) else {
-        return plain_error(StatusCode::FORBIDDEN, "the link is not signed");
-    };
-    if !site.signer.verify_hex(&format!("{id} {expires}"), signature) {
-        return plain_error(StatusCode::FORBIDDEN, "invalid link signature");
-    }
-    if !expires.parse().is_ok_and(|expires: i64| site.clock.now().as_second() < expires) {
-        return plain_error(StatusCode::FORBIDDEN, "the link has expired");
-    }
-    match Content::open(&site, &FileId(id)).await {
-        Ok(content) => {
-            let file = &content.file;
-            let octets = || "application/octet-stream".to_owned();
-            let how = Sending {
-                ranges: true,
-                length: true,
-                etag: file.checksums.sha256.clone().or_else(|| file.checksums.blake3.clone()),
-                content_type: file.content_type.clone().unwrap_or_else(octets),
-                headers: vec![
-                    // Uploaded content must not be rendered as a page of this host.
-                    (CONTENT_DISPOSITION, content_disposition("attachment", &file.name)),
-                    (HeaderName::from_static("x-content-type-options"), "nosniff".to_owned()),
-                ],
-            };
-            content.send(&headers, how)
-        }
-        Err(missing) if missing.kind() == Kind::NotFound => {
-            plain_error(StatusCode::NOT_FOUND, "no such file")
-        }
-        Err(failed) => plain_error(StatusCode::INTERNAL_SERVER_ERROR, failed.message()),
-    }
 }

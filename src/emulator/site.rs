@@ -4,25 +4,31 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
-use axum::http::HeaderMap;
+use axum::Router;
+use axum::extract::Request;
 use axum::http::header::HOST;
 use axum::http::uri::Authority;
+use axum::http::{HeaderMap, Uri};
+use axum::middleware::{Next, from_fn};
+use axum::response::Response;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
-use super::Signer;
+use super::tokens::Accepted;
+use super::{Denied, Gate, RateLimiter, Signer, Space};
 use crate::error::{Error, Result};
 use crate::model::Clock;
-use crate::secret::Secret;
-use crate::store::Store;
 
 /// A served platform, with its space in the store, its settings and its keys.
 pub struct Site {
-    /// The platform's name, which is also the name of its space in the store.
+    /// The platform's name.
     pub platform: &'static str,
-    /// The store. Its methods block; async handlers call them through [`Site::blocking`].
-    pub store: Store,
+    /// The platform's space in the store. Its methods block; async handlers call them through [`Site::blocking`].
+    pub space: Space,
+    /// The places where clients send their token.
+    pub gate: Gate,
     /// The wire dialect; empty if the platform has only one.
     pub dialect: String,
     /// The active quirks with their values, which may be empty.
@@ -33,11 +39,12 @@ pub struct Site {
     pub clock: Clock,
     /// Whether to compute the MD5 of content.
     pub(super) md5: bool,
-    /// The accepted token; `None` accepts any token.
-    pub(super) token: Option<Secret>,
+    /// The accepted tokens.
+    pub(super) accepted: Accepted,
     /// The host used in URLs if a request has no valid `Host` header: `127.0.0.1:8787`.
     pub(super) address: String,
-    /// The path prefix: `/xai`, or empty if the platform is served alone.
+    /// The path prefix: `/xai`, or empty if the platform is served alone. It starts with `/~SPACE` if the server has
+    /// several spaces.
     pub(super) prefix: String,
     /// The combined load of all platforms.
     pub(super) load: Arc<Load>,
@@ -129,33 +136,70 @@ impl Site {
 
     /// This platform's root URL at the host that the client used, without a trailing slash:
     /// `http://127.0.0.1:8787/xai`. URLs in responses start with it, so they also work from a container or another
-    /// machine.
+    /// machine. Behind a proxy that ends TLS and says so in `X-Forwarded-Proto`, they start with `https`.
     pub fn root(&self, request: &HeaderMap) -> String {
+        let is_tls = request.get("x-forwarded-proto").is_some_and(|scheme| scheme == "https");
+        let scheme = if is_tls { "https" } else { "http" };
         let host = request.get(HOST).and_then(|host| host.to_str().ok()?.parse::<Authority>().ok());
         match host.filter(|host| !host.as_str().contains('@')) {
-            Some(host) => format!("http://{host}{}", self.prefix),
-            None => format!("http://{}{}", self.address, self.prefix),
+            Some(host) => format!("{scheme}://{host}{}", self.prefix),
+            None => format!("{scheme}://{}{}", self.address, self.prefix),
         }
     }
 
     /// Checks in constant time whether a token is accepted.
     pub fn accepts(&self, token: &str) -> bool {
-        let Some(expected) = &self.token else { return true };
-        // Signatures have a fixed length, so the time does not depend on the length of the token.
-        self.signer.verify(token, &self.signer.sign(expected.expose()))
+        match &self.accepted {
+            Accepted::Any => true,
+            // Signatures have a fixed length, so the time does not depend on the length of the token.
+            Accepted::One(expected) => self.signer.verify(token, &self.signer.sign(expected.expose())),
+            Accepted::Of(tokens, space) => {
+                tokens.grant(token).is_some_and(|grant| Some(grant.space) == *space)
+            }
+        }
     }
 
-    /// Runs `work` with the store on a thread that may block.
+    /// Returns the request's token if it is accepted.
+    pub fn check(&self, headers: &HeaderMap, uri: &Uri) -> Result<String, Denied> {
+        let token = self.gate.token(headers, uri)?;
+        if self.accepts(&token) { Ok(token) } else { Err(Denied::Wrong(token)) }
+    }
+
+    /// Checks the token before every route of `router`. `refuse` formats the error response.
+    pub fn protect<S: Clone + Send + Sync + 'static>(
+        self: &Arc<Self>,
+        router: Router<S>,
+        refuse: fn(&Self, &Denied) -> Response,
+    ) -> Router<S> {
+        let site = Arc::clone(self);
+        router.layer(from_fn(move |request: Request, next: Next| {
+            let checked = site.check(request.headers(), request.uri());
+            let refusal = checked.err().map(|denied| refuse(&site, &denied));
+            async move {
+                match refusal {
+                    Some(refusal) => refusal,
+                    None => next.run(request).await,
+                }
+            }
+        }))
+    }
+
+    /// The limit per minute set by the `rate-limit` quirk.
+    pub fn rate_limiter(&self) -> Option<RateLimiter> {
+        self.quirk_number("rate-limit").map(|limit| RateLimiter::new(limit, Duration::from_mins(1)))
+    }
+
+    /// Runs `work` with the platform's space on a thread that may block.
     ///
     /// ```ignore
-    /// let file = site.blocking(move |store| store.stat("xai", &id)).await?;
+    /// let file = site.blocking(move |store| store.stat(&id)).await?;
     /// ```
     pub async fn blocking<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Store) -> Result<T> + Send + 'static,
+        work: impl FnOnce(&Space) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let store = self.store.clone();
-        joined(self.load.run(move || work(&store)).await.await)
+        let space = self.space.clone();
+        joined(self.load.run(move || work(&space)).await.await)
     }
 }
 

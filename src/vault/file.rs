@@ -41,7 +41,7 @@ impl TokenStore for TokenFiles {
             Err(error) => return Err(failed(error)),
         };
         // Check the mode of the open file, because the path may lead to a different file by now.
-        if let Some(mode) = shared(&file.metadata().map_err(failed)?) {
+        if let Some(mode) = files::shared_mode(&file.metadata().map_err(failed)?) {
             let message =
                 format!("{}: other users can read this token file (mode {mode:04o})", path.display());
             return Err(Error::new(Kind::Auth, message).hint(format!(
@@ -83,20 +83,5 @@ impl TokenStore for TokenFiles {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(error) => Err(Error::io("remove the token", &path, error)),
         }
-    }
-}
-
-/// The mode of the file, if users other than its owner can read or write it.
-fn shared(metadata: &fs::Metadata) -> Option<u32> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        let mode = metadata.permissions().mode() & 0o7777;
-        (mode & 0o077 != 0).then_some(mode)
-    }
-    #[cfg(not(unix))]
-    {
-        let _ = metadata;
-        None
     }
 }

@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
+use haul::cli::Cli;
 use haul::commands::help::topics;
 use haul::commands::providers;
 use haul::settings::env;
@@ -159,6 +160,24 @@ fn every_command_is_tested() {
             );
         }
     }
+}
+
+/// The unit and the compose file of a shared server use existing options.
+#[test]
+fn options_of_examples_exist() {
+    let all = Cli::tree();
+    let serve = all.find_subcommand("serve").unwrap();
+    let page = documents().into_iter().find(|document| document.path == "docs/shared-server.md").unwrap();
+    let mut count = 0;
+    for block in page.blocks().iter().filter(|block| ["text", "yaml"].contains(&block.language)) {
+        let words = block.lines.iter().flat_map(|line| line.split([' ', '"', ',']));
+        for option in words.filter_map(|word| word.strip_prefix("--")) {
+            let is_known = serve.get_arguments().any(|known| known.get_long() == Some(option));
+            assert!(is_known, "{}: haul serve has no option --{option}", page.path);
+            count += 1;
+        }
+    }
+    assert!(count > 5, "{count}");
 }
 
 /// Config files in the documents are valid, as `haul config show` reads them.

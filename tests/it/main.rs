@@ -17,6 +17,8 @@ mod platforms;
 #[cfg(unix)]
 mod project;
 mod serve;
+#[cfg(unix)]
+mod shared;
 mod store;
 mod support;
 mod transfer;

@@ -56,7 +56,7 @@ impl Shape {
 }
 
 /// Rows on stdout: elements of the array of `--json`, or lines of `--jsonl`.
-static ROWS: [Shape; 23] = [
+static ROWS: [Shape; 24] = [
     row::<File>("file", "ls, info, meta; link --dry-run", &ls::FILE_COLUMNS),
     row::<ls::Count>("count", "ls --count", &ls::COUNT_COLUMNS),
     row::<planned::Row>("uploaded_file", "upload, cp", &planned::UPLOADED_COLUMNS),
@@ -80,6 +80,7 @@ static ROWS: [Shape; 23] = [
     row::<local::Row>("store_problem", "local check", &local::COLUMNS),
     row::<skill::Row>("installed_skill", "skill install", &skill::COLUMNS),
     row::<serve::QuirkRow>("quirk", "serve --quirks", &serve::QUIRK_COLUMNS),
+    row::<serve::token::Row>("served_token", "serve token add", &serve::token::COLUMNS),
 ];
 
 /// Objects that are not rows: a single object on stdout, and lines on stderr and in files.

@@ -142,9 +142,8 @@ pub(super) async fn upload(
     if let Some(instructions) = &instructions {
         instruct(&site, &mut record, instructions);
     }
-    let space = site.platform;
     let stored = site.blocking(move |store| {
-        store.transaction(space, |change| {
+        store.transaction(|change| {
             if !workspaces::exists(change, &workspace)? {
                 return Ok(None);
             }
@@ -224,10 +223,9 @@ pub(super) async fn list(State(site): State<Arc<Site>>, params: Params) -> Resul
         after: params.get("after").filter(|id| !id.is_empty()).map(FileId::from),
         ..Listing::default()
     };
-    let space = site.platform;
     let accept =
         move |file: &File| condition.as_ref().is_none_or(|condition| condition.holds(&file.metadata));
-    let page = site.blocking(move |store| Page::read(store, space, listing, limit, accept)).await;
+    let page = site.blocking(move |store| Page::read(store, listing, limit, accept)).await;
     let page = page.map_err(|error| match error.kind() {
         Kind::NotFound => Refusal::bad_request("Invalid cursor: after"),
         _ => error.into(),
@@ -257,8 +255,8 @@ fn limit(params: &Params) -> Result<usize, Problem> {
 
 /// Finds a file in the workspace given in the query.
 async fn find(site: &Site, id: &str, params: &Params) -> Result<File, Refusal> {
-    let (space, id) = (site.platform, FileId(id.to_owned()));
-    let file = site.blocking(move |store| store.stat(space, &id)).await?;
+    let id = FileId(id.to_owned());
+    let file = site.blocking(move |store| store.stat(&id)).await?;
     if workspace(&file) != params.get("workspace").unwrap_or(DEFAULT_WORKSPACE) {
         return Err(Refusal::missing("File"));
     }
@@ -280,8 +278,7 @@ pub(super) async fn delete(
     params: Params,
 ) -> Result<Response, Refusal> {
     let file = find(&site, &id, &params).await?;
-    let space = site.platform;
-    site.blocking(move |store| store.delete(space, &file.id)).await?;
+    site.blocking(move |store| store.delete(&file.id)).await?;
     Ok(Json(openai::deleted(&id)).into_response())
 }
 
@@ -316,7 +313,7 @@ pub(super) async fn update_metadata(
     let instructions = update.shift_remove(INSTRUCTIONS);
     let server = Arc::clone(&site);
     let changed = site.blocking(move |store| {
-        store.annotate(server.platform, &file.id, |file: &mut File| {
+        store.annotate(&file.id, |file: &mut File| {
             if server.quirk("replace-metadata") {
                 file.metadata = Object::new();
             }

@@ -20,6 +20,8 @@ use super::{Denied, Gate, Platform, Quirk, Site};
 pub static ACTIVELOOP: Platform = Platform {
     name: "activeloop",
     base_path: "",
+    gate: Gate::BEARER,
+    reads: &[],
     dialects: &[],
     md5: false,
     quirks: &[
@@ -82,7 +84,7 @@ fn routes(site: Arc<Site>) -> Router {
     ];
     let paths = protected.each_ref().map(|(path, _)| format!("{path}/"));
     let router = protected.into_iter().fold(Router::new(), |router, (path, route)| router.route(path, route));
-    let router = Gate::BEARER.protect(router, &site, denied);
+    let router = site.protect(router, denied);
     // Like FastAPI, redirect a path with a trailing slash before checking the token.
     let router = paths.iter().fold(router, |router, path| router.route(path, any(without_slash)));
     router.with_state(site)

@@ -11,12 +11,12 @@ use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::emulator::Site;
 use crate::emulator::fastapi::{Problem, Refusal, receive_object, required_text};
+use crate::emulator::{Site, Space};
 use crate::error::Result as StoreResult;
 use crate::filter::Filter;
 use crate::model::Object;
-use crate::store::{Listing, Store, Transaction};
+use crate::store::{Listing, Transaction};
 
 /// The workspace for requests that do not specify one.
 pub(super) const DEFAULT_WORKSPACE: &str = "default";
@@ -47,10 +47,10 @@ pub(super) async fn check(site: &Site, id: &str) -> Result<(), Refusal> {
 }
 
 async fn noted(site: &Site, id: String) -> Result<Object, Refusal> {
-    let (space, now) = (site.platform, site.clock.now());
+    let now = site.clock.now();
     let note = site.blocking(move |store| {
-        ensure_default(store, space, now)?;
-        store.noted(space, NOTE, &id)
+        ensure_default(store, now)?;
+        store.noted(NOTE, &id)
     });
     note.await?.ok_or_else(|| Refusal::missing("Workspace"))
 }
@@ -65,9 +65,9 @@ pub(super) fn files_of(workspace: &str) -> Filter {
     Filter::equals(&format!("extra.{WORKSPACE}"), workspace)
 }
 
-fn ensure_default(store: &Store, space: &str, now: Timestamp) -> StoreResult<()> {
+fn ensure_default(store: &Space, now: Timestamp) -> StoreResult<()> {
     let make = || workspace(DEFAULT_WORKSPACE, "Default", now);
-    store.note_once(space, NOTE, DEFAULT_WORKSPACE, &make).map(|_| ())
+    store.note_once(NOTE, DEFAULT_WORKSPACE, &make).map(|_| ())
 }
 
 fn workspace(id: &str, name: &str, now: Timestamp) -> Object {
@@ -109,11 +109,11 @@ pub(super) async fn create(State(site): State<Arc<Site>>, body: Body) -> Result<
     let request = receive_object(body, MAX_JSON).await?;
     let (id, name) = (required_text(&request, "id")?, required_text(&request, "name")?);
     check_id(&id)?;
-    let (space, now) = (site.platform, site.clock.now());
+    let now = site.clock.now();
     let created = site.blocking(move |store| {
-        ensure_default(store, space, now)?;
+        ensure_default(store, now)?;
         let is_new = Cell::new(false);
-        store.note_once(space, NOTE, &id, &|| {
+        store.note_once(NOTE, &id, &|| {
             is_new.set(true);
             workspace(&id, &name, now)
         })?;
@@ -126,10 +126,10 @@ pub(super) async fn create(State(site): State<Arc<Site>>, body: Body) -> Result<
 }
 
 pub(super) async fn list(State(site): State<Arc<Site>>) -> Result<Response, Refusal> {
-    let (space, now) = (site.platform, site.clock.now());
+    let now = site.clock.now();
     let notes = site.blocking(move |store| {
-        ensure_default(store, space, now)?;
-        store.notes(space, NOTE, None)
+        ensure_default(store, now)?;
+        store.notes(NOTE, None)
     });
     let data: Vec<Value> = notes.await?.into_iter().map(|(_, note)| note.into()).collect();
     Ok(Json(json!({ "data": data })).into_response())
@@ -165,8 +165,7 @@ pub(super) async fn delete(
             }
         }
     };
-    let space = site.platform;
-    let deleted = site.blocking(move |store| store.freeing(space, work));
+    let deleted = site.blocking(move |store| store.freeing(work));
     if deleted.await? { Ok(nothing()) } else { Err(Refusal::missing("Workspace")) }
 }
 
@@ -181,8 +180,7 @@ pub(super) async fn users(
     Path(id): Path<String>,
 ) -> Result<Response, Refusal> {
     noted(&site, id.clone()).await?;
-    let space = site.platform;
-    let notes = site.blocking(move |store| Ok(of_workspace(store.notes(space, USER_NOTE, None)?, &id)));
+    let notes = site.blocking(move |store| Ok(of_workspace(store.notes(USER_NOTE, None)?, &id)));
     let data: Vec<Value> = notes.await?.into_iter().map(|(_, note)| note.into()).collect();
     Ok(Json(json!({ "data": data })).into_response())
 }
@@ -226,8 +224,7 @@ async fn set_user(site: &Site, id: String, body: Body, must_exist: bool) -> Resu
         change.note(USER_NOTE, &key, None, &note)?;
         Ok(Ok(nothing()))
     };
-    let space = site.platform;
-    site.blocking(move |store| store.transaction(space, set)).await?
+    site.blocking(move |store| store.transaction(set)).await?
 }
 
 pub(super) async fn remove_user(
@@ -235,7 +232,6 @@ pub(super) async fn remove_user(
     Path((id, user)): Path<(String, String)>,
 ) -> Result<Response, Refusal> {
     noted(&site, id.clone()).await?;
-    let space = site.platform;
-    let removed = site.blocking(move |store| store.forget(space, USER_NOTE, &format!("{id}/{user}")));
+    let removed = site.blocking(move |store| store.forget(USER_NOTE, &format!("{id}/{user}")));
     if removed.await? { Ok(nothing()) } else { Err(Refusal::missing("User")) }
 }

@@ -95,8 +95,7 @@ pub(super) async fn list(call: Call) -> Result<Response, Problem> {
         limit: count + 1,
         ..Listing::default()
     };
-    let space = site.platform;
-    let listed = site.blocking(move |store| store.list(space, &listing)).await;
+    let listed = site.blocking(move |store| store.list(&listing)).await;
     let mut files = match listed {
         Err(error) if error.kind() == Kind::NotFound => return Err(Problem::invalid("Invalid page token.")),
         listed => listed?,
@@ -128,8 +127,8 @@ pub(super) async fn get(call: Call) -> Result<Response, Problem> {
 }
 
 async fn find(call: &Call, id: &str) -> Result<File, Problem> {
-    let (space, key) = (call.service.site.platform, FileId::from(id));
-    let found = call.service.site.blocking(move |store| store.stat(space, &key)).await;
+    let key = FileId::from(id);
+    let found = call.service.site.blocking(move |store| store.stat(&key)).await;
     found.map_err(|error| missing(error, id))
 }
 
@@ -166,8 +165,8 @@ pub(super) async fn delete(call: Call) -> Result<Response, Problem> {
             "* DeleteFileRequest.name: File ID (name excluding 'files/') cannot be more than 40 characters.\n",
         ));
     }
-    let (space, key) = (call.service.site.platform, FileId::from(id.as_str()));
-    let deleted = call.service.site.blocking(move |store| store.delete(space, &key)).await;
+    let key = FileId::from(id.as_str());
+    let deleted = call.service.site.blocking(move |store| store.delete(&key)).await;
     deleted.map_err(|error| missing(error, &id))?;
     Ok(Json(json!({})).into_response())
 }

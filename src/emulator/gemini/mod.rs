@@ -18,12 +18,14 @@ use serde_json::{Value, json};
 
 use super::{Denied, Gate, Params, Platform, Quirk, RateLimiter, Refused, Site};
 use crate::error::{Error, Kind};
-use upload::Sessions;
+use upload::Locks;
 
 /// The Gemini platform.
 pub static GEMINI: Platform = Platform {
     name: "gemini",
     base_path: "",
+    gate: Gate { schemes: &[], headers: &["x-goog-api-key"], params: &["key"], exact: false },
+    reads: &[],
     dialects: &[],
     md5: false,
     quirks: &[
@@ -66,14 +68,14 @@ pub static GEMINI: Platform = Platform {
     error: |_, status, message| Problem::of(status, message).into_response(),
 };
 
-/// The served platform and its uploads in progress.
+/// The served platform and its running requests to upload sessions.
 struct Service {
     site: Arc<Site>,
-    sessions: Sessions,
+    locks: Locks,
 }
 
 fn routes(site: Arc<Site>) -> Router {
-    let limiter = RateLimiter::per_minute(&site);
+    let limiter = site.rate_limiter();
     let files = Router::new()
         .route("/files", get(files::list))
         .route("/files/{id}", get(files::get).delete(files::delete));
@@ -88,7 +90,7 @@ fn routes(site: Arc<Site>) -> Router {
     }
     router
         .layer(middleware::from_fn_with_state(limiter, limit_rate))
-        .with_state(Arc::new(Service { site, sessions: Sessions::default() }))
+        .with_state(Arc::new(Service { site, locks: Locks::default() }))
 }
 
 async fn limit_rate(State(limiter): State<Option<RateLimiter>>, request: Request, next: Next) -> Response {
@@ -120,8 +122,7 @@ impl FromRequestParts<Arc<Service>> for Call {
 
 /// Checks the key, which is sent in a header or in the query.
 fn check_key(site: &Site, parts: &Parts) -> Result<(), Problem> {
-    let gate = Gate { schemes: &[], headers: &["x-goog-api-key"], params: &["key"], exact: false };
-    match gate.check(site, &parts.headers, &parts.uri) {
+    match site.check(&parts.headers, &parts.uri) {
         Ok(_) => Ok(()),
         Err(Denied::Missing | Denied::Malformed) => Err(Problem::of(
             StatusCode::FORBIDDEN,

@@ -4,7 +4,7 @@
 //! URL is the credential. Whatever arrives before a request is interrupted is kept.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use axum::Json;
 use axum::body::Body;
@@ -13,15 +13,17 @@ use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, TRANSFER_ENCO
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::files::{LIFETIME, MAX_ID, object};
 use super::{Problem, Service, check_key};
 use crate::emulator::body::append;
-use crate::emulator::{Params, ids, receive_json};
-use crate::error::Kind;
-use crate::model::{File, FileId, later};
-use crate::store::Incoming;
+use crate::emulator::parts::{self, UploadParts};
+use crate::emulator::{Params, Space, ids, receive_json};
+use crate::error::{Error, Kind, Result as StoreResult};
+use crate::model::{File, FileId, Object, later};
+use crate::store::Transaction;
 
 /// Maximum size of a file, in bytes.
 const MAX_SIZE: u64 = 2 * 1024 * 1024 * 1024;
@@ -37,43 +39,75 @@ const MAX_START: usize = 1024 * 1024;
 const STATUS: HeaderName = HeaderName::from_static("x-goog-upload-status");
 const RECEIVED: HeaderName = HeaderName::from_static("x-goog-upload-size-received");
 
-/// The sessions, by id.
-#[derive(Default)]
-pub(super) struct Sessions(Mutex<HashMap<String, Arc<Session>>>);
+/// The kind of notes about sessions, by id.
+const NOTE: &str = "session";
 
+/// A session, as a note in the store. Its content is in [`UploadParts`].
+#[derive(Serialize, Deserialize)]
 struct Session {
     /// The file's record.
     file: File,
     /// The size that the client declared.
     size: Option<u64>,
     ends: Timestamp,
-    /// Locked during a request, so that requests are handled one at a time.
-    state: tokio::sync::Mutex<Phase>,
+    state: Phase,
 }
 
 /// The phase of a session.
+#[derive(Serialize, Deserialize)]
 enum Phase {
-    /// The session receives content; `None` before the first byte.
-    Active(Option<Box<Incoming>>),
+    /// The session receives content.
+    Active {
+        /// The number of received bytes.
+        received: u64,
+        /// The keys of the parts, in order.
+        parts: Vec<String>,
+    },
     /// The file has been stored.
     Final(Box<File>),
     Cancelled,
-    /// The content has been lost.
-    Gone,
 }
 
-impl Sessions {
-    /// Adds a session and removes expired ones.
-    fn add(&self, id: String, session: Session, now: Timestamp) {
-        let mut sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        sessions.retain(|_, session| now < session.ends);
-        sessions.insert(id, Arc::new(session));
+/// The sessions with a request to this server. Their requests are handled one at a time, so that a query reports all bytes
+/// of an interrupted request. Another server with the same store only notices that content has been received.
+#[derive(Default)]
+pub(super) struct Locks(Mutex<HashMap<String, Weak<tokio::sync::Mutex<()>>>>);
+
+impl Locks {
+    fn of(&self, id: &str) -> Arc<tokio::sync::Mutex<()>> {
+        let mut locks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(lock) = locks.get(id).and_then(Weak::upgrade) {
+            return lock;
+        }
+        locks.retain(|_, lock| lock.strong_count() > 0);
+        let lock = Arc::default();
+        locks.insert(id.to_owned(), Arc::downgrade(&lock));
+        lock
+    }
+}
+
+impl Session {
+    fn read(note: Object) -> StoreResult<Self> {
+        serde_json::from_value(note.into())
+            .map_err(|error| Error::failed("the record of the upload session is damaged").caused_by(error))
     }
 
-    fn find(&self, id: &str, now: Timestamp) -> Option<Arc<Session>> {
-        let sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        sessions.get(id).filter(|session| now < session.ends).cloned()
+    fn write(&self, change: &mut Transaction, id: &str) -> StoreResult<()> {
+        change.note(NOTE, id, None, &json!(self).as_object().cloned().unwrap_or_default())
     }
+
+    /// The session that a note describes, unless it has expired.
+    fn current(note: Option<Object>, now: Timestamp) -> StoreResult<Option<Self>> {
+        let session = note.map(Self::read).transpose()?;
+        Ok(session.filter(|session| now < session.ends))
+    }
+}
+
+/// A request to a session.
+struct Call<'a> {
+    service: &'a Service,
+    id: String,
+    headers: &'a HeaderMap,
 }
 
 pub(super) async fn upload(
@@ -84,11 +118,13 @@ pub(super) async fn upload(
     let (parts, body) = request.into_parts();
     let params = Params::parse(parts.uri.query().unwrap_or_default());
     if let Some(id) = params.get("upload_id") {
-        let Some(session) = service.sessions.find(id, service.site.clock.now()) else {
-            return Ok(plain(StatusCode::NOT_FOUND, None, "unknown upload session"));
-        };
+        let id = id.to_owned();
         // A separate task is not cancelled if the client disconnects, so the session keeps what has arrived.
-        let work = tokio::spawn(async move { session.answer(&service, &parts.headers, body).await });
+        let work = tokio::spawn(async move {
+            let lock = service.locks.of(&id);
+            let _locked = lock.lock().await;
+            Call { service: &service, id, headers: &parts.headers }.respond(body).await
+        });
         return work.await.unwrap_or_else(|_| Err(Problem::of(StatusCode::INTERNAL_SERVER_ERROR, "")));
     }
     check_key(&service.site, &parts)?;
@@ -137,8 +173,8 @@ async fn start(
         Some(name) => chosen_id(name)?,
         None => ids::base62(12).to_lowercase(),
     };
-    let (space, key) = (site.platform, FileId(id.clone()));
-    match site.blocking(move |store| store.stat(space, &key)).await {
+    let key = FileId(id.clone());
+    match site.blocking(move |store| store.stat(&key)).await {
         Ok(_) => return Err(Problem::of(StatusCode::CONFLICT, "")),
         Err(error) if error.kind() == Kind::NotFound => {}
         Err(error) => return Err(error.into()),
@@ -155,8 +191,15 @@ async fn start(
     let life = site.quirk_number("session-life").unwrap_or(SESSION_LIFE);
     let ends = later(now, SignedDuration::from_secs(life));
     let session = ids::base62(40);
-    let state = tokio::sync::Mutex::new(Phase::Active(None));
-    service.sessions.add(session.clone(), Session { file, size: announced_size, ends, state }, now);
+    let state = Phase::Active { received: 0, parts: Vec::new() };
+    let (key, new) = (session.clone(), Session { file, size: announced_size, ends, state });
+    let begin = move |space: &Space| {
+        parts::clean_up(space, NOTE, |note| {
+            Session::read(note.clone()).is_ok_and(|session| session.ends <= now)
+        })?;
+        space.transaction(|change| new.write(change, &key))
+    };
+    site.blocking(begin).await?;
     let root = site.root(headers);
     let url = format!("{root}/upload/{version}/files?upload_id={session}&upload_protocol=resumable");
     let granularity = granularity(service).to_string();
@@ -194,59 +237,150 @@ fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     std::str::from_utf8(headers.get(name)?.as_bytes()).ok()
 }
 
-impl Session {
+impl Call<'_> {
+    /// The session as it is in the store.
+    async fn session(&self) -> Result<Option<Session>, Problem> {
+        let (id, now) = (self.id.clone(), self.service.site.clock.now());
+        let read = move |space: &Space| Session::current(space.noted(NOTE, &id)?, now);
+        Ok(self.service.site.blocking(read).await?)
+    }
+
+    /// Changes the phase of an active session. If another request has changed the session since it had `received` bytes,
+    /// nothing happens, and the result is the error response.
+    async fn change(
+        &self,
+        received: u64,
+        to: impl FnOnce(&mut Transaction) -> StoreResult<Phase> + Send + 'static,
+    ) -> Result<Result<Phase, Response>, Problem> {
+        let (id, now) = (self.id.clone(), self.service.site.clock.now());
+        let change = move |space: &Space| {
+            let changed = space.transaction(|change| {
+                let Some(mut session) = Session::current(change.noted(NOTE, &id)?, now)? else {
+                    return Ok(Err(None));
+                };
+                if !matches!(session.state, Phase::Active { received: have, .. } if have == received) {
+                    return Ok(Err(Some(session.state)));
+                }
+                session.state = to(change)?;
+                session.write(change, &id)?;
+                Ok(Ok(session.state))
+            })?;
+            if matches!(changed, Ok(Phase::Final(_) | Phase::Cancelled)) {
+                UploadParts::of(space, &id).remove();
+            }
+            Ok(changed)
+        };
+        Ok(self.service.site.blocking(change).await?.map_err(superseded))
+    }
+
     /// Executes a command and returns the response.
-    async fn answer(&self, service: &Service, headers: &HeaderMap, body: Body) -> Result<Response, Problem> {
+    async fn respond(&self, body: Body) -> Result<Response, Problem> {
+        let (service, headers) = (self.service, self.headers);
         let commands = header(headers, "x-goog-upload-command").unwrap_or_default().to_ascii_lowercase();
         let commands: Vec<&str> =
             commands.split(',').map(str::trim).filter(|word| !word.is_empty()).collect();
         let known = |word: &&str| ["query", "cancel", "upload", "finalize"].contains(word);
-        let mut state = self.state.lock().await;
-        match (&mut *state, commands.as_slice()) {
+        let Some(session) = self.session().await? else { return Ok(unknown_session()) };
+        match (&session.state, commands.as_slice()) {
             (state, ["query"]) => Ok(report(service, headers, state)),
-            (Phase::Active(_), ["cancel"]) => {
-                *state = Phase::Cancelled;
-                Ok(plain(StatusCode::OK, Some("cancelled"), ""))
+            (Phase::Active { received, .. }, ["cancel"]) => {
+                let cancelled = self.change(*received, |_| Ok(Phase::Cancelled)).await?;
+                Ok(cancelled.map_or_else(|refusal| refusal, |_| plain(StatusCode::OK, Some("cancelled"), "")))
             }
-            (_, words) if words.is_empty() || !words.iter().all(known) || words.contains(&"query") => {
-                Ok(plain(StatusCode::BAD_REQUEST, Some(state.word()), "invalid X-Goog-Upload-Command"))
+            (_, words) if words.is_empty() || !words.iter().all(known) || words.contains(&"query") => Ok(
+                plain(StatusCode::BAD_REQUEST, Some(session.state.word()), "invalid X-Goog-Upload-Command"),
+            ),
+            (Phase::Active { received, parts }, words) => {
+                let (received, parts) = (*received, parts.clone());
+                self.receive(&session, received, parts, words, body).await
             }
-            (Phase::Active(content), words) => {
-                let is_last = words.contains(&"finalize");
-                let has_content = words.contains(&"upload");
-                let have = content.as_ref().map_or(0, |content| content.size());
-                if let Some(refusal) = self.check(service, headers, have, is_last, has_content) {
-                    return Ok(refusal);
-                }
-                let mut content = content.take();
-                // Applies until the content has arrived or is stored.
-                *state = Phase::Gone;
-                let mut is_whole = true;
-                if has_content {
-                    let earlier = content.map(|content| *content);
-                    let (appended, is_complete) = append(&service.site, earlier, body).await?;
-                    (content, is_whole) = (Some(Box::new(appended)), is_complete);
-                }
-                if is_whole && is_last {
-                    let file = self.store(service, content).await?;
-                    let answer = report_file(service, headers, &file);
-                    *state = Phase::Final(Box::new(file));
-                    return Ok(answer);
-                }
-                *state = Phase::Active(content);
-                if !is_whole {
-                    return Ok(plain(StatusCode::BAD_REQUEST, Some("active"), "the body ended early"));
-                }
-                Ok(report(service, headers, &state))
-            }
-            (state, _) => Ok(plain(
-                StatusCode::BAD_REQUEST,
-                Some(state.word()),
-                &format!("the upload session is {}", state.word()),
-            )),
+            (state, _) => Ok(wrong_phase(state)),
         }
     }
 
+    /// Receives content, and stores the file if the command says so.
+    async fn receive(
+        &self,
+        session: &Session,
+        have: u64,
+        parts: Vec<String>,
+        words: &[&str],
+        body: Body,
+    ) -> Result<Response, Problem> {
+        let (service, headers) = (self.service, self.headers);
+        let site = &service.site;
+        let (is_last, has_content) = (words.contains(&"finalize"), words.contains(&"upload"));
+        if let Some(refusal) = session.check(service, headers, have, is_last, has_content) {
+            return Ok(refusal);
+        }
+        // The last part is appended to the earlier ones. Any other part is stored alone.
+        let mut content = None;
+        if is_last && !parts.is_empty() {
+            let (id, keys) = (self.id.clone(), parts.clone());
+            let combine = move |space: &Space| {
+                let keys = keys.iter().map(String::as_str);
+                UploadParts::of(space, &id).combined(space.receive()?, keys)
+            };
+            content = Some(site.blocking(combine).await?);
+        }
+        let mut is_whole = true;
+        if has_content {
+            let (appended, is_complete) = append(site, content, body).await?;
+            (content, is_whole) = (Some(appended), is_complete);
+        }
+        let id = self.id.clone();
+        if is_whole && is_last {
+            let now = site.clock.now();
+            let file = File {
+                created_at: Some(now),
+                updated_at: Some(now),
+                expires_at: Some(later(now, LIFETIME)),
+                ..session.file.clone()
+            };
+            let finish = move |space: &Space| content.map_or_else(|| space.receive(), Ok)?.finish();
+            let blob = site.blocking(finish).await?;
+            let put = |change: &mut Transaction| Ok(Phase::Final(Box::new(change.put(file, blob)?)));
+            return Ok(match self.change(have, put).await? {
+                Ok(Phase::Final(file)) => report_file(service, headers, &file),
+                Ok(state) => wrong_phase(&state),
+                Err(refusal) => refusal,
+            });
+        }
+        let ends = session.ends;
+        let keep = move |space: &Space| match content {
+            Some(content) if content.size() > 0 => {
+                let bytes = content.size();
+                let key = UploadParts::of(space, &id).add(ends, content.finish()?)?;
+                Ok(Some((bytes, key)))
+            }
+            _ => Ok(None),
+        };
+        let (received, parts, new) = match site.blocking(keep).await? {
+            None => (have, parts, None),
+            Some((bytes, key)) if is_last && !parts.is_empty() => (bytes, vec![key.clone()], Some(key)),
+            Some((bytes, key)) => {
+                let parts = parts.into_iter().chain([key.clone()]).collect();
+                (have.saturating_add(bytes), parts, Some(key))
+            }
+        };
+        let kept = self.change(have, move |_| Ok(Phase::Active { received, parts })).await?;
+        if let Some(key) = new.filter(|_| kept.is_err()) {
+            let id = self.id.clone();
+            let discard = move |space: &Space| {
+                UploadParts::of(space, &id).discard(&key);
+                Ok(())
+            };
+            site.blocking(discard).await?;
+        }
+        Ok(match kept {
+            Ok(_) if !is_whole => plain(StatusCode::BAD_REQUEST, Some("active"), "the body ended early"),
+            Ok(state) => report(service, headers, &state),
+            Err(refusal) => refusal,
+        })
+    }
+}
+
+impl Session {
     /// Checks the headers of a request with content.
     fn check(
         &self,
@@ -290,41 +424,44 @@ impl Session {
         }
         None
     }
+}
 
-    /// Stores the file.
-    async fn store(&self, service: &Service, content: Option<Box<Incoming>>) -> Result<File, Problem> {
-        let site = &service.site;
-        let (space, now) = (site.platform, site.clock.now());
-        let file = File {
-            created_at: Some(now),
-            updated_at: Some(now),
-            expires_at: Some(later(now, LIFETIME)),
-            ..self.file.clone()
-        };
-        let stored = site.blocking(move |store| {
-            let content = match content {
-                Some(content) => *content,
-                None => store.receive()?,
-            };
-            store.put(space, file, content.finish()?)
-        });
-        Ok(stored.await?)
+/// The response for a session that does not exist or has expired.
+fn unknown_session() -> Response {
+    plain(StatusCode::NOT_FOUND, None, "unknown upload session")
+}
+
+/// The response to a command that a session does not accept in its phase.
+fn wrong_phase(state: &Phase) -> Response {
+    let message = format!("the upload session is {}", state.word());
+    plain(StatusCode::BAD_REQUEST, Some(state.word()), &message)
+}
+
+/// The response to a request whose session another server has changed in the meantime.
+fn superseded(state: Option<Phase>) -> Response {
+    match state {
+        None => unknown_session(),
+        Some(Phase::Active { received, .. }) => {
+            let message = "another request has added content to the upload session";
+            let mut response = plain(StatusCode::CONFLICT, Some("active"), message);
+            response.headers_mut().insert(RECEIVED, received.into());
+            response
+        }
+        Some(state) => wrong_phase(&state),
     }
 }
 
 /// The response to a query.
 fn report(service: &Service, headers: &HeaderMap, state: &Phase) -> Response {
     match state {
-        Phase::Active(content) => {
+        Phase::Active { received, .. } => {
             let mut answer = plain(StatusCode::OK, Some("active"), "");
-            let have = content.as_ref().map_or(0, |content| content.size());
-            answer.headers_mut().insert(RECEIVED, have.into());
+            answer.headers_mut().insert(RECEIVED, (*received).into());
             answer
         }
         Phase::Final(_) if service.site.quirk("silent-final") => plain(StatusCode::OK, Some("final"), ""),
         Phase::Final(file) => report_file(service, headers, file),
         Phase::Cancelled => plain(StatusCode::GONE, Some("cancelled"), "the upload session is cancelled"),
-        Phase::Gone => plain(StatusCode::NOT_FOUND, None, "unknown upload session"),
     }
 }
 
@@ -337,9 +474,9 @@ fn report_file(service: &Service, headers: &HeaderMap, file: &File) -> Response 
 impl Phase {
     fn word(&self) -> &'static str {
         match self {
-            Self::Active(_) => "active",
+            Self::Active { .. } => "active",
             Self::Final(_) => "final",
-            Self::Cancelled | Self::Gone => "cancelled",
+            Self::Cancelled => "cancelled",
         }
     }
 }

@@ -19,7 +19,7 @@ use super::service::{Call, Service};
 use crate::emulator::body::{Announced, store_content};
 use crate::emulator::fastapi::Refusal;
 use crate::emulator::{
-    Content, Limits, Params, Refused, Sending, Take, content_disposition, ids, receive, receive_raw,
+    Content, Limits, Params, Refused, Sending, Space, Take, content_disposition, ids, receive, receive_raw,
 };
 use crate::error::{Error, Kind};
 use crate::model::{File, FileId, later};
@@ -113,10 +113,9 @@ pub(super) async fn announce(service: &Service, file: File) -> Result<(), Refusa
 
 /// Deletes the notes about files whose content can no longer arrive.
 pub(super) async fn forget_expired(service: &Service) -> Result<(), Refusal> {
-    let (space, now) = (service.site.platform, service.site.clock.now());
-    let forget = move |store: &crate::store::Store| {
-        store.transaction(space, |change| Announced::forget_expired(change, EXPECTED, now))
-    };
+    let now = service.site.clock.now();
+    let forget =
+        move |store: &Space| store.transaction(|change| Announced::forget_expired(change, EXPECTED, now));
     Ok(service.site.blocking(forget).await?)
 }
 
@@ -127,9 +126,9 @@ async fn accept(
     content_type: Option<String>,
     blob: Blob,
 ) -> Result<File, S3Error> {
-    let (space, now) = (service.site.platform, service.site.clock.now());
+    let now = service.site.clock.now();
     let stored = service.site.blocking(move |store| {
-        store.transaction(space, |change| {
+        store.transaction(|change| {
             let file = match change.stat(&id) {
                 Err(error) if error.kind() == Kind::NotFound => {
                     let announced = Announced::find(change, EXPECTED, id.as_str(), now)?;

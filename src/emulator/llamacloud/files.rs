@@ -77,7 +77,6 @@ pub(super) async fn add<T: Send + 'static>(
     file: File,
     put: impl FnOnce(&mut Transaction, File) -> StoreResult<T> + Send + 'static,
 ) -> Result<T, Refusal> {
-    let space = service.site.platform;
     let text = |key: &str| file.extra.get(key).and_then(Value::as_str);
     let external_id =
         text(EXTERNAL_ID).filter(|_| service.site.quirk("unique-external-id")).map(str::to_owned);
@@ -87,7 +86,7 @@ pub(super) async fn add<T: Send + 'static>(
         Listing { filter, limit: 1, ..Listing::default() }
     });
     let added = service.site.blocking(move |store| {
-        store.transaction(space, |change| match same {
+        store.transaction(|change| match same {
             Some(same) if !change.list(&same)?.is_empty() => Ok(None),
             _ => put(change, file).map(Some),
         })
@@ -106,16 +105,15 @@ pub(super) fn in_project(project: &str) -> Filter {
 
 /// A file in the request's project.
 pub(super) async fn find(call: &Call, id: FileId) -> Result<File, Refusal> {
-    let space = call.service.site.platform;
-    let file = call.service.site.blocking(move |store| store.stat(space, &id)).await?;
+    let file = call.service.site.blocking(move |store| store.stat(&id)).await?;
     let is_own = file.extra.get(PROJECT).and_then(Value::as_str) == Some(&call.project);
     if is_own { Ok(file) } else { Err(Refusal::missing("File")) }
 }
 
 /// Deletes a file in the request's project.
 pub(super) async fn delete(call: &Call, id: FileId) -> Result<StatusCode, Refusal> {
-    let (file, space) = (find(call, id).await?, call.service.site.platform);
-    call.service.site.blocking(move |store| store.delete(space, &file.id)).await?;
+    let file = find(call, id).await?;
+    call.service.site.blocking(move |store| store.delete(&file.id)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -264,8 +262,7 @@ pub(super) async fn page(
         limit: size + 1,
         ..Listing::default()
     };
-    let space = service.site.platform;
-    let listed = service.site.blocking(move |store| store.list(space, &listing)).await;
+    let listed = service.site.blocking(move |store| store.list(&listing)).await;
     let mut files = listed.map_err(|error| match error.kind() {
         // The file that the token refers to was deleted long ago.
         Kind::NotFound => invalid(),

@@ -17,13 +17,15 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post, put};
 
 use super::fastapi::Refusal;
-use super::{Platform, Quirk, Site};
+use super::{Gate, Platform, Quirk, Site};
 use service::Service;
 
 /// The LlamaCloud platform.
 pub static LLAMACLOUD: Platform = Platform {
     name: "llamacloud",
     base_path: "",
+    gate: Gate::BEARER,
+    reads: &["/api/v1/beta/files/query"],
     dialects: &[],
     md5: false,
     quirks: &[

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::emulator::fastapi::{Problem, Refusal};
-use crate::emulator::{Denied, Gate, Params, RateLimiter, Site};
+use crate::emulator::{Denied, Params, RateLimiter, Site};
 
 /// The project of every key if the `projects` quirk is off.
 const PROJECT: &str = "00000000-0000-4000-8000-000000000001";
@@ -127,7 +127,7 @@ impl FromRequestParts<Arc<Service>> for Call {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, Refusal> {
-        Gate::BEARER.check(&service.site, &parts.headers, &parts.uri).map_err(|denied| {
+        service.site.check(&parts.headers, &parts.uri).map_err(|denied| {
             let is_wrong = matches!(denied, Denied::Wrong(_));
             let detail = if is_wrong { "Invalid authentication token" } else { "Not authenticated" };
             Refusal::new(StatusCode::UNAUTHORIZED, detail)

@@ -9,13 +9,12 @@ use axum::body::Body;
 use serde_json::{Value, json};
 
 use super::request::{self, Answer, Call, Dialect, Problem};
-use crate::emulator::Params;
+use crate::emulator::{Params, Space};
 use crate::error::{Kind, Result as StoreResult};
 use crate::filter::{Expr, Filter, Op};
 use crate::model::{File, FileId, Object};
-use crate::store::{Listing, Store};
+use crate::store::Listing;
 
-pub(super) const SPACE: &str = "metorial";
 pub(super) const ACTIVE: &str = "active";
 pub(super) const PENDING: &str = "pending";
 /// The kind of notes about links, keyed by link id. The field `file` contains the id of the file.
@@ -78,12 +77,12 @@ pub(super) async fn list(call: Call) -> Answer {
     let filter = filter(call.dialect, &call.params)?;
     let links = if call.dialect == Dialect::Magnetar { call.params.all("file_link_id") } else { Vec::new() };
     let links: Vec<_> = links.into_iter().map(str::to_owned).collect();
-    let read = move |store: &Store| {
+    let read = move |store: &Space| {
         let mut filter = filter;
         if !links.is_empty() {
             let mut files = Vec::new();
             for link in &links {
-                let note = store.noted(SPACE, LINK, link)?;
+                let note = store.noted(LINK, link)?;
                 files.extend(note.and_then(|note| Some(note.get("file")?.as_str()?.to_owned())));
             }
             filter = filter.and(any_of("id", files.iter().map(String::as_str)));
@@ -91,13 +90,13 @@ pub(super) async fn list(call: Call) -> Answer {
         page.read(|after, descending, limit| {
             if let Some(id) = after {
                 let filter = Some(filter.clone().and(Filter::id_is(id)));
-                if store.list(SPACE, &Listing { filter, limit: 1, ..Listing::default() })?.is_empty() {
+                if store.list(&Listing { filter, limit: 1, ..Listing::default() })?.is_empty() {
                     return Ok(None);
                 }
             }
             let after = after.map(FileId::from);
             let listing = Listing { filter: Some(filter), descending, after, limit, ..Listing::default() };
-            store.list(SPACE, &listing).map(Some)
+            store.list(&listing).map(Some)
         })
     };
     let (files, has_more) = call.store(read).await?;
@@ -158,8 +157,8 @@ pub(super) async fn update(call: Call, body: Body) -> Answer {
     let file = find_active(&call, call.id("file").unwrap_or_default()).await?;
     let Some(title) = title else { return Ok(Json(file_object(call.dialect, &file, false))) };
     let (id, now) = (file.id, call.site.clock.now());
-    let change = move |store: &Store| {
-        found(store.annotate(SPACE, &id, |file| {
+    let change = move |store: &Space| {
+        found(store.annotate(&id, |file| {
             file.extra.insert(TITLE.to_owned(), title.into());
             file.updated_at = Some(now);
             Ok(())
@@ -176,8 +175,8 @@ pub(super) async fn delete(call: Call) -> Answer {
     if call.dialect == Dialect::Pulsar {
         return Err(Problem::bad_request("files cannot be deleted"));
     }
-    let delete = move |store: &Store| {
-        found(store.freeing(SPACE, |change| {
+    let delete = move |store: &Space| {
+        found(store.freeing(|change| {
             let before = change.delete(&id)?;
             let file = File { status: Some("deleted".to_owned()), updated_at: Some(now), ..before };
             let note = json!(file).as_object().cloned().unwrap_or_default();
@@ -212,9 +211,8 @@ pub(super) fn visible(
 /// The file with this id. The seed dialect, which has no status, does not return deleted files.
 pub(super) async fn find(call: &Call, id: &str) -> Result<File, Problem> {
     let wanted = FileId::from(id);
-    let find = move |store: &Store| {
-        visible(store.stat(SPACE, &wanted), || store.noted(SPACE, DELETED_FILE, wanted.as_str()))
-    };
+    let find =
+        move |store: &Space| visible(store.stat(&wanted), || store.noted(DELETED_FILE, wanted.as_str()));
     let file = call.store(find).await?;
     let is_shown = |file: &File| call.dialect != Dialect::Seed || file.status.as_deref() == Some(ACTIVE);
     file.filter(is_shown).ok_or_else(|| Problem::not_found("file", id))

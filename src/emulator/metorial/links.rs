@@ -13,12 +13,12 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::files::{self, LINK, Page, SPACE};
+use super::files::{self, LINK, Page};
 use super::request::{self, Answer, Call, Dialect, Problem};
-use crate::emulator::{Content, Params, Sending, Site, content_disposition, ids};
+use crate::emulator::{Content, Params, Sending, Site, Space, content_disposition, ids};
 use crate::error::{Error, Result as StoreResult};
 use crate::model::{FileId, Object};
-use crate::store::{Store, Transaction};
+use crate::store::Transaction;
 
 /// A link. Its note in the store is keyed by the link's id.
 #[derive(Clone, Serialize, Deserialize)]
@@ -40,13 +40,13 @@ impl Link {
         Ok(Self { id: id.to_owned(), ..link })
     }
 
-    fn find(store: &Store, id: &str) -> StoreResult<Option<Self>> {
-        store.noted(SPACE, LINK, id)?.map(|note| Self::from_note(id, note)).transpose()
+    fn find(store: &Space, id: &str) -> StoreResult<Option<Self>> {
+        store.noted(LINK, id)?.map(|note| Self::from_note(id, note)).transpose()
     }
 
     /// The links to a file, or all links.
-    fn list(store: &Store, file: Option<&FileId>) -> StoreResult<Vec<Self>> {
-        let notes = store.notes(SPACE, LINK, file)?;
+    fn list(store: &Space, file: Option<&FileId>) -> StoreResult<Vec<Self>> {
+        let notes = store.notes(LINK, file)?;
         notes.into_iter().map(|(id, note)| Self::from_note(&id, note)).collect()
     }
 
@@ -103,8 +103,8 @@ async fn create_link(call: &Call, file: &str, expires_at: Option<Timestamp>) -> 
         expires_at,
     };
     let object = link.object(call);
-    let put = move |store: &Store| {
-        files::found(store.transaction(SPACE, |change| {
+    let put = move |store: &Space| {
+        files::found(store.transaction(|change| {
             // A concurrent request may have deleted the file.
             change.stat(&link.file)?;
             link.put(change)
@@ -125,7 +125,7 @@ pub(super) async fn list(call: Call) -> Answer {
             (files, Page::parse(&call.params)?)
         }
     };
-    let read = move |store: &Store| {
+    let read = move |store: &Space| {
         let mut links = if files.is_empty() { Link::list(store, None)? } else { Vec::new() };
         for file in &files {
             links.append(&mut Link::list(store, Some(file))?);
@@ -155,8 +155,8 @@ pub(super) async fn update(call: Call, body: Body) -> Answer {
     let id = find(&call).await?.id;
     let expires_at = request::expires_at(&call.read(body).await?)?;
     let wanted = id.clone();
-    let update = move |store: &Store| {
-        store.transaction(SPACE, |change| {
+    let update = move |store: &Space| {
+        store.transaction(|change| {
             let Some(note) = change.noted(LINK, &wanted)? else { return Ok(None) };
             let mut link = Link::from_note(&wanted, note)?;
             link.expires_at = expires_at.or(link.expires_at);
@@ -171,7 +171,7 @@ pub(super) async fn update(call: Call, body: Body) -> Answer {
 pub(super) async fn delete(call: Call) -> Answer {
     let link = find(&call).await?;
     let id = link.id.clone();
-    if call.store(move |store| store.forget(SPACE, LINK, &id)).await? {
+    if call.store(move |store| store.forget(LINK, &id)).await? {
         return Ok(Json(link.object(&call)));
     }
     Err(Problem::not_found("fileLink", &link.id))
@@ -197,7 +197,7 @@ pub(super) async fn content(
 ) -> Answer<Response> {
     let id = |name: &str| ids.get(name).cloned().unwrap_or_default();
     let (link, file, key) = (ids.get("link").cloned(), FileId(id("file")), id("key"));
-    let find = move |store: &Store| match link {
+    let find = move |store: &Space| match link {
         Some(link) => Ok(Link::find(store, &link)?.into_iter().collect()),
         None => Link::list(store, Some(&file)),
     };

@@ -21,7 +21,7 @@ use axum::response::Response;
 use axum::routing::{get, put};
 use jiff::Timestamp;
 
-use super::{Params, Platform, Quirk, Rate, RateLimiter, Site, ids};
+use super::{Gate, Params, Platform, Quirk, Rate, RateLimiter, Site, ids};
 use request::{Dialect, Problem};
 
 /// The service's rate limit per organization or user.
@@ -32,6 +32,15 @@ const WINDOW: Duration = Duration::from_mins(10);
 pub static METORIAL: Platform = Platform {
     name: "metorial",
     base_path: "",
+    gate: Gate { params: &["token", "key"], exact: true, ..Gate::BEARER },
+    reads: &[
+        "/files/*/links",
+        "/file-links",
+        "/instances/*/files/*/links",
+        "/instances/*/file-links",
+        "/dashboard/instances/*/files/*/links",
+        "/dashboard/instances/*/file-links",
+    ],
     dialects: &["seed", "pulsar", "magnetar"],
     md5: false,
     quirks: &[

@@ -13,10 +13,9 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, civil};
 use serde_json::{Value, json};
 
-use crate::emulator::{Denied, Gate, Params, Refused, Site, media_type, receive_text};
+use crate::emulator::{Denied, Params, Refused, Site, Space, media_type, receive_text};
 use crate::error::{Error, Result as StoreResult};
 use crate::model::Object;
-use crate::store::Store;
 
 /// The result of a handler.
 pub(super) type Answer<T = Json<Value>> = Result<T, Problem>;
@@ -132,7 +131,7 @@ impl Call {
     /// Runs `work` on the store.
     pub(super) async fn store<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Store) -> StoreResult<T> + Send + 'static,
+        work: impl FnOnce(&Space) -> StoreResult<T> + Send + 'static,
     ) -> Result<T, Problem> {
         Ok(self.site.blocking(work).await?)
     }
@@ -183,8 +182,7 @@ impl FromRequestParts<Arc<Site>> for Call {
 /// Checks the key in `Authorization` (exactly `Bearer KEY`) or, without that header, in the parameter `token` or
 /// `key`. The key's prefix determines the owner; a key without a known prefix counts as an instance's secret key.
 fn check_key(site: &Site, headers: &HeaderMap, uri: &Uri) -> Result<Owner, Problem> {
-    let gate = Gate { params: &["token", "key"], exact: true, ..Gate::BEARER };
-    let key = gate.check(site, headers, uri).map_err(|denied| {
+    let key = site.check(headers, uri).map_err(|denied| {
         Problem::unauthorized(match denied {
             Denied::Malformed => "malformed Authorization header",
             Denied::Missing => "missing API key",

@@ -12,13 +12,13 @@ use axum::http::{HeaderMap, StatusCode};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::files::{self, ACTIVE, DELETED_FILE, PENDING, SPACE, TITLE};
+use super::files::{self, ACTIVE, DELETED_FILE, PENDING, TITLE};
 use super::request::{self, Answer, Call, Dialect, Owner, Problem};
 use crate::emulator::body::{Announced, store_content};
-use crate::emulator::{Limits, Params, Refused, Site, Take, ids, media_type, receive, receive_raw};
+use crate::emulator::{Limits, Params, Refused, Site, Space, Take, ids, media_type, receive, receive_raw};
 use crate::error::Result as StoreResult;
 use crate::model::{File, FileId, Object, later};
-use crate::store::{Store, Transaction};
+use crate::store::Transaction;
 
 const MIB: u64 = 1024 * 1024;
 /// The limits for a form and its file. Magnetar's limits are used for all dialects.
@@ -79,7 +79,7 @@ async fn form(call: &Call, body: Body) -> Answer {
     if let Some(title) = field("title").filter(|_| is_magnetar) {
         file.extra.insert(TITLE.to_owned(), title.into());
     }
-    let file = call.store(move |store| store.put(SPACE, file, upload.blob)).await?;
+    let file = call.store(move |store| store.put(file, upload.blob)).await?;
     Ok(Json(files::file_object(call.dialect, &file, true)))
 }
 
@@ -230,7 +230,7 @@ async fn begin(call: &Call, body: &Object) -> Answer {
         Announced::forget_expired(change, UPLOAD, now)?;
         Announced { file, ends }.put(change, UPLOAD, &id)
     };
-    call.store(move |store| store.transaction(SPACE, announce)).await?;
+    call.store(move |store| store.transaction(announce)).await?;
     Ok(Json(object))
 }
 
@@ -265,7 +265,7 @@ async fn complete(call: &Call, body: &Object) -> Answer {
         })?;
         Ok(Ok(file))
     };
-    let file = call.store(move |store| store.transaction(SPACE, complete)).await??;
+    let file = call.store(move |store| store.transaction(complete)).await??;
     Ok(Json(files::file_object(call.dialect, &file, true)))
 }
 
@@ -308,7 +308,7 @@ pub(super) async fn receive_content(
         return Err(Problem::forbidden("the URL has expired"));
     }
     let wanted = id.clone();
-    let find = move |store: &Store| store.transaction(SPACE, |change| open_upload(change, &wanted, now));
+    let find = move |store: &Space| store.transaction(|change| open_upload(change, &wanted, now));
     let upload = site.blocking(find).await??;
     let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     if content_type != upload.file.content_type.as_deref() {
@@ -325,5 +325,5 @@ pub(super) async fn receive_content(
         let file = File { status: Some(PENDING.to_owned()), expires_at: Some(ends), ..file };
         store_content(change, file, blob).map(|_| Ok(StatusCode::OK))
     };
-    site.blocking(move |store| store.transaction(SPACE, put)).await?
+    site.blocking(move |store| store.transaction(put)).await?
 }

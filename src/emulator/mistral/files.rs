@@ -219,8 +219,7 @@ pub(super) async fn upload(
         extra: [(VISIBILITY.to_owned(), visibility.into())].into_iter().collect(),
         ..File::default()
     };
-    let space = site.platform;
-    let file = site.blocking(move |store| store.put(space, file, upload.blob)).await?;
+    let file = site.blocking(move |store| store.put(file, upload.blob)).await?;
     Ok(Json(object(&site, &file)).into_response())
 }
 
@@ -279,7 +278,7 @@ pub(super) async fn list(State(site): State<Arc<Site>>, params: Params) -> Resul
         descending: !site.quirk("oldest-first"),
         ..Listing::default()
     };
-    let (space, start) = (site.platform, page.saturating_mul(per_page));
+    let start = page.saturating_mul(per_page);
     let found = site.blocking(move |store| {
         let total = Cell::new(0);
         let is_on_page = |file: &File| {
@@ -289,7 +288,7 @@ pub(super) async fn list(State(site): State<Arc<Site>>, params: Params) -> Resul
             let index = total.replace(total.get() + 1);
             (start..start.saturating_add(per_page)).contains(&index)
         };
-        let Page { files, .. } = Page::read(store, space, listing, usize::MAX, is_on_page)?;
+        let Page { files, .. } = Page::read(store, listing, usize::MAX, is_on_page)?;
         Ok((files, total.get()))
     });
     let (files, total) = found.await?;
@@ -308,8 +307,8 @@ fn parse_id(text: &str) -> Result<FileId, Problem> {
 
 /// The file with this id, unless it is too new.
 async fn find(site: &Site, id: &str) -> Result<File, Refusal> {
-    let (space, id) = (site.platform, parse_id(id)?);
-    let file = site.blocking(move |store| store.stat(space, &id)).await.map_err(missing)?;
+    let id = parse_id(id)?;
+    let file = site.blocking(move |store| store.stat(&id)).await.map_err(missing)?;
     let fresh = SignedDuration::from_secs(site.quirk_number("fresh-404").unwrap_or_default());
     let age = file.created_at.map(|created| site.clock.now().duration_since(created));
     if age.is_some_and(|age| age < fresh) { Err(no_such_file()) } else { Ok(file) }
@@ -330,8 +329,8 @@ pub(super) async fn delete(
     State(site): State<Arc<Site>>,
     UrlPath(id): UrlPath<String>,
 ) -> Result<Json<Value>, Refusal> {
-    let (space, id) = (site.platform, parse_id(&id)?);
-    let file = site.blocking(move |store| store.delete(space, &id)).await.map_err(missing)?;
+    let id = parse_id(&id)?;
+    let file = site.blocking(move |store| store.delete(&id)).await.map_err(missing)?;
     Ok(Json(deleted(file.id.as_str())))
 }
 

@@ -18,6 +18,8 @@ use super::{Gate, Platform, Quirk, Site};
 pub static MISTRAL: Platform = Platform {
     name: "mistral",
     base_path: "/v1",
+    gate: Gate::BEARER,
+    reads: &[],
     dialects: &[],
     md5: false,
     quirks: &[
@@ -60,7 +62,7 @@ fn routes(site: Arc<Site>) -> Router {
         .route("/v1/files/{id}/content", get(files::content))
         .route("/v1/files/{id}/url", get(files::signed_url));
     let denied = |_: &Site, _: &_| refusal(StatusCode::UNAUTHORIZED, "").into_response();
-    Gate::BEARER.protect(files, &site, denied).route("/_storage/{id}", get(storage::fetch)).with_state(site)
+    site.protect(files, denied).route("/_storage/{id}", get(storage::fetch)).with_state(site)
 }
 
 /// An error response with the platform's message for its status.

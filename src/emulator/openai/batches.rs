@@ -9,10 +9,10 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::{Refusal, Service};
-use crate::emulator::{ids, receive_json};
+use crate::emulator::{Space, ids, receive_json};
 use crate::error::{Error, Result as StoreResult};
 use crate::model::{File, FileId, Object, later};
-use crate::store::{Incoming, Store};
+use crate::store::Incoming;
 
 /// The kind of notes that describe batches.
 const NOTE: &str = "batch";
@@ -31,11 +31,11 @@ pub(super) async fn create(
         |key: &'static str| request[key].as_str().map(str::to_owned).ok_or_else(|| Refusal::missing(key));
     let (input, endpoint, window) = (word("input_file_id")?, word("endpoint")?, word("completion_window")?);
     let metadata = request["metadata"].clone();
-    let (space, now, id) = (site.platform, site.clock.now(), FileId(input.clone()));
+    let (provider, now, id) = (site.platform, site.clock.now(), FileId(input.clone()));
     let batch = site
         .blocking(move |store| {
             let batch = format!("batch_{}", ids::hex(16));
-            let result = run(store, space, &batch, &id, now)?;
+            let result = run(store, provider, &batch, &id, now)?;
             let mut object = Object::from_iter([
                 ("id".to_owned(), json!(batch)),
                 ("object".to_owned(), json!("batch")),
@@ -46,7 +46,7 @@ pub(super) async fn create(
                 ("metadata".to_owned(), metadata.clone()),
             ]);
             object.extend(result);
-            store.note_once(space, NOTE, &batch, &|| object.clone())
+            store.note_once(NOTE, &batch, &|| object.clone())
         })
         .await
         .map_err(Refusal::about(&input))?;
@@ -58,15 +58,15 @@ pub(super) async fn info(
     State(Service { site, .. }): State<Service>,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, Refusal> {
-    let (space, key) = (site.platform, id.clone());
-    let batch = site.blocking(move |store| store.noted(space, NOTE, &key)).await?;
+    let key = id.clone();
+    let batch = site.blocking(move |store| store.noted(NOTE, &key)).await?;
     let batch = batch.ok_or_else(|| Refusal::no_such("Batch", &id))?;
     Ok(Json(batch.into()))
 }
 
 /// Runs the requests in a file: a request with a model succeeds, and one without fails. Blocking.
-fn run(store: &Store, space: &str, batch: &str, input: &FileId, now: Timestamp) -> StoreResult<Object> {
-    let (_, content) = store.get(space, input)?;
+fn run(store: &Space, provider: &str, batch: &str, input: &FileId, now: Timestamp) -> StoreResult<Object> {
+    let (_, content) = store.get(input)?;
     let mut lines = BufReader::new(content);
     let (mut output, mut errors) = (Lines::default(), Lines::default());
     let (mut line, mut number) = (Vec::new(), 0_u64);
@@ -104,7 +104,7 @@ fn run(store: &Store, space: &str, batch: &str, input: &FileId, now: Timestamp) 
         to.add(store, &answer).map_err(failed)?;
     }
     let counts = [output.count, errors.count];
-    let file = |lines: Lines, kind: &str| lines.store(store, space, &format!("{batch}_{kind}.jsonl"), now);
+    let file = |lines: Lines, kind: &str| lines.store(store, provider, &format!("{batch}_{kind}.jsonl"), now);
     let files = [file(output, "output")?, file(errors, "error")?];
     Ok(outcome("completed", &Value::Null, files, counts))
 }
@@ -134,7 +134,7 @@ struct Lines {
 }
 
 impl Lines {
-    fn add(&mut self, store: &Store, line: &Value) -> io::Result<()> {
+    fn add(&mut self, store: &Space, line: &Value) -> io::Result<()> {
         if self.content.is_none() {
             self.content = Some(store.receive().map_err(io::Error::other)?);
         }
@@ -146,10 +146,10 @@ impl Lines {
     }
 
     /// Stores the file, unless it is empty.
-    fn store(self, store: &Store, space: &str, name: &str, now: Timestamp) -> StoreResult<Option<FileId>> {
+    fn store(self, store: &Space, provider: &str, name: &str, now: Timestamp) -> StoreResult<Option<FileId>> {
         let Some(content) = self.content else { return Ok(None) };
         let file = File {
-            provider: space.to_owned(),
+            provider: provider.to_owned(),
             id: FileId(format!("file-{}", ids::base62(22))),
             name: name.to_owned(),
             purpose: Some("batch_output".to_owned()),
@@ -157,6 +157,6 @@ impl Lines {
             expires_at: Some(later(now, SignedDuration::from_secs(LIFETIME))),
             ..File::default()
         };
-        Ok(Some(store.put(space, file, content.finish()?)?.id))
+        Ok(Some(store.put(file, content.finish()?)?.id))
     }
 }

@@ -27,13 +27,13 @@ use serde_json::{Value, json};
 pub use vendors::*;
 
 use super::{
-    Content, Denied, Form, Gate, Head, Limits, Params, Refused, Sending, Site, Take, content_disposition,
-    ids, receive,
+    Content, Denied, Form, Gate, Head, Limits, Params, Refused, Sending, Site, Space, Take,
+    content_disposition, ids, receive,
 };
 use crate::error::{Error, Kind, Result as StoreResult};
 use crate::filter::Filter;
 use crate::model::{File, FileId, Object, later};
-use crate::store::{Listing, SortKey, Store};
+use crate::store::{Listing, SortKey};
 
 /// Number of files read from the store at once: minimum and maximum.
 const BATCH: (usize, usize) = (256, 10_001);
@@ -75,8 +75,7 @@ pub struct Page {
 impl Page {
     /// Reads up to `limit` files that pass `accept`, and checks whether another one follows. Blocking.
     pub fn read(
-        store: &Store,
-        space: &str,
+        store: &Space,
         mut listing: Listing,
         limit: usize,
         accept: impl Fn(&File) -> bool,
@@ -85,7 +84,7 @@ impl Page {
         listing.limit = wanted.clamp(BATCH.0, BATCH.1);
         let mut files = Vec::new();
         loop {
-            let batch = store.list(space, &listing)?;
+            let batch = store.list(&listing)?;
             let is_last = batch.len() < listing.limit;
             listing.after = batch.last().map(|file| file.id.clone());
             files.extend(batch.into_iter().filter(&accept).take(wanted - files.len()));
@@ -370,9 +369,9 @@ pub fn routes(site: Arc<Site>, vendor: &'static Vendor) -> Router {
         }
     }
     if !vendor.uploads.is_empty() {
-        router = router.merge(uploads::routes(&site, vendor));
+        router = router.merge(uploads::routes(vendor));
     }
-    let router = vendor.gate.protect(router, &site, |_, denied| {
+    let router = site.protect(router, |_, denied| {
         let message = match denied {
             Denied::Wrong(_) => "Incorrect API key provided.",
             _ => "You didn't provide an API key.",
@@ -431,8 +430,7 @@ async fn upload(
         expires_at: lifetime.map(|seconds| later(now, SignedDuration::from_secs(seconds))),
         ..File::default()
     };
-    let space = site.platform;
-    let file = site.blocking(move |store| store.put(space, file, upload.blob)).await?;
+    let file = site.blocking(move |store| store.put(file, upload.blob)).await?;
     Ok(vendor.show(&site, &file).into_response())
 }
 
@@ -467,8 +465,7 @@ async fn list_files(
         after: after.filter(|_| vendor.page.is_some() && !site.quirk("ignore-after")).map(FileId::from),
         ..Listing::default()
     };
-    let space = site.platform;
-    let page = site.blocking(move |store| Page::read(store, space, listing, limit, |_| true)).await;
+    let page = site.blocking(move |store| Page::read(store, listing, limit, |_| true)).await;
     let page = page.map_err(|error| match error.kind() {
         Kind::NotFound => Refusal::invalid("after", "after is not the id of a file"),
         _ => error.into(),
@@ -481,8 +478,8 @@ async fn info(
     State(Service { site, vendor }): State<Service>,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, Refusal> {
-    let (space, file) = (site.platform, FileId(id.clone()));
-    let file = site.blocking(move |store| store.stat(space, &file)).await.map_err(Refusal::about(&id))?;
+    let file = FileId(id.clone());
+    let file = site.blocking(move |store| store.stat(&file)).await.map_err(Refusal::about(&id))?;
     Ok(vendor.show(&site, &file))
 }
 
@@ -490,8 +487,8 @@ async fn delete(
     State(Service { site, .. }): State<Service>,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, Refusal> {
-    let (space, file) = (site.platform, FileId(id.clone()));
-    site.blocking(move |store| store.delete(space, &file)).await.map_err(Refusal::about(&id))?;
+    let file = FileId(id.clone());
+    site.blocking(move |store| store.delete(&file)).await.map_err(Refusal::about(&id))?;
     Ok(Json(deleted(&id)))
 }
 

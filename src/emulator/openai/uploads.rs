@@ -2,8 +2,8 @@
 //!
 //! The reasons for rejections are not documented. Here, each returns a 400 and leaves the upload unchanged.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::HashSet;
+use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Path, State};
@@ -11,12 +11,15 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use axum::{Json, Router};
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{Expiry, Refusal, Service, Vendor, check_purpose};
-use crate::emulator::{Form, Head, Limits, Site, Take, ids, receive, receive_json};
-use crate::model::{File, FileId, later};
-use crate::store::Blob;
+use crate::emulator::parts::{self, UploadParts};
+use crate::emulator::{Form, Head, Limits, Space, Take, ids, receive, receive_json};
+use crate::error::{Error, Kind, Result as StoreResult};
+use crate::model::{File, FileId, Object, later};
+use crate::store::Transaction;
 
 /// Maximum size of a file, in bytes.
 const MAX_SIZE: u64 = 8 * 1024 * 1024 * 1024;
@@ -29,15 +32,12 @@ const KNOWN: SignedDuration = SignedDuration::from_hours(24);
 /// Maximum size of a JSON body, in bytes: the ids of many parts.
 const MAX_JSON: usize = 4 * 1024 * 1024;
 
-/// The uploads of a vendor by id.
-struct Uploads {
-    site: Arc<Site>,
-    vendor: &'static Vendor,
-    all: Mutex<HashMap<String, Arc<Upload>>>,
-}
+/// The kind of notes about uploads, by id.
+const NOTE: &str = "upload";
 
+/// An upload, as a note in the store. Its parts are [`UploadParts`].
+#[derive(Serialize, Deserialize)]
 struct Upload {
-    id: String,
     /// The declared size.
     bytes: u64,
     /// The record of the file, without an id and times.
@@ -46,14 +46,14 @@ struct Upload {
     lifetime: Option<i64>,
     begins: Timestamp,
     ends: Timestamp,
-    /// One change at a time. Content is received before it.
-    state: tokio::sync::Mutex<Phase>,
+    state: Phase,
 }
 
 /// The state of an upload.
+#[derive(Serialize, Deserialize)]
 enum Phase {
-    /// It receives parts, each with an id.
-    Pending(HashMap<String, Arc<Blob>>),
+    /// It receives parts.
+    Pending,
     /// The file is stored.
     Completed(Box<File>),
     Cancelled,
@@ -63,7 +63,7 @@ enum Phase {
 impl Phase {
     fn word(&self) -> &'static str {
         match self {
-            Self::Pending(_) => "pending",
+            Self::Pending => "pending",
             Self::Completed(_) => "completed",
             Self::Cancelled => "cancelled",
             Self::Expired => "expired",
@@ -72,8 +72,7 @@ impl Phase {
 }
 
 /// The routes of uploads, without authentication.
-pub(super) fn routes(site: &Arc<Site>, vendor: &'static Vendor) -> Router<Service> {
-    let uploads = Arc::new(Uploads { site: Arc::clone(site), vendor, all: Mutex::default() });
+pub(super) fn routes(vendor: &'static Vendor) -> Router<Service> {
     let mut router = Router::new();
     for prefix in [Some(vendor.prefix), vendor.alias].into_iter().flatten() {
         router = router
@@ -82,12 +81,16 @@ pub(super) fn routes(site: &Arc<Site>, vendor: &'static Vendor) -> Router<Servic
             .route(&format!("{prefix}/uploads/{{id}}/complete"), post(complete))
             .route(&format!("{prefix}/uploads/{{id}}/cancel"), post(cancel));
     }
-    router.with_state(uploads)
+    router
 }
+
+/// The result of work in the store: an error of the store, or an error response.
+type Outcome<T> = StoreResult<Result<T, Refusal>>;
 
 type Answer = Result<Json<Value>, Refusal>;
 
-async fn begin(State(uploads): State<Arc<Uploads>>, body: Body) -> Answer {
+async fn begin(State(service): State<Service>, body: Body) -> Answer {
+    let Service { site, vendor } = &service;
     let about = json_body(body).await?;
     let bytes = match &about["bytes"] {
         Value::Null => return Err(Refusal::missing("bytes")),
@@ -103,15 +106,15 @@ async fn begin(State(uploads): State<Arc<Uploads>>, body: Body) -> Answer {
         _ => Err(wrong_type(key, "a string")),
     };
     let (name, content_type, purpose) = (text("filename")?, text("mime_type")?, text("purpose")?);
-    check_purpose(&purpose, uploads.vendor.uploads)?;
-    let lifetime = lifetime(uploads.vendor, &about["expires_after"])?;
-    let now = uploads.site.clock.now();
-    let life = uploads.site.quirk_number("upload-life").unwrap_or(LIFE);
-    let upload = Arc::new(Upload {
-        id: format!("upload_{}", ids::base62(32)),
+    check_purpose(&purpose, vendor.uploads)?;
+    let lifetime = lifetime(vendor, &about["expires_after"])?;
+    let now = site.clock.now();
+    let life = site.quirk_number("upload-life").unwrap_or(LIFE);
+    let id = format!("upload_{}", ids::base62(32));
+    let upload = Upload {
         bytes,
         file: File {
-            provider: uploads.site.platform.to_owned(),
+            provider: site.platform.to_owned(),
             name: name.rsplit('/').next().unwrap_or_default().to_owned(),
             content_type: Some(content_type),
             purpose: Some(purpose),
@@ -120,11 +123,17 @@ async fn begin(State(uploads): State<Arc<Uploads>>, body: Body) -> Answer {
         lifetime,
         begins: now,
         ends: later(now, SignedDuration::from_secs(life)),
-        state: tokio::sync::Mutex::new(Phase::Pending(HashMap::new())),
-    });
-    uploads.add(&upload, now);
-    let state = upload.state(now).await;
-    Ok(Json(uploads.show(&upload, &state)))
+        state: Phase::Pending,
+    };
+    let object = upload.show(&service, &id);
+    let begin = move |space: &Space| {
+        parts::clean_up(space, NOTE, |note| {
+            Upload::read(note.clone()).is_ok_and(|upload| later(upload.ends, KNOWN) <= now)
+        })?;
+        space.transaction(|change| upload.write(change, &id))
+    };
+    site.blocking(begin).await?;
+    Ok(Json(object))
 }
 
 /// The lifetime in seconds that a request specifies.
@@ -147,32 +156,44 @@ fn lifetime(vendor: &Vendor, after: &Value) -> Result<Option<i64>, Refusal> {
 }
 
 async fn add_part(
-    State(uploads): State<Arc<Uploads>>,
+    State(Service { site, .. }): State<Service>,
     Path(id): Path<String>,
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
-    let site = &uploads.site;
-    let upload = uploads.find(&id)?;
-    upload.pending(&mut *upload.state(site.clock.now()).await)?;
+    let key = id.clone();
+    let now = site.clock.now();
+    site.blocking(move |space| Upload::pending(space.noted(NOTE, &key)?, &key, now)).await??;
     let decide = |_: &Form, head: &Head| match (head.name.as_str(), &head.file_name) {
         ("data", Some(_)) => Ok(Take::File),
         ("data", None) => Err(wrong_type("data", "a file")),
         _ => Ok(Take::Nothing),
     };
-    let mut form = receive(site, &headers, body, Limits::form(MAX_PART), decide).await?;
+    let mut form = receive(&site, &headers, body, Limits::form(MAX_PART), decide).await?;
     let part = form.take_files().pop().ok_or_else(|| Refusal::missing("data"))?;
     let now = site.clock.now();
-    // It may have ended in the meantime.
-    let mut state = upload.state(now).await;
-    let parts = upload.pending(&mut state)?;
-    let part_id = format!("part_{}", ids::base62(32));
-    parts.insert(part_id.clone(), Arc::new(part.blob));
-    let created = now.as_second();
-    Ok(Json(json!({ "id": part_id, "object": "upload.part", "created_at": created, "upload_id": upload.id })))
+    let (part_id, created) = (format!("part_{}", ids::base62(32)), now.as_second());
+    let object = json!({ "id": part_id, "object": "upload.part", "created_at": created, "upload_id": id });
+    let add = move |space: &Space| -> Outcome<()> {
+        // It may have ended in the meantime.
+        let upload = match Upload::pending(space.noted(NOTE, &id)?, &id, now)? {
+            Ok(upload) => upload,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        let parts = UploadParts::of(space, &id);
+        parts.put(&part_id, upload.ends, part.blob)?;
+        // Or while the part was stored, so that its end has not deleted the part.
+        let still = Upload::pending(space.noted(NOTE, &id)?, &id, now)?;
+        if still.is_err() {
+            parts.discard(&part_id);
+        }
+        Ok(still.map(drop))
+    };
+    site.blocking(add).await??;
+    Ok(Json(object))
 }
 
-async fn complete(State(uploads): State<Arc<Uploads>>, Path(id): Path<String>, body: Body) -> Answer {
+async fn complete(State(service): State<Service>, Path(id): Path<String>, body: Body) -> Answer {
     let about = json_body(body).await?;
     let list = about["part_ids"].as_array();
     let list = list.ok_or_else(|| match &about["part_ids"] {
@@ -186,128 +207,139 @@ async fn complete(State(uploads): State<Arc<Uploads>>, Path(id): Path<String>, b
         Value::String(md5) => Some(md5.to_ascii_lowercase()),
         _ => return Err(wrong_type("md5", "a string")),
     };
-    let upload = uploads.find(&id)?;
+    let now = service.site.clock.now();
+    let (site, vendor, key) = (Arc::clone(&service.site), service.vendor, id.clone());
     // Not cancelled if the client disconnects.
-    let work = tokio::spawn(async move { uploads.combine(&upload, &part_ids, md5).await });
-    work.await.unwrap_or_else(|_| Err(Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "")))
+    let work = tokio::spawn(async move {
+        site.blocking(move |space| combine(space, vendor, &key, &part_ids, md5.as_deref(), now)).await
+    });
+    let internal = |_| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "");
+    let upload = work.await.map_err(internal)???;
+    Ok(Json(upload.show(&service, &id)))
 }
 
-async fn cancel(State(uploads): State<Arc<Uploads>>, Path(id): Path<String>) -> Answer {
-    let upload = uploads.find(&id)?;
-    let mut state = upload.state(uploads.site.clock.now()).await;
-    upload.pending(&mut state)?;
-    *state = Phase::Cancelled;
-    Ok(Json(uploads.show(&upload, &state)))
+async fn cancel(State(service): State<Service>, Path(id): Path<String>) -> Answer {
+    let now = service.site.clock.now();
+    let key = id.clone();
+    let cancel = move |space: &Space| -> Outcome<Upload> {
+        let cancelled = space.transaction(|change| {
+            let upload = match Upload::pending(change.noted(NOTE, &key)?, &key, now)? {
+                Ok(upload) => Upload { state: Phase::Cancelled, ..upload },
+                Err(refusal) => return Ok(Err(refusal)),
+            };
+            upload.write(change, &key).map(|()| Ok(upload))
+        })?;
+        if cancelled.is_ok() {
+            UploadParts::of(space, &key).remove();
+        }
+        Ok(cancelled)
+    };
+    let upload = service.site.blocking(cancel).await??;
+    Ok(Json(upload.show(&service, &id)))
 }
 
-impl Uploads {
-    /// Adds an upload. Discards the content of the expired ones, and forgets them later.
-    fn add(&self, upload: &Arc<Upload>, now: Timestamp) {
-        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
-        all.retain(|_, upload| now < later(upload.ends, KNOWN));
-        for upload in all.values() {
-            if let Ok(mut state) = upload.state.try_lock() {
-                upload.expire(&mut state, now);
+/// Stores the listed parts as one file.
+fn combine(
+    space: &Space,
+    vendor: &Vendor,
+    id: &str,
+    part_ids: &[String],
+    md5: Option<&str>,
+    now: Timestamp,
+) -> Outcome<Upload> {
+    let upload = match Upload::pending(space.noted(NOTE, id)?, id, now)? {
+        Ok(upload) => upload,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    let parts = UploadParts::of(space, id);
+    let (mut total, mut seen) = (0_u64, HashSet::new());
+    for part_id in part_ids {
+        if !seen.insert(part_id) {
+            return Ok(Err(Refusal::invalid("part_ids", format!("The part {part_id} is listed twice."))));
+        }
+        match parts.part(part_id) {
+            Ok(part) => total = total.saturating_add(part.size.unwrap_or_default()),
+            Err(error) if error.kind() == Kind::NotFound => {
+                return Ok(Err(Refusal::invalid("part_ids", format!("No such part: {part_id}"))));
             }
+            Err(error) => return Err(error),
         }
-        all.insert(upload.id.clone(), Arc::clone(upload));
     }
-
-    fn find(&self, id: &str) -> Result<Arc<Upload>, Refusal> {
-        let all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
-        all.get(id).cloned().ok_or_else(|| Refusal::no_such("Upload", id))
+    if total != upload.bytes {
+        let message = format!("The parts have {total} bytes; the upload was created for {}.", upload.bytes);
+        return Ok(Err(Refusal::new(StatusCode::BAD_REQUEST, &message)));
     }
-
-    /// Stores the listed parts as one file.
-    async fn combine(&self, upload: &Upload, part_ids: &[String], md5: Option<String>) -> Answer {
-        let site = &self.site;
-        let now = site.clock.now();
-        let mut state = upload.state(now).await;
-        let parts = upload.pending(&mut state)?;
-        let (mut listed, mut seen): (Vec<Arc<Blob>>, _) = (Vec::new(), HashSet::new());
-        for part_id in part_ids {
-            if !seen.insert(part_id) {
-                return Err(Refusal::invalid("part_ids", format!("The part {part_id} is listed twice.")));
-            }
-            let part = parts.get(part_id).cloned();
-            let unknown = || Refusal::invalid("part_ids", format!("No such part: {part_id}"));
-            listed.push(part.ok_or_else(unknown)?);
-        }
-        let total: u64 = listed.iter().map(|part| part.size).sum();
-        if total != upload.bytes {
-            let message =
-                format!("The parts have {total} bytes; the upload was created for {}.", upload.bytes);
-            return Err(Refusal::new(StatusCode::BAD_REQUEST, &message));
-        }
-        let purpose = upload.file.purpose.as_deref().unwrap_or_default();
-        let file = File {
-            id: FileId((self.vendor.id)(purpose, now)),
-            created_at: Some(now),
-            expires_at: upload.lifetime.map(|seconds| later(now, SignedDuration::from_secs(seconds))),
-            ..upload.file.clone()
+    let content = space.receive()?;
+    let content = if md5.is_some() { content.with_md5() } else { content };
+    let blob = parts.combined(content, part_ids.iter().map(String::as_str))?.finish()?;
+    if md5.is_some() && md5 != blob.checksums.md5.as_deref() {
+        return Ok(Err(Refusal::invalid("md5", "The MD5 of the parts differs from the given one.")));
+    }
+    let purpose = upload.file.purpose.as_deref().unwrap_or_default();
+    let file = File {
+        id: FileId((vendor.id)(purpose, now)),
+        created_at: Some(now),
+        expires_at: upload.lifetime.map(|seconds| later(now, SignedDuration::from_secs(seconds))),
+        ..upload.file.clone()
+    };
+    let completed = space.transaction(|change| {
+        // Another request may have ended it in the meantime.
+        let upload = match Upload::pending(change.noted(NOTE, id)?, id, now)? {
+            Ok(upload) => upload,
+            Err(refusal) => return Ok(Err(refusal)),
         };
-        let space = site.platform;
-        let stored = site.blocking(move |store| {
-            let content = store.receive()?;
-            let mut content = if md5.is_some() { content.with_md5() } else { content };
-            for part in listed {
-                part.copy_to(&mut content)?;
-            }
-            let blob = content.finish()?;
-            if md5.is_some() && md5 != blob.checksums.md5 {
-                return Ok(None);
-            }
-            store.put(space, file, blob).map(Some)
-        });
-        let stored = stored.await?;
-        let stored = stored
-            .ok_or_else(|| Refusal::invalid("md5", "The MD5 of the parts differs from the given one."))?;
-        *state = Phase::Completed(Box::new(stored));
-        Ok(Json(self.show(upload, &state)))
+        let upload = Upload { state: Phase::Completed(Box::new(change.put(file, blob)?)), ..upload };
+        upload.write(change, id).map(|()| Ok(upload))
+    })?;
+    if completed.is_ok() {
+        parts.remove();
     }
-
-    /// An upload as an object.
-    fn show(&self, upload: &Upload, state: &Phase) -> Value {
-        let mut object = json!({
-            "id": upload.id,
-            "object": "upload",
-            "bytes": upload.bytes,
-            "created_at": upload.begins.as_second(),
-            "expires_at": upload.ends.as_second(),
-            "filename": upload.file.name,
-            "purpose": upload.file.purpose,
-            "status": state.word(),
-        });
-        if let Phase::Completed(file) = state {
-            object["file"] = (self.vendor.object)(&self.site, file).into();
-        }
-        object
-    }
+    Ok(completed)
 }
 
 impl Upload {
-    /// The state at this time.
-    async fn state(&self, now: Timestamp) -> tokio::sync::MutexGuard<'_, Phase> {
-        let mut state = self.state.lock().await;
-        self.expire(&mut state, now);
-        state
+    fn read(note: Object) -> StoreResult<Self> {
+        serde_json::from_value(note.into())
+            .map_err(|error| Error::failed("the record of the upload is damaged").caused_by(error))
     }
 
-    fn expire(&self, state: &mut Phase, now: Timestamp) {
-        if matches!(state, Phase::Pending(_)) && self.ends <= now {
-            *state = Phase::Expired;
-        }
+    fn write(&self, change: &mut Transaction, id: &str) -> StoreResult<()> {
+        change.note(NOTE, id, None, &json!(self).as_object().cloned().unwrap_or_default())
     }
 
-    /// The parts of a pending upload.
-    fn pending<'a>(&self, state: &'a mut Phase) -> Result<&'a mut HashMap<String, Arc<Blob>>, Refusal> {
-        match state {
-            Phase::Pending(parts) => Ok(parts),
-            state => {
-                let message = format!("Upload {} is {}.", self.id, state.word());
-                Err(Refusal::new(StatusCode::BAD_REQUEST, &message))
-            }
+    /// The upload that a note describes, if it can receive parts.
+    fn pending(note: Option<Object>, id: &str, now: Timestamp) -> Outcome<Self> {
+        let Some(note) = note else { return Ok(Err(Refusal::no_such("Upload", id))) };
+        let mut upload = Self::read(note)?;
+        if later(upload.ends, KNOWN) <= now {
+            return Ok(Err(Refusal::no_such("Upload", id)));
         }
+        if matches!(upload.state, Phase::Pending) && upload.ends <= now {
+            upload.state = Phase::Expired;
+        }
+        if matches!(upload.state, Phase::Pending) {
+            return Ok(Ok(upload));
+        }
+        let message = format!("Upload {id} is {}.", upload.state.word());
+        Ok(Err(Refusal::new(StatusCode::BAD_REQUEST, &message)))
+    }
+
+    /// An upload as an object.
+    fn show(&self, service: &Service, id: &str) -> Value {
+        let mut object = json!({
+            "id": id,
+            "object": "upload",
+            "bytes": self.bytes,
+            "created_at": self.begins.as_second(),
+            "expires_at": self.ends.as_second(),
+            "filename": self.file.name,
+            "purpose": self.file.purpose,
+            "status": self.state.word(),
+        });
+        if let Phase::Completed(file) = &self.state {
+            object["file"] = (service.vendor.object)(&service.site, file).into();
+        }
+        object
     }
 }
 

@@ -52,8 +52,7 @@ async fn run<T: Send + 'static>(
     site: &Site,
     work: impl FnOnce(&mut Transaction) -> Outcome<T> + Send + 'static,
 ) -> Result<T, Refusal> {
-    let space = site.platform;
-    site.blocking(move |store| store.transaction(space, work)).await?
+    site.blocking(move |store| store.transaction(work)).await?
 }
 
 /// Evaluates a `Result` within an [`Outcome`].

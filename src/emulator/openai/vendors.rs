@@ -16,6 +16,8 @@ macro_rules! platform {
         Platform {
             name: $name,
             base_path: $vendor.prefix,
+            gate: $vendor.gate,
+            reads: &[],
             dialects: &[],
             md5: false,
             quirks: QUIRKS,

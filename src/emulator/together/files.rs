@@ -74,9 +74,8 @@ pub(super) fn about(id: &str) -> impl FnOnce(Error) -> Refusal + use<> {
 /// `GET /v1/files`: all files, newest first.
 pub(super) async fn list(State(service): State<Service>) -> Result<Json<Value>, Refusal> {
     let site = &service.site;
-    let (space, listing) =
-        (site.platform, Listing { sort: SortKey::Created, descending: true, ..Listing::default() });
-    let files = site.blocking(move |store| store.list(space, &listing)).await?;
+    let listing = Listing { sort: SortKey::Created, descending: true, ..Listing::default() };
+    let files = site.blocking(move |store| store.list(&listing)).await?;
     let data: Vec<Value> = files.iter().map(|file| object(site, file)).collect();
     Ok(Json(json!({ "data": data })))
 }
@@ -86,8 +85,8 @@ pub(super) async fn info(
     State(service): State<Service>,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, Refusal> {
-    let (space, key) = (service.site.platform, FileId(id.clone()));
-    let file = service.site.blocking(move |store| store.stat(space, &key)).await.map_err(about(&id))?;
+    let key = FileId(id.clone());
+    let file = service.site.blocking(move |store| store.stat(&key)).await.map_err(about(&id))?;
     Ok(Json(object(&service.site, &file)))
 }
 
@@ -96,8 +95,8 @@ pub(super) async fn delete(
     State(service): State<Service>,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, Refusal> {
-    let (space, key) = (service.site.platform, FileId(id.clone()));
-    service.site.blocking(move |store| store.delete(space, &key)).await.map_err(about(&id))?;
+    let key = FileId(id.clone());
+    service.site.blocking(move |store| store.delete(&key)).await.map_err(about(&id))?;
     Ok(Json(json!({ "id": id, "deleted": true })))
 }
 

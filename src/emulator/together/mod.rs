@@ -4,6 +4,7 @@
 mod files;
 mod parts;
 mod records;
+mod sessions;
 mod storage;
 mod upload;
 
@@ -17,12 +18,13 @@ use axum::{Json, Router};
 
 use super::openai::Refusal;
 use super::{Denied, Gate, Platform, Quirk, RateLimiter, Site};
-use parts::Sessions;
 
 /// Together AI.
 pub static TOGETHER: Platform = Platform {
     name: "together",
     base_path: "/v1",
+    gate: Gate::BEARER,
+    reads: &[],
     dialects: &[],
     md5: false,
     quirks: &[
@@ -50,17 +52,16 @@ pub static TOGETHER: Platform = Platform {
     error: |_, status, message| word(&Refusal::new(status, message)),
 };
 
-/// The served platform and its running uploads in parts.
+/// The served platform.
 #[derive(Clone)]
 struct Service {
     site: Arc<Site>,
-    sessions: Arc<Sessions>,
     limiter: Option<RateLimiter>,
 }
 
 fn routes(site: Arc<Site>) -> Router {
-    let limiter = RateLimiter::per_minute(&site);
-    let service = Service { site, sessions: Arc::default(), limiter };
+    let limiter = site.rate_limiter();
+    let service = Service { site, limiter };
     let mut files = Router::new()
         .route("/v1/files/upload", post(upload::form))
         .route("/v1/files/{id}", get(files::info).delete(files::delete))
@@ -76,7 +77,7 @@ fn routes(site: Arc<Site>) -> Router {
             .route("/v1/files/multipart/abort", post(parts::abort));
     }
     let files = files.layer(axum::middleware::from_fn_with_state(service.clone(), limit_rate));
-    let files = Gate::BEARER.protect(files, &service.site, |_, denied| {
+    let files = service.site.protect(files, |_, denied| {
         let message = match denied {
             Denied::Wrong(_) => "Invalid API key provided.",
             Denied::Missing | Denied::Malformed => "Missing API key.",

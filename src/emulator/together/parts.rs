@@ -1,58 +1,25 @@
-//! `/v1/files/multipart`: uploads in parts. Until they are combined, the parts are kept in memory and their content in
-//! the store.
-
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+//! `/v1/files/multipart`: uploads in parts.
 
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::records::MAX_SIZE;
+use super::sessions::{LIFE, NOTE, Session, missing};
 use super::upload::{Fields, store};
 use super::{Service, storage};
 use crate::emulator::openai::Refusal;
-use crate::emulator::{ids, receive_json};
-use crate::model::File;
-use crate::store::Blob;
+use crate::emulator::parts::{self, UploadParts};
+use crate::emulator::{Space, ids, receive_json};
+use crate::model::{File, later};
 
 /// Maximum number of parts.
 const MAX_PARTS: u64 = 250;
 /// Maximum size of a JSON body, in bytes.
 const MAX_BODY: usize = 1024 * 1024;
-
-/// The running uploads by id.
-#[derive(Default)]
-pub(super) struct Sessions(Mutex<HashMap<String, Session>>);
-
-/// A running upload.
-struct Session {
-    file: File,
-    size: u64,
-    count: u64,
-    ends: Timestamp,
-    /// The tags and contents of the parts by number.
-    parts: BTreeMap<u32, (String, Blob)>,
-}
-
-impl Sessions {
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Session>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Adds a part. Returns false if the upload does not exist.
-    pub(super) fn put(&self, id: &str, number: u32, tag: &str, blob: Blob) -> bool {
-        let mut sessions = self.lock();
-        let Some(session) = sessions.get_mut(id) else { return false };
-        session.parts.insert(number, (tag.to_owned(), blob));
-        true
-    }
-}
-
 async fn read(body: Body) -> Result<Value, Refusal> {
     Ok(receive_json::<Refusal>(body, MAX_BODY).await?.unwrap_or_default())
 }
@@ -81,74 +48,81 @@ pub(super) async fn initiate(
         return Ok(refusal);
     }
     let (id, file_id) = (ids::base62(32), file.id.clone());
-    let parts: Vec<Value> = (1..=count)
+    let urls: Vec<Value> = (1..=count)
         .map(|number| {
             let url = storage::presign(&service, &headers, &format!("{id}/{number}"));
             json!({ "PartNumber": number, "URL": url, "Headers": {} })
         })
         .collect();
     let now = site.clock.now();
-    let session = Session { file, size: total, count, ends: storage::end(&service), parts: BTreeMap::new() };
-    let mut sessions = service.sessions.lock();
-    sessions.retain(|_, session| now < session.ends);
-    sessions.insert(id.clone(), session);
-    Ok(Json(json!({ "upload_id": id, "file_id": file_id, "parts": parts })).into_response())
+    let session = Session { file, size: total, count, ends: later(now, LIFE) };
+    let (key, note) = (id.clone(), json!(session).as_object().cloned().unwrap_or_default());
+    let begin = move |space: &Space| {
+        parts::clean_up(space, NOTE, |note| {
+            Session::read(note.clone()).is_ok_and(|session| session.ends <= now)
+        })?;
+        space.transaction(|change| change.note(NOTE, &key, None, &note))
+    };
+    site.blocking(begin).await?;
+    Ok(Json(json!({ "upload_id": id, "file_id": file_id, "parts": urls })).into_response())
 }
 
-/// Removes the upload that a body names.
-fn take(service: &Service, body: &Value) -> Result<(String, Session), Refusal> {
-    let missing = || Refusal::new(StatusCode::NOT_FOUND, "Upload not found");
+/// The upload that a body names, with its parts.
+async fn find(service: &Service, body: &Value) -> Result<(String, Session, Vec<File>), Refusal> {
     let id =
         body["upload_id"].as_str().ok_or_else(|| Refusal::invalid("upload_id", "upload_id is required"))?;
-    let mut sessions = service.sessions.lock();
-    let is_own = sessions.get(id).is_some_and(|session| body["file_id"] == session.file.id.as_str());
-    if !is_own {
-        return Err(missing());
-    }
-    sessions.remove(id).map(|session| (id.to_owned(), session)).ok_or_else(missing)
+    let (key, now) = (id.to_owned(), service.site.clock.now());
+    let read = move |space: &Space| {
+        let session = Session::find(space, &key, now)?;
+        let parts = UploadParts::of(space, &key).all()?;
+        Ok(session.map(|session| (session, parts)))
+    };
+    let found = service.site.blocking(read).await?;
+    let own = found.filter(|(session, _)| body["file_id"] == session.file.id.as_str());
+    own.map(|(session, parts)| (id.to_owned(), session, parts)).ok_or_else(missing)
 }
 
 /// `POST /v1/files/multipart/complete`: combines the parts in the order of their numbers.
 pub(super) async fn complete(State(service): State<Service>, body: Body) -> Result<Json<Value>, Refusal> {
     let body = read(body).await?;
-    let (id, session) = take(&service, &body)?;
-    if let Err(refusal) = session.check(&body) {
-        service.sessions.lock().insert(id, session);
-        return Err(refusal);
-    }
-    let Session { file, parts, .. } = session;
-    let combined = service.site.blocking(move |store| {
-        let mut content = store.receive()?;
-        for (_, blob) in parts.values() {
-            blob.copy_to(&mut content)?;
-        }
-        content.finish()
-    });
-    let blob = combined.await?;
-    Ok(Json(json!({ "file": store(&service, file, blob).await? })))
+    let (id, session, parts) = find(&service, &body).await?;
+    session.check(&body, &parts)?;
+    let key = id.clone();
+    let combine = move |space: &Space| {
+        let keys = parts.iter().map(|part| part.name.as_str());
+        UploadParts::of(space, &key).combined(space.receive()?, keys)?.finish()
+    };
+    let blob = service.site.blocking(combine).await?;
+    Ok(Json(json!({ "file": store(&service, session.file, blob, Some(id)).await? })))
 }
 
 /// `POST /v1/files/multipart/abort`.
 pub(super) async fn abort(State(service): State<Service>, body: Body) -> Result<Json<Value>, Refusal> {
     let body = read(body).await?;
-    drop(take(&service, &body)?);
-    Ok(Json(json!({})))
+    let (id, ..) = find(&service, &body).await?;
+    let abort = move |space: &Space| {
+        let is_own = space.forget(NOTE, &id)?;
+        UploadParts::of(space, &id).remove();
+        Ok(is_own)
+    };
+    if service.site.blocking(abort).await? { Ok(Json(json!({}))) } else { Err(missing()) }
 }
 
 impl Session {
     /// Rejects a completion that does not name the parts that have arrived.
-    fn check(&self, body: &Value) -> Result<(), Refusal> {
+    fn check(&self, body: &Value, parts: &[File]) -> Result<(), Refusal> {
         let invalid = |message: &str| Refusal::invalid("parts", message);
         let named = body["parts"].as_array().ok_or_else(|| invalid("parts is required"))?;
-        let is_complete = named.len() as u64 == self.count && self.parts.len() as u64 == self.count;
-        let has = |(part, (number, (tag, _))): (&Value, (&u32, &(String, Blob)))| {
-            let etag = part["etag"].as_str().unwrap_or_default().trim_matches('"');
-            part["part_number"].as_u64() == Some(u64::from(*number)) && etag == tag.trim_matches('"')
+        let is_complete = named.len() as u64 == self.count && parts.len() as u64 == self.count;
+        let has = |(named, part): (&Value, &File)| {
+            let etag = named["etag"].as_str().unwrap_or_default();
+            named["part_number"].as_u64() == part.name.parse().ok()
+                && etag.trim_matches('"') == storage::tag(&part.checksums).trim_matches('"')
         };
-        if !is_complete || !named.iter().zip(&self.parts).all(has) {
+        if !is_complete || !named.iter().zip(parts).all(has) {
             return Err(invalid("One or more of the specified parts could not be found."));
         }
-        let size: u64 = self.parts.values().map(|(_, blob)| blob.size).sum();
+        let size: u64 = parts.iter().filter_map(|part| part.size).sum();
         if size == self.size { Ok(()) } else { Err(invalid("The parts do not have the declared size.")) }
     }
 }

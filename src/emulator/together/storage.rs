@@ -9,13 +9,12 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use jiff::{SignedDuration, Timestamp};
 
-use super::Service;
 use super::records::{MAX_SIZE, REGISTERED, note_content};
+use super::{Service, sessions};
 use crate::emulator::body::{Announced, store_content};
 use crate::emulator::{Params, Refused, ids, receive_raw};
 use crate::error::{Error, Kind};
-use crate::model::{File, FileId, later};
-use crate::store::Blob;
+use crate::model::{Checksums, File, FileId, later};
 
 /// Seconds after which a URL is invalid.
 const URL_LIFE: i64 = 3600;
@@ -79,11 +78,11 @@ pub(super) async fn put_file(
     if blob.size == 0 {
         return Err(S3Error(StatusCode::BAD_REQUEST, "InvalidRequest", "The object is empty"));
     }
-    let tag = tag(&blob);
-    let (space, now) = (service.site.platform, service.site.clock.now());
+    let tag = tag(&blob.checksums);
+    let now = service.site.clock.now();
     let site = Arc::clone(&service.site);
     let stored = service.site.blocking(move |store| {
-        store.transaction(space, |change| {
+        store.transaction(|change| {
             let file: File = match change.stat(&FileId(id.clone())) {
                 Err(error) if error.kind() == Kind::NotFound => {
                     let registered = Announced::find(change, REGISTERED, &id, now)?;
@@ -110,8 +109,9 @@ pub(super) async fn put_part(
 ) -> Result<Response, S3Error> {
     check(&service, &format!("{id}/{part}"), &params, &headers)?;
     let blob = receive_raw(&service.site, &headers, body, Some(MAX_SIZE)).await?;
-    let tag = tag(&blob);
-    if !service.sessions.put(&id, part, &tag, blob) {
+    let (tag, now) = (tag(&blob.checksums), service.site.clock.now());
+    let stored = service.site.blocking(move |space| sessions::put(space, &id, part, blob, now)).await?;
+    if !stored {
         let message = "The specified upload does not exist.";
         return Err(S3Error(StatusCode::NOT_FOUND, "NoSuchUpload", message));
     }
@@ -119,8 +119,8 @@ pub(super) async fn put_part(
 }
 
 /// The `ETag` of content.
-fn tag(blob: &Blob) -> String {
-    let hash = blob.checksums.blake3.as_deref().and_then(|hash| hash.get(..32)).unwrap_or_default();
+pub(super) fn tag(checksums: &Checksums) -> String {
+    let hash = checksums.blake3.as_deref().and_then(|hash| hash.get(..32)).unwrap_or_default();
     format!("\"{hash}\"")
 }
 

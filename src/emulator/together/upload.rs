@@ -12,9 +12,10 @@ use serde_json::{Value, json};
 
 use super::files::{FILE_TYPE, about, object};
 use super::records::{MAX_SIZE, REGISTERED, content_key, holder, note_content};
-use super::{Service, storage};
+use super::{Service, sessions, storage};
 use crate::emulator::body::{Announced, Upload};
 use crate::emulator::openai::Refusal;
+use crate::emulator::parts::UploadParts;
 use crate::emulator::{Limits, Params, Site, Take, ids, media_type, receive, receive_text};
 use crate::model::{File, FileId};
 use crate::store::Blob;
@@ -88,9 +89,8 @@ impl Fields {
     /// The error response for content that a file already has.
     pub(super) async fn refuse_known(&self, site: &Site, file: &File) -> Result<Option<Response>, Refusal> {
         let Some(checksum) = self.checksum.as_deref().map(str::to_ascii_lowercase) else { return Ok(None) };
-        let (space, key) = (site.platform, content_key(site, &checksum, file));
-        let found =
-            site.blocking(move |store| store.transaction(space, |change| holder(change, &key))).await?;
+        let key = content_key(site, &checksum, file);
+        let found = site.blocking(move |store| store.transaction(|change| holder(change, &key))).await?;
         Ok(found.map(|id| {
             let message = "A file with the same content already exists.";
             let error =
@@ -102,22 +102,38 @@ impl Fields {
     }
 }
 
-/// Stores a file whose content came with its fields or in parts. Its check begins immediately.
-pub(super) async fn store(service: &Service, file: File, blob: Blob) -> Result<Value, Refusal> {
+/// Stores a file whose content came with its fields or in the parts of an upload, which then ends. Its check begins
+/// immediately.
+pub(super) async fn store(
+    service: &Service,
+    file: File,
+    blob: Blob,
+    upload: Option<String>,
+) -> Result<Value, Refusal> {
     if blob.size == 0 {
         return Err(Refusal::invalid("file", "the file is empty"));
     }
     let site = Arc::clone(&service.site);
-    let space = site.platform;
     let file = File { updated_at: Some(site.clock.now()), ..file };
-    let stored = service.site.blocking(move |store| {
-        store.transaction(space, |change| {
+    let stored = service.site.blocking(move |space| {
+        let stored = space.transaction(|change| {
+            if let Some(upload) = &upload
+                && !change.forget(sessions::NOTE, upload)?
+            {
+                // Another request has completed it.
+                return Ok(None);
+            }
             let file = change.put(file, blob)?;
             note_content(&site, change, &file)?;
-            Ok(file)
-        })
+            Ok(Some(file))
+        })?;
+        if let Some(upload) = &upload {
+            UploadParts::of(space, upload).remove();
+        }
+        Ok(stored)
     });
-    Ok(object(&service.site, &stored.await?))
+    let file = stored.await?.ok_or_else(sessions::missing)?;
+    Ok(object(&service.site, &file))
 }
 
 /// `POST /v1/files`: registers a file. The fields may be in a form, a query or both. A form with a file is an upload.
@@ -142,13 +158,13 @@ pub(super) async fn register(
         return Ok(refusal);
     }
     if let Some(upload) = upload {
-        return Ok(Json(store(&service, file, upload.blob).await?).into_response());
+        return Ok(Json(store(&service, file, upload.blob, None).await?).into_response());
     }
     let url = storage::presign(&service, &headers, file.id.as_str());
-    let (space, now, id) = (site.platform, site.clock.now(), file.id.clone());
+    let (now, id) = (site.clock.now(), file.id.clone());
     let ends = storage::end(&service);
     let noted = site.blocking(move |store| {
-        store.transaction(space, |change| {
+        store.transaction(|change| {
             Announced::forget_expired(change, REGISTERED, now)?;
             let id = file.id.clone();
             Announced { file, ends }.put(change, REGISTERED, id.as_str())
@@ -168,7 +184,7 @@ pub(super) async fn form(
 ) -> Result<Json<Value>, Refusal> {
     let (fields, upload) = receive_form(&service.site, &headers, body, &params).await?;
     let upload = upload.ok_or_else(|| Refusal::invalid("file", "file is required"))?;
-    Ok(Json(store(&service, fields.record(&service.site)?, upload.blob).await?))
+    Ok(Json(store(&service, fields.record(&service.site)?, upload.blob, None).await?))
 }
 
 async fn receive_form(
@@ -194,9 +210,9 @@ pub(super) async fn preprocess(
     State(service): State<Service>,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, Refusal> {
-    let (space, now, key) = (service.site.platform, service.site.clock.now(), FileId(id.clone()));
+    let (now, key) = (service.site.clock.now(), FileId(id.clone()));
     let changed = service.site.blocking(move |store| {
-        store.annotate(space, &key, |file| {
+        store.annotate(&key, |file| {
             file.updated_at.get_or_insert(now);
             Ok(())
         })

@@ -53,8 +53,7 @@ pub(super) async fn upload(
     let mut file = record::new(&site, name, upload.head.content_type.as_deref(), lifetime(&form)?);
     file.purpose = form.text("purpose").map(str::to_owned);
     record::complete(&mut file);
-    let space = site.platform;
-    let file = site.blocking(move |store| store.put(space, file, upload.blob)).await?;
+    let file = site.blocking(move |store| store.put(file, upload.blob)).await?;
     Ok(Json(Dialect::of(&site, &params).show(&site, &headers, &file)).into_response())
 }
 
@@ -110,8 +109,8 @@ pub(super) async fn delete(
     params: Params,
 ) -> Result<Response, Refusal> {
     check_team(&site, params.get("team_id"))?;
-    let (space, file) = (site.platform, FileId(id.clone()));
-    site.blocking(move |store| store.delete(space, &file)).await.map_err(Refusal::about(&id))?;
+    let file = FileId(id.clone());
+    site.blocking(move |store| store.delete(&file)).await.map_err(Refusal::about(&id))?;
     Ok(match Dialect::of(&site, &params) {
         Dialect::OpenAi => Json(json!({ "id": id, "deleted": true, "object": "file" })),
         Dialect::Gateway => Json(json!({})),
@@ -197,9 +196,8 @@ pub(super) async fn list(
         root: site.root(&headers),
         now: site.clock.now(),
     };
-    let space = site.platform;
     let accept = move |file: &File| selection.accepts(file);
-    let page = site.blocking(move |store| Page::read(store, space, listing, limit, accept)).await;
+    let page = site.blocking(move |store| Page::read(store, listing, limit, accept)).await;
     let page = page.map_err(|error| match error.kind() {
         Kind::NotFound => Refusal::invalid("Invalid pagination token"),
         _ => error.into(),

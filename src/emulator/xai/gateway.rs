@@ -19,10 +19,10 @@ use serde_json::{Value, json};
 
 use super::files::{Format, limits, max_size};
 use super::record::{self, Dialect, Refusal, check_team};
-use crate::emulator::{Content, Params, Sending, Site, Take, media_type, receive, receive_json};
+use crate::emulator::{Content, Params, Sending, Site, Space, Take, media_type, receive, receive_json};
 use crate::error::{Error, Kind, Result as StoreResult};
 use crate::model::{File, FileId, Object};
-use crate::store::{Blob, BlobReader, Incoming, Store};
+use crate::store::{Blob, BlobReader, Incoming};
 
 /// Maximum size of a message in bytes: 50 MiB of content as base64, plus other fields.
 const MAX_MESSAGE: usize = 72 * 1024 * 1024;
@@ -108,8 +108,7 @@ pub(super) async fn initialize(
     if let Some(id) = text(&message, "user_defined_id")? {
         file.extra.insert("user_defined_id".to_owned(), id.into());
     }
-    let space = site.platform;
-    let file = site.blocking(move |store| store.put(space, file, store.receive()?.finish()?)).await?;
+    let file = site.blocking(move |store| store.put(file, store.receive()?.finish()?)).await?;
     let metadata = Dialect::Gateway.show(&site, &headers, &file);
     Ok(Json(json!({ "file_id": file.id, "metadata": metadata })).into_response())
 }
@@ -208,10 +207,10 @@ impl Receiving {
 
     /// Claims the file for this stream if it is waiting for content.
     async fn begin(&mut self, id: String) -> Result<(), Refusal> {
-        let (space, file) = (self.site.platform, FileId(id.clone()));
-        let work = move |store: &Store| {
+        let file = FileId(id.clone());
+        let work = move |store: &Space| {
             let mut waits = false;
-            store.annotate(space, &file, |file| {
+            store.annotate(&file, |file| {
                 waits = file.status.as_deref() == Some(INITIALIZING);
                 if waits {
                     file.status = Some(UPLOADING.to_owned());
@@ -231,9 +230,9 @@ impl Receiving {
         let (Some(id), Some(incoming)) = (self.file, self.incoming) else {
             return Err(Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, ""));
         };
-        let (space, about) = (self.site.platform, Refusal::about(id.as_str()));
-        let work = move |store: &Store| {
-            store.replace(space, &id, incoming.finish()?, |file| {
+        let about = Refusal::about(id.as_str());
+        let work = move |store: &Space| {
+            store.replace(&id, incoming.finish()?, |file| {
                 record::complete(file);
                 Ok(())
             })
@@ -244,9 +243,9 @@ impl Receiving {
     /// Marks this stream's file as failed and returns the error response.
     async fn fail(self, refusal: Refusal) -> Refusal {
         let Some(id) = self.file else { return refusal };
-        let (space, why) = (self.site.platform, refusal.message().to_owned());
-        let work = move |store: &Store| -> StoreResult<()> {
-            store.annotate(space, &id, |file| {
+        let why = refusal.message().to_owned();
+        let work = move |store: &Space| -> StoreResult<()> {
+            store.annotate(&id, |file| {
                 // A PUT may have completed the file in the meantime.
                 if file.status.as_deref() == Some(UPLOADING) {
                     file.status = Some(FAILED.to_owned());
@@ -358,15 +357,15 @@ pub(super) async fn update(
     if content.is_none() && change.name.is_none() && change.content_type.is_none() && change.path.is_none() {
         return Err(Refusal::invalid("Nothing to update"));
     }
-    let (space, about) = (site.platform, Refusal::about(id.as_str()));
+    let about = Refusal::about(id.as_str());
     let file = site.blocking(move |store| {
         let apply = |file: &mut File| {
             change.apply(file);
             Ok(())
         };
         match content {
-            None => store.annotate(space, &id, apply),
-            Some(content) => store.replace(space, &id, content, |file| {
+            None => store.annotate(&id, apply),
+            Some(content) => store.replace(&id, content, |file| {
                 record::complete(file);
                 apply(file)
             }),
@@ -444,9 +443,8 @@ pub(super) async fn presign(
     let id = required(&message, "file_id")?.to_owned();
     let format = Format::parse(text(&message, "format")?)?;
     let page = integer(&message, "page_number")?.map(|page| page.to_string());
-    let (space, file) = (site.platform, FileId(id.clone()));
-    let (file, bytes) =
-        site.blocking(move |store| store.get(space, &file)).await.map_err(Refusal::about(&id))?;
+    let file = FileId(id.clone());
+    let (file, bytes) = site.blocking(move |store| store.get(&file)).await.map_err(Refusal::about(&id))?;
     format.check(&file, page.as_deref())?;
     if format == Format::Text {
         let content = site.blocking(move |_| inline(bytes)).await?;

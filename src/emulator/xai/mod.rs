@@ -23,6 +23,8 @@ use record::Refusal;
 pub static XAI: Platform = Platform {
     name: "xai",
     base_path: "/v1",
+    gate: Gate::BEARER,
+    reads: &["/v1/files:download", "/v1/files/*/public-url"],
     dialects: &["auto", "openai", "gateway"],
     md5: false,
     quirks: &[
@@ -74,8 +76,7 @@ fn routes(site: Arc<Site>) -> Router {
             .route("/v1/files/{id}/public-url", post(public_url::create))
             .route("/v1/files/{id}/public-url/revoke", post(public_url::revoke));
     }
-    Gate::BEARER
-        .protect(files, &site, denied)
+    site.protect(files, denied)
         .route("/files-cdn/{token}/{file}", get(public_url::fetch))
         .route("/storage/{id}", get(gateway::presigned))
         .layer(map_response(async |response: Response| identified(response)))

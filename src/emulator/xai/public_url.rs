@@ -45,9 +45,9 @@ pub(super) async fn create(
     let now = site.clock.now();
     let end = lifetime.map(|seconds| now.as_second() + seconds);
     let root = site.root(&headers);
-    let (space, wanted) = (site.platform, FileId(id.clone()));
+    let wanted = FileId(id.clone());
     let created = site.blocking(move |store| {
-        store.transaction(space, |change| {
+        store.transaction(|change| {
             let file = change.stat(&wanted)?;
             if let Err(refusal) = check(&file, end) {
                 return Ok(Err(refusal));
@@ -158,9 +158,9 @@ pub(super) async fn revoke(
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
-    let (space, file, root, now) = (site.platform, FileId(id.clone()), site.root(&headers), site.clock.now());
+    let (file, root, now) = (FileId(id.clone()), site.root(&headers), site.clock.now());
     let revoked = site.blocking(move |store| {
-        store.transaction(space, |change| {
+        store.transaction(|change| {
             change.forget(NOTE, file.as_str())?;
             let mut revoked = None;
             let result = change.annotate(&file, |file| {

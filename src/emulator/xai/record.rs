@@ -76,8 +76,8 @@ pub(super) fn complete(file: &mut File) {
 
 /// The record of a file.
 pub(super) async fn stat(site: &Site, id: &FileId) -> Result<File, Refusal> {
-    let (space, wanted) = (site.platform, id.clone());
-    site.blocking(move |store| store.stat(space, &wanted)).await.map_err(Refusal::about(id.as_str()))
+    let wanted = id.clone();
+    site.blocking(move |store| store.stat(&wanted)).await.map_err(Refusal::about(id.as_str()))
 }
 
 /// Rejects the names that the service rejects. A `/` is allowed because a name is never a path.

@@ -20,6 +20,32 @@ macro_rules! properties {
     };
 }
 
+/// The same on two servers with one store that take turns, in each dialect.
+mod replicas {
+    use super::{Case, dialects, holds_in, suite};
+
+    macro_rules! properties {
+        ($($name:ident)*) => {
+            $(#[test]
+            fn $name() {
+                let cases = dialects().filter(|case| crate::platforms::emulated(case.provider).is_some());
+                let cases = cases.map(|case| Case { replicas: true, ..case });
+                holds_in(cases, stringify!($name), suite::$name);
+            })*
+        };
+    }
+
+    properties! {
+        an_upload_keeps_all_given_attributes
+        pages_list_every_file_once_and_in_order
+        a_download_equals_the_upload
+        a_change_is_stored_and_affects_nothing_else
+        new_content_keeps_the_id
+        a_link_works_is_listed_and_can_be_revoked
+        a_deleted_file_is_gone
+    }
+}
+
 properties! {
     an_upload_keeps_all_given_attributes
     an_empty_file_is_uploaded_where_supported
@@ -37,21 +63,19 @@ properties! {
 }
 
 fn holds_in_every_case(property: &str, test: fn(Case)) {
-    let all_cases = || cases().chain(ON_OWN_SERVERS.iter().copied());
-    let failed = all_cases().filter_map(|case| {
+    holds_in(cases().chain(ON_OWN_SERVERS.iter().copied()), property, test);
+}
+
+fn holds_in(cases: impl Iterator<Item = Case>, property: &str, test: fn(Case)) {
+    let mut count = 0;
+    let failed = cases.inspect(|_| count += 1).filter_map(|case| {
         let panic = catch_unwind(AssertUnwindSafe(|| test(case))).err()?;
         let owned = panic.downcast_ref::<String>().map(String::as_str);
         let message = owned.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it panicked");
         Some(format!("{property}, {}: {message}", case.name()))
     });
     let failed: Vec<String> = failed.collect();
-    assert!(
-        failed.is_empty(),
-        "{} of {} cases failed:\n{}",
-        failed.len(),
-        all_cases().count(),
-        failed.join("\n")
-    );
+    assert!(failed.is_empty(), "{} of {} cases failed:\n{}", failed.len(), count, failed.join("\n"));
 }
 
 /// The dialect `auto` includes the operations of several servers. A server without one of them returns an error.

@@ -11,9 +11,13 @@ const NOW: i64 = 1_778_414_400;
 const KEY: &str = "x-goog-api-key: AIza-test";
 const FILES: &str = "/gemini/v1beta/files";
 
+/// Two servers that take turns.
 fn start(quirks: &[&str]) -> Emulator {
-    let clock = clock_at(NOW);
-    Emulator::start(&Setup { token: Some("AIza-test"), auth: KEY, clock, quirks, ..Setup::DEFAULT })
+    Emulator::start(&Setup { quirks, replicas: true, ..setup(NOW) })
+}
+
+fn setup(seconds: i64) -> Setup<'static> {
+    Setup { token: Some("AIza-test"), auth: KEY, clock: clock_at(seconds), ..Setup::DEFAULT }
 }
 
 /// Begins an upload and returns the path of its session.
@@ -160,7 +164,7 @@ fn a_session_continues_where_it_is() {
     assert_eq!(state(&ask("upload, finalize", Some(8), b"89")).1, Some("final"));
     assert_eq!(ask("cancel", None, b"").status, 400);
     assert_eq!(server.get(FILES).json()["files"].as_array().unwrap().len(), 1);
-    assert!(server.is_clean());
+    assert_eq!(server.blobs(), 1, "the parts are discarded");
 }
 
 #[test]
@@ -178,10 +182,10 @@ fn sessions_end() {
     assert_eq!((state(&query).1, query.body.len()), (Some("final"), 0), "a silent one");
 
     let session = begin(&server, &json!({}), 1);
-    let clock = clock_at(NOW + 60);
-    let setup = Setup { token: Some("AIza-test"), auth: KEY, clock, ..Setup::DEFAULT };
-    let server = server.again(&setup);
-    assert_eq!(command(&server, &session, "query", None, b"").status, 404, "sessions are in memory");
+    let server = server.again(&setup(NOW + 59));
+    assert_eq!(state(&command(&server, &session, "query", None, b"")), (200, Some("active"), Some("0")));
+    let server = server.again(&setup(NOW + 60));
+    assert_eq!(command(&server, &session, "query", None, b"").status, 404);
 }
 
 #[test]

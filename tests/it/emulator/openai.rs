@@ -16,6 +16,8 @@ const KEY: &str = "api-key: secret";
 static SAME: Platform = Platform {
     name: "same",
     base_path: "/v1",
+    gate: Gate::BEARER,
+    reads: &[],
     dialects: &[],
     md5: false,
     quirks: &[],
@@ -48,6 +50,7 @@ static VENDOR: Vendor = Vendor {
 
 static OTHER: Platform = Platform {
     name: "other",
+    gate: VENDOR.gate,
     routes: |site| openai::routes(site, &VENDOR),
     error: |_, status, message| VENDOR.refuse(&Refusal::new(status, message)).into_response(),
     ..SAME

@@ -27,6 +27,8 @@ pub const LIMIT: u64 = 3_000_000;
 static EXAMPLE: Platform = Platform {
     name: "example",
     base_path: "/v1",
+    gate: Gate { schemes: &["Bearer", "Token"], ..Gate::BEARER },
+    reads: &[],
     dialects: &["plain", "fancy"],
     md5: true,
     quirks: &[Quirk { name: "ranges", value: "", help: "honors ranges" }],
@@ -70,8 +72,7 @@ fn failed(site: &Site, error: &haul::error::Error) -> Response {
 }
 
 async fn upload(State(site): State<Arc<Site>>, uri: Uri, headers: HeaderMap, body: Body) -> Response {
-    let gate = Gate { schemes: &["Bearer", "Token"], ..Gate::BEARER };
-    if let Err(denied) = gate.check(&site, &headers, &uri) {
+    if let Err(denied) = site.check(&headers, &uri) {
         let why = if matches!(denied, Denied::Wrong(_)) { "Wrong" } else { "Missing" };
         return (EXAMPLE.error)(&site, StatusCode::UNAUTHORIZED, why);
     }
@@ -97,7 +98,7 @@ async fn upload(State(site): State<Arc<Site>>, uri: Uri, headers: HeaderMap, bod
             content_type: upload.head.content_type,
             ..File::default()
         };
-        match site.blocking(move |store| store.put("example", file, upload.blob)).await {
+        match site.blocking(move |store| store.put(file, upload.blob)).await {
             Ok(file) => stored.push(show(&file)),
             Err(error) => return failed(&site, &error),
         }
@@ -116,7 +117,7 @@ fn show(file: &File) -> Value {
 
 async fn list(State(site): State<Arc<Site>>, params: Params) -> Response {
     let wanted: Vec<_> = params.all("name").into_iter().map(str::to_owned).collect();
-    match site.blocking(|store| store.list("example", &Listing::default())).await {
+    match site.blocking(|store| store.list(&Listing::default())).await {
         Ok(files) => {
             let files = files.iter().filter(|file| wanted.is_empty() || wanted.contains(&file.name));
             Json(files.map(show).collect::<Vec<_>>()).into_response()
@@ -126,7 +127,7 @@ async fn list(State(site): State<Arc<Site>>, params: Params) -> Response {
 }
 
 async fn stat(State(site): State<Arc<Site>>, UrlPath(id): UrlPath<String>) -> Response {
-    match site.blocking(move |store| store.stat("example", &FileId(id))).await {
+    match site.blocking(move |store| store.stat(&FileId(id))).await {
         Ok(file) => Json(show(&file)).into_response(),
         Err(error) => failed(&site, &error),
     }
@@ -159,7 +160,7 @@ async fn raw(State(site): State<Arc<Site>>, headers: HeaderMap, body: Body) -> R
         Err(why) => return refused::<String>(&site, why),
     };
     let file = File { id: FileId(ids::uuid()), ..File::default() };
-    match site.blocking(move |store| store.put("example", file, blob)).await {
+    match site.blocking(move |store| store.put(file, blob)).await {
         Ok(file) => Json(show(&file)).into_response(),
         Err(error) => failed(&site, &error),
     }

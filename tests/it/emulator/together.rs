@@ -20,8 +20,9 @@ fn setup() -> Setup<'static> {
     Setup { platform: "together", alone: true, token: Some(TOKEN), auth: AUTH, clock, ..Setup::DEFAULT }
 }
 
+/// Two servers that take turns.
 fn start(quirks: &[&str]) -> Emulator {
-    Emulator::start(&Setup { quirks, ..setup() })
+    Emulator::start(&Setup { quirks, replicas: true, ..setup() })
 }
 
 /// Registers a file with these fields.
@@ -213,6 +214,7 @@ fn parts_are_combined_in_order() {
     post("abort", &ids).expect(404);
     assert_eq!(server.ask_bare("PUT", &url, &[], b"hel").status, 404);
     assert!(server.is_clean());
+    assert_eq!(server.blobs(), 1, "the parts are discarded");
 }
 
 #[test]

@@ -9,9 +9,10 @@ use crate::support::raw::{Answer, FORM, form, keys};
 const NOW: i64 = 1_778_414_400;
 const UPLOADS: &str = "/openai/v1/uploads";
 
+/// Two servers that take turns.
 fn start(quirks: &[&str]) -> Emulator {
-    let auth = "Authorization: Bearer secret";
-    Emulator::start(&Setup { token: Some("secret"), auth, clock: clock_at(NOW), quirks, ..Setup::DEFAULT })
+    let (auth, clock) = ("Authorization: Bearer secret", clock_at(NOW));
+    Emulator::start(&Setup { token: Some("secret"), auth, clock, quirks, replicas: true, ..Setup::DEFAULT })
 }
 
 fn about(bytes: usize) -> Value {
@@ -78,7 +79,7 @@ fn parts_are_combined_in_the_order_of_the_completion() {
     let path = format!("/openai/v1/files/{}", file["id"].as_str().unwrap());
     assert_eq!(&server.get(&path).ok(), file);
     assert_eq!(server.get(&format!("{path}/content")).text(), "hello world");
-    assert!(server.is_clean(), "the parts are discarded");
+    assert_eq!(server.blobs(), 1, "the parts are discarded");
     // It cannot be queried, and ends once.
     assert_eq!(server.get(&format!("{UPLOADS}/{id}")).status, 404);
     let ended = (400, None, format!("Upload {id} is completed."));
@@ -169,7 +170,7 @@ fn an_upload_ends_when_it_is_cancelled_or_expired() {
     let a = part(&server, &id, "a");
     let answer = cancel(&server, &id).ok();
     assert_eq!((&answer["status"], answer.get("file")), (&json!("cancelled"), None));
-    assert!(server.is_clean(), "the parts are discarded");
+    assert_eq!(server.blobs(), 0, "the parts are discarded");
     let ended = (400, None, format!("Upload {id} is cancelled."));
     assert_eq!(refusal(&complete(&server, &id, &json!({ "part_ids": [a] }))), ended);
     assert_eq!(refusal(&try_part(&server, &id, b"a")), ended);
@@ -177,9 +178,32 @@ fn an_upload_ends_when_it_is_cancelled_or_expired() {
     let server = start(&["openai.upload-life=0"]);
     let id = begin(&server, 1);
     let ended = (400, None, format!("Upload {id} is expired."));
+    assert_eq!(server.blobs(), 0);
     assert_eq!(refusal(&try_part(&server, &id, b"a")), ended);
     assert_eq!(refusal(&complete(&server, &id, &json!({ "part_ids": [] }))), ended);
     assert_eq!(refusal(&cancel(&server, &id)), ended);
+}
+
+#[test]
+fn the_parts_of_an_expired_upload_are_deleted() {
+    let server = start(&[]);
+    let id = begin(&server, 2);
+    part(&server, &id, "a");
+    let setup = |seconds: i64| Setup {
+        token: Some("secret"),
+        auth: "Authorization: Bearer secret",
+        clock: clock_at(NOW + seconds),
+        ..Setup::DEFAULT
+    };
+    let server = server.again(&setup(3599));
+    let b = part(&server, &id, "b");
+    assert_eq!(server.blobs(), 2);
+    let server = server.again(&setup(3600));
+    assert_eq!(server.blobs(), 0);
+    let expired = (400, None, format!("Upload {id} is expired."));
+    assert_eq!(refusal(&complete(&server, &id, &json!({ "part_ids": [b] }))), expired);
+    let server = server.again(&setup(3600 + 24 * 3600));
+    assert_eq!(cancel(&server, &id).status, 404);
 }
 
 #[test]

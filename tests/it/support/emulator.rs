@@ -16,6 +16,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::support::proxy::RoundRobin;
 use crate::support::raw::{self, Answer, JSON, request};
 
 /// A token for an emulator that accepts only one.
@@ -43,6 +44,8 @@ pub struct Setup<'a> {
     pub platforms: Option<&'static [&'static Platform]>,
     /// Time limit for silent connections.
     pub silence: Duration,
+    /// Whether two servers with one store take turns, each of which opens the store itself.
+    pub replicas: bool,
 }
 
 impl Setup<'_> {
@@ -58,6 +61,7 @@ impl Setup<'_> {
         clock: Clock(None),
         platforms: None,
         silence: Duration::from_mins(1),
+        replicas: false,
     };
 
     fn options(&self, log: mpsc::Sender<LoggedRequest>) -> Options {
@@ -89,8 +93,30 @@ pub struct Emulator {
     home: Arc<TempDir>,
     auth: String,
     log: Mutex<mpsc::Receiver<LoggedRequest>>,
+    servers: Vec<Running>,
+    _proxy: Option<RoundRobin>,
+}
+
+/// A server in a thread.
+struct Running {
+    address: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<thread::JoinHandle<Result<()>>>,
+}
+
+impl Running {
+    fn start(store: Store, options: Options, faults: Faults) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = oneshot::channel();
+        let thread = thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+            runtime.unwrap().block_on(serve(listener, store, options, faults, async {
+                let _ = stopped.await;
+            }))
+        });
+        Self { address, stop: Some(stop), thread: Some(thread) }
+    }
 }
 
 impl Emulator {
@@ -106,22 +132,19 @@ impl Emulator {
     }
 
     fn start_in(home: Arc<TempDir>, setup: &Setup) -> Self {
-        let store_options =
-            store::Options { ephemeral: true, clock: setup.clock, ..store::Options::default() };
-        let store = Store::open(&home.path().join("data/store"), store_options).unwrap();
+        let open = || {
+            let options = store::Options { ephemeral: true, clock: setup.clock, ..store::Options::default() };
+            Store::open(&home.path().join("data/store"), options).unwrap()
+        };
+        let store = open();
         let (to_log, log) = mpsc::channel(100_000);
-        let options = setup.options(to_log);
         let faults = Faults::parse(setup.faults.iter().copied()).unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let (stop, stopped) = oneshot::channel();
-        let served = store.clone();
-        let thread = thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-            runtime.unwrap().block_on(serve(listener, served, options, faults, async {
-                let _ = stopped.await;
-            }))
-        });
+        let run = |store: Store| Running::start(store, setup.options(to_log.clone()), faults.clone());
+        let mut servers = vec![run(store.clone())];
+        servers.extend(setup.replicas.then(|| run(open())));
+        let addresses: Vec<_> = servers.iter().map(|server| server.address).collect();
+        let proxy = setup.replicas.then(|| RoundRobin::start(addresses.clone()));
+        let address = proxy.as_ref().map_or(addresses[0], |proxy| proxy.address);
         Self {
             address,
             root: format!("http://{address}"),
@@ -129,19 +152,19 @@ impl Emulator {
             home,
             auth: setup.auth.to_owned(),
             log: Mutex::new(log),
-            stop: Some(stop),
-            thread: Some(thread),
+            servers,
+            _proxy: proxy,
         }
     }
 
     /// Requests a stop.
     pub fn stop(&mut self) {
-        drop(self.stop.take());
+        self.servers.iter_mut().for_each(|server| drop(server.stop.take()));
     }
 
     /// Waits until the emulator has stopped.
     pub fn join(&mut self) {
-        if let Some(thread) = self.thread.take() {
+        for thread in self.servers.iter_mut().filter_map(|server| server.thread.take()) {
             thread.join().unwrap().unwrap();
         }
     }
@@ -214,7 +237,7 @@ impl Emulator {
 impl Drop for Emulator {
     fn drop(&mut self) {
         self.stop();
-        if let Some(thread) = self.thread.take() {
+        for thread in self.servers.iter_mut().filter_map(|server| server.thread.take()) {
             let _ = thread.join();
         }
     }

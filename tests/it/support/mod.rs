@@ -8,6 +8,7 @@ pub mod filters;
 pub mod generated;
 pub mod naive;
 pub mod process;
+pub mod proxy;
 pub mod raw;
 pub mod rig;
 pub mod s3;

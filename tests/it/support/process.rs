@@ -194,6 +194,21 @@ impl ServeProcess {
         text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
+    pub fn signal(&self, signal: Signal) {
+        self.process.signal(signal);
+    }
+
+    /// What it has written to stderr so far.
+    pub fn stderr(&self) -> String {
+        String::from_utf8_lossy(&content(&self.process.err)).into_owned()
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub fn ended(&mut self) -> Run {
+        self.process.end_in_time()
+    }
+
     /// Stops it with this signal.
     #[track_caller]
     pub fn stop(&mut self, signal: Signal) -> Run {

@@ -37,12 +37,14 @@ pub struct Case {
     pub set: &'static [(&'static str, &'static str)],
     /// Secret values of `--set`.
     pub secrets: &'static [(&'static str, &'static str)],
+    /// Whether two servers with one store take turns.
+    pub replicas: bool,
 }
 
 impl Case {
     /// A platform with default settings.
     pub const fn of(provider: &'static str, dialect: &'static str) -> Self {
-        Self { provider, dialect, wire: None, quirks: &[], set: &[], secrets: &[] }
+        Self { provider, dialect, wire: None, quirks: &[], set: &[], secrets: &[], replicas: false }
     }
 
     /// How its emulator is started, with this clock.
@@ -58,6 +60,7 @@ impl Case {
             token: Some(TOKEN),
             clock,
             platforms,
+            replicas: self.replicas,
             ..Setup::DEFAULT
         }
     }
@@ -155,9 +158,7 @@ impl Rig {
             let path = url.to_file_path().unwrap();
             return std::fs::read(&path).map_err(|error| haul::error::Error::io("read", &path, error));
         }
-        let client = Client::new(profile(&self.case, &url, TOKEN).config());
-        let content = self.run(client.content(&Request::get(url).anonymous()))?;
-        Ok(self.bytes(content))
+        self.run(open_url(&self.case, url.as_str()))
     }
 }
 
@@ -177,6 +178,28 @@ pub fn open(case: &Case, served: &Emulator, token: &str, set: &[(String, String)
         ..profile(case, &base_url.parse().unwrap(), token)
     };
     Arc::from(profile.open().unwrap_or_else(|error| panic!("{case:?}: {error}")))
+}
+
+/// The provider of a case at a base URL.
+pub fn open_at(case: &Case, base_url: &str, token: &str) -> Box<dyn Provider> {
+    let set: Vec<_> = case.set.iter().chain(case.secrets).copied().collect();
+    let profile = profile(case, &base_url.parse().unwrap(), token);
+    let profile = Profile { set: &set, dialect: case.dialect, ..profile };
+    profile.open().unwrap_or_else(|error| panic!("{case:?}: {error}"))
+}
+
+/// The content behind a link, which is opened without credentials.
+pub async fn open_url(case: &Case, url: &str) -> Result<Vec<u8>> {
+    let url: url::Url = url.parse().unwrap();
+    let client = Client::new(profile(case, &url, TOKEN).config());
+    let content = client.content(&Request::get(url).anonymous()).await?;
+    content
+        .stream
+        .try_fold(Vec::new(), |mut all, piece| async move {
+            all.extend_from_slice(&piece);
+            Ok(all)
+        })
+        .await
 }
 
 /// The credentials of a case on object storage. The token is the access key.

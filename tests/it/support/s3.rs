@@ -13,7 +13,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::any;
-use haul::emulator::{Platform, Site, to_hex};
+use haul::emulator::{Gate, Platform, Site, to_hex};
 use haul::signing::Signer;
 use jiff::{SignedDuration, Timestamp};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
@@ -32,6 +32,8 @@ const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove
 pub static SERVER: Platform = Platform {
     name: "s3",
     base_path: "",
+    gate: Gate::BEARER,
+    reads: &[],
     dialects: &[],
     md5: false,
     quirks: &[],

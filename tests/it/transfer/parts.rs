@@ -129,7 +129,8 @@ async fn a_rejected_upload_in_parts_is_cancelled() {
             bench.send(parts).await.unwrap_err();
             assert_eq!(bench.counts(expected), expected, "{} {fault}", case.name());
             assert_eq!(bench.stored().len(), 0);
-            assert!(bench.served.is_clean(), "the parts are discarded");
+            // A part that is sent at the same time is discarded after the response to the client.
+            assert!(within(|| bench.served.blobs() == 0), "the parts are discarded");
         }
     }
 }
