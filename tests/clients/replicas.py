@@ -20,7 +20,8 @@ TOKEN = "right-token"
 def start(haul, options, folder):
     """A server on a free port, and its port."""
     command = [haul, "serve", "--json", "--listen", "127.0.0.1:0", "--tokens", f"{folder}/tokens", *options]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    with open(f"{folder}/errors", "a") as errors:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
     url = json.loads(process.stdout.readline())["url"]
     return process, int(url.rsplit(":", 1)[1])
 
@@ -72,8 +73,11 @@ async def run(haul, options, command, folder):
     status = await process.wait()
     for server, _ in servers:
         server.terminate()
-    ended = [server.wait(60) for server, _ in servers]
-    return status or next((code for code in ended if code != 143), 0)
+    broken = next((code for server, _ in servers if (code := server.wait(60)) != 143), 0)
+    if broken:
+        with open(f"{folder}/errors") as errors:
+            sys.stderr.write(errors.read())
+    return status or broken
 
 
 def main():
