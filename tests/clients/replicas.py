@@ -58,7 +58,8 @@ async def forward(ports, reader, writer):
 async def run(haul, options, command, folder):
     """Starts the servers and the proxy, runs the command and returns its exit code."""
     # A space of its own: a database is used for many runs.
-    line = f"run-{uuid.uuid4().hex} {hashlib.sha256(TOKEN.encode()).hexdigest()}\n"
+    space = f"run-{uuid.uuid4().hex}"
+    line = f"{space} {hashlib.sha256(TOKEN.encode()).hexdigest()}\n"
     with open(os.open(f"{folder}/tokens", os.O_CREAT | os.O_WRONLY, 0o600), "w") as file:
         file.write(line)
     index, blobs = os.environ.get("HAUL_TEST_INDEX"), os.environ.get("HAUL_TEST_BLOBS")
@@ -69,6 +70,10 @@ async def run(haul, options, command, folder):
     port = proxy.sockets[0].getsockname()[1]
     arguments = ["serve", "--json", "--print-env", "--token", TOKEN, "--listen", f"127.0.0.1:{port}", *options]
     variables = json.loads(subprocess.check_output([haul, *arguments]))["env"]
+    if "signing-secret=signing-secret" in options:
+        # A link that a client signs has no token, so that its address names the space.
+        root = f"http://127.0.0.1:{port}"
+        variables = {name: value.replace(root, f"{root}/~{space}") for name, value in variables.items()}
     process = await asyncio.create_subprocess_exec(*command, env={**os.environ, **variables})
     status = await process.wait()
     for server, _ in servers:
