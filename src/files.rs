@@ -54,9 +54,9 @@ pub fn is_closed_output() -> bool {
     is_closed(&io::stdout())
 }
 
-/// Whether a standard stream was closed when the program started. The runtime opens /dev/null in its place, for reading
-/// and writing; a shell opens it for one of the two.
-/// Python's `subprocess.DEVNULL` looks the same, so that this must not affect commands whose output may be discarded.
+/// Whether a standard stream was closed when the program started. The runtime then opens /dev/null for both reading and
+/// writing, whereas a shell redirection opens it for only one of them. Python's `subprocess.DEVNULL` is
+/// indistinguishable from a closed stream, so this must not affect commands whose output may be discarded.
 #[cfg(target_os = "linux")]
 fn is_closed(stream: &impl std::os::fd::AsFd) -> bool {
     use std::os::fd::AsRawFd as _;

@@ -63,8 +63,8 @@ fn main() {
         }
     }
     print(&format!(
-        "\n{}; medians of {rounds} rounds in turn, fewer where marked; load of the machine {load} before, {} after. \
-         ≤ marks a goal that is met, ✗ one that is missed.\n",
+        "\n{}; medians of {rounds} alternating rounds, or of as many as (1×) or (2×) states; load average {load} before, {} after. \
+         ≤ precedes a goal that was met, ✗ one that was missed.\n",
         setup::description(),
         setup::load(),
     ));

@@ -24,7 +24,11 @@ pub fn error(wrong: &clap::Error, root: &Command, arguments: &[OsString]) -> Err
         ErrorKind::MissingRequiredArgument => {
             let missing = text(ContextKind::InvalidArg);
             let missing: Vec<&str> = missing.iter().map(|argument| bare(argument)).collect();
-            format!("missing argument {}", missing.join(", "))
+            format!(
+                "missing {} {}",
+                if missing.len() == 1 { "argument" } else { "arguments" },
+                missing.join(", ")
+            )
         }
         ErrorKind::UnknownArgument => {
             let argument = given(ContextKind::InvalidArg);
@@ -47,7 +51,11 @@ pub fn error(wrong: &clap::Error, root: &Command, arguments: &[OsString]) -> Err
                     format!("{argument}: {value:?} is not a whole number")
                 }
                 // The reason already contains the value.
-                Some(why) if why.to_string().starts_with(&value) => format!("{argument}: {why}"),
+                Some(why) if why.to_string().starts_with(&value) => {
+                    let why =
+                        why.to_string().replace(" is not in ", " is not between ").replace("..=", " and ");
+                    format!("{argument}: {why}")
+                }
                 Some(why) => format!("{argument}: {value:?}: {why}"),
                 None => format!("{argument}: invalid value {value:?}"),
             }
@@ -200,7 +208,7 @@ fn option_hint(command: &Command, argument: &str) -> Option<String> {
             return Some("for JSON: `--json`, or `--jsonl` for one object per line".to_owned());
         }
         "-f" | "--force" if has("overwrite") => return Some("to overwrite files: `--overwrite`".to_owned()),
-        "-f" | "--force" if has("yes") => return Some("to skip the question: `--yes`".to_owned()),
+        "-f" | "--force" if has("yes") => return Some("to skip the confirmation: `--yes`".to_owned()),
         "-l" if has("long") => return Some("did you mean `--long`?".to_owned()),
         "-t" if has("sort") => return Some("to sort by time: `--sort -created_at`".to_owned()),
         "-S" if has("sort") => return Some("to sort by size: `--sort -size`".to_owned()),
@@ -209,7 +217,7 @@ fn option_hint(command: &Command, argument: &str) -> Option<String> {
     match meant_option(command, argument) {
         Some(meant) => Some(format!("did you mean `--{meant}`?")),
         None if Path::new(argument).exists() => {
-            Some(format!("for the file of this name, write `-- {argument}`"))
+            Some(format!("for the file with this name, write `-- {argument}`"))
         }
         None => None,
     }

@@ -54,7 +54,7 @@ pub struct CpArgs {
     /// If several files have the same name, use the newest
     #[arg(long)]
     latest: bool,
-    /// What to do if a file with this name exists. On this machine, skip keeps it, update and replace overwrite it
+    /// What to do if a file with this name exists. On this machine, skip keeps it, and update and replace overwrite it
     #[arg(long, value_name = "WHAT", default_value = "upload")]
     if_exists: IfExists,
     /// How --if-exists skip and update compare files
@@ -66,7 +66,7 @@ pub struct CpArgs {
     /// Do not check local JSONL files for batches and fine-tuning
     #[arg(long, hide_short_help = true)]
     no_lint: bool,
-    /// Also try files that the platform is known not to return
+    /// Also try files whose download the platform is known to reject
     #[arg(long, hide_short_help = true)]
     force: bool,
     /// Show what would be copied, and copy nothing
@@ -162,8 +162,9 @@ impl CpArgs {
                 )));
             }
             Ref::Any(text) if text.contains(['*', '?', '[']) => {
-                return Err(Error::usage(format!("{destination}: the destination is a pattern"))
-                    .hint(to_keep_names(profile)));
+                return Err(Error::usage(format!("{destination}: the destination is a pattern")).hint(
+                    format!("to keep the names, use the destination `{}:`", profile.unwrap_or_default()),
+                ));
             }
             Ref::Any(text) | Ref::Name(text) => text,
         };
@@ -459,7 +460,7 @@ impl Copies<'_> {
         Ok(new)
     }
 
-    /// Gives a copy the properties of a file that the destination stores, and notes the others.
+    /// Copies to `new` those properties of `file` that the destination stores, and records the others as dropped.
     fn keep(&self, new: &mut NewFile, source: &dyn Provider, file: &File) {
         let can = self.provider.capabilities();
         let mut dropped = self.dropped.borrow_mut();
@@ -525,8 +526,12 @@ fn to_keep_names(profile: Option<&str>) -> String {
 
 /// The error for a file that would be copied to itself.
 fn itself(reference: &str) -> Error {
+    let profile = reference.split(':').next().unwrap_or_default();
     Error::usage(format!("{reference}: source and destination are the same"))
-        .hint("to copy one file under another name: `--name NAME`")
+        .hint(format!(
+            "to copy one file under another name: `haul cp {} {profile}: --name NAME`",
+            word(reference)
+        ))
         .about(reference)
 }
 

@@ -33,7 +33,7 @@ use crate::ui::Columns;
     haul gc openai: --unlocked --older 7d --yes\n  \
     haul gc --keep 3 --plan plan.json && haul gc --apply plan.json\n\n\
     A file is deleted only if it meets all criteria. Files in a lock file, files younger than --min-age and files that a \
-    vector store uses are never deleted; neither, with --unlocked, are files that haul did not upload.")]
+    vector store uses are never deleted; with --unlocked, neither are files that haul did not upload, unless --foreign is given.")]
 pub struct GcArgs {
     /// The profile, as `PROFILE:` [default: the current profile]
     #[arg(value_name = "PROFILE:")]

@@ -74,7 +74,7 @@ pub struct ContentArgs {
     /// Do not verify sizes and checksums
     #[arg(long)]
     pub(super) no_verify: bool,
-    /// Also try files that the platform is known not to return
+    /// Also try files whose download the platform is known to reject
     #[arg(long)]
     pub(super) force: bool,
 }
@@ -279,7 +279,7 @@ pub(super) fn require_content(ctx: &Context, ledgers: &Ledgers, chosen: &Chosen)
     let Chosen { provider, file, .. } = chosen;
     require_download(provider.as_ref(), file).map_err(|error| {
         let error = match ledgers.uploaded_from(ctx, provider.profile(), &file.id) {
-            Some(path) => error.hint(format!("it was uploaded from {}", path.display())),
+            Some(path) => error.hint(format!("this machine uploaded the file from {}", path.display())),
             None => error,
         };
         chosen.failed(error)

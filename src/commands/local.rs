@@ -24,7 +24,7 @@ pub(super) const COLUMNS: Columns = Columns {
 pub enum LocalCommand {
     /// Compare the store's index with its content
     ///
-    /// Reads all content. Each problem is printed as a row; a store without problems prints nothing.
+    /// Reads all content. Prints each problem as a row, and the number of files checked to standard error.
     Check(CheckArgs),
 }
 

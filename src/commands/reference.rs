@@ -15,7 +15,7 @@ use super::select::{Chosen, Selector};
 use crate::context::Context;
 use crate::error::{Error, Kind, Result, word};
 use crate::model::File;
-use crate::providers::{Usage, token_header, usage};
+use crate::providers::{Usage, require_download, token_header, usage};
 use crate::ui::{Columns, is_unsafe};
 
 /// The arguments of `haul ref`.
@@ -135,28 +135,31 @@ impl RefArgs {
         let profile = ctx.profile(Some(chosen.provider.profile()))?;
         let reference = format!("{}:id:{}", profile.name, file.id);
         let typed = word(&reference).into_owned();
-        let copy = |to: &str| format!("to copy the file to {to}: `haul cp {typed} {to}:`");
+        // A file that cannot be downloaded cannot be copied.
+        let can_copy = require_download(chosen.provider.as_ref(), file).is_ok();
+        let with_copy = |error: Error, to: &str| match can_copy {
+            true => error.hint(format!("to copy the file to {to}: `haul cp {typed} {to}:`")),
+            false => error,
+        };
         let unsupported = |message: String| Error::new(Kind::Unsupported, message).about(reference.clone());
         let Some(usage) = usage(spec.name, file) else {
             let purpose =
                 file.purpose.as_ref().map_or_else(String::new, |purpose| format!(" with purpose {purpose}"));
-            return Err(unsupported(format!(
-                "{}: {} has no API known to haul that uses files{purpose}",
-                file.name, spec.name
-            ))
-            .hint(copy("openai")));
+            let message =
+                format!("{}: haul knows no API of {} that uses files{purpose}", file.name, spec.name);
+            return Err(with_copy(unsupported(message), "openai"));
         };
         let formats = Format::of(usage, spec.name);
         if !formats.contains(&self.format) {
             let error = unsupported(format!(
-                "{}: {} has no use for it in the format {}",
+                "{}: {} does not accept it in the format {}",
                 file.name,
                 spec.name,
                 self.format.name()
             ));
             let error = match self.format {
                 Format::Openai | Format::Anthropic | Format::Gemini if usage != Usage::Batch => {
-                    error.hint(copy(self.format.name()))
+                    with_copy(error, self.format.name())
                 }
                 _ => error,
             };

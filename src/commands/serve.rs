@@ -54,7 +54,7 @@ pub struct ServeArgs {
     /// Address or port to listen on; port 0 picks a free one [default: 127.0.0.1:8787; with COMMAND any free port]
     #[arg(long, value_name = "HOST:PORT")]
     listen: Option<String>,
-    /// Serve only this platform, at the root as well
+    /// Serve only this platform, both at the root and under its prefix
     #[arg(long, value_name = "PLATFORM")]
     only: Option<String>,
     /// Wire dialect of the platform's API

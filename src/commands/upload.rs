@@ -254,7 +254,7 @@ impl UploadArgs {
 
     /// The files to upload, from arguments, lists and `--retry-from`.
     async fn sources(&self, ctx: &Context) -> Result<Sources> {
-        let command = ctx.command("upload", None);
+        let command = ctx.command("upload", self.on.as_deref());
         let selection = self.folders.selection(command, self.recursive, self.batch.report.as_deref())?;
         let retried = self.batch.unfinished()?;
         if retried.is_some() && !self.paths.is_empty() {
@@ -396,7 +396,7 @@ async fn note_repetition(
     }
     let count = match repeated.len() {
         1 => String::new(),
-        count => format!(" ({count} of the files were uploaded before)"),
+        count => format!(" ({count} of the uploaded files have the name of an existing file)"),
     };
     ctx.ui.note(&format!("{}: another file with this name exists: {id}{count}", file.name));
     ctx.ui.suggest(

@@ -29,7 +29,8 @@ impl Throttle {
     }
 
     /// Delays all requests for `time` from now, unless a longer delay is already set. Returns whether this extends
-    /// the delay by more than a second, because the responses to concurrent requests ask for about the same delay.
+    /// the delay by more than a second. Smaller extensions do not count: the responses to concurrent requests ask
+    /// for about the same delay.
     pub(super) fn close(&self, time: Duration) -> bool {
         let now = Instant::now();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);

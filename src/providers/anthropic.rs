@@ -134,7 +134,10 @@ const GA: Capabilities = Capabilities {
     rate: Some(RateLimit { requests: 500, per: Duration::from_mins(1) }),
     instead: &[
         (Op::Download, "only files created by Claude's tools can be downloaded"),
-        (Op::Annotate, "to upload it under another name, with a new id: `haul upload FILE --name NAME`"),
+        (
+            Op::Annotate,
+            "to change the name, upload the file again, which gives it a new id: `haul upload FILE --name NAME`",
+        ),
         (Op::Replace, "to upload a new file and delete the old one: `haul upload FILE --if-exists replace`"),
     ],
 };

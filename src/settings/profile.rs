@@ -371,6 +371,9 @@ pub fn no_such_provider(provider: &str, origin: &Origin) -> Error {
 
 fn unknown_setting(spec: &Spec, key: &str, origin: &Origin) -> Error {
     let keys: Vec<&str> = spec.settings.iter().map(|setting| setting.key).collect();
+    if *origin == Origin::Flag("--link") {
+        return Error::usage(format!("--link: {} does not download through signed links", spec.name));
+    }
     let error = Error::usage(format!("{origin}: {} has no setting {key:?}", spec.name));
     if keys.is_empty() {
         return error.hint(format!("{} has no settings", spec.name));

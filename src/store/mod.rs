@@ -266,8 +266,8 @@ fn in_microseconds(file: &mut File) -> Result<()> {
     Ok(())
 }
 
-/// A point in a change at which a test kills the process, from first to last. Each one leaves the store in a
-/// different state.
+/// A point in a change at which a test kills the process. The variants are in chronological order; each leaves the
+/// store in a different state.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Failpoint {

@@ -320,8 +320,8 @@ fn invalid(path: &Path, error: Option<serde_json::Error>) -> Error {
     let is_mark = |line: &str| ["<<<<<<< ", "||||||| ", ">>>>>>> "].iter().any(|mark| line.starts_with(mark));
     if let Some(at) = text.lines().position(is_mark) {
         return Error::failed(format!("{shown}: merge conflict on line {}", at + 1)).hint(format!(
-            "to keep one side: `git checkout --ours {quoted}`, then run the same command again; it finds the files of \
-             the other side"
+            "to keep one side: `git checkout --ours {quoted}`, then run the same command again; haul finds the files of \
+             the other side on the platform"
         ));
     }
     if let Ok(Version { version }) = serde_json::from_str::<Version>(&text)

@@ -24,7 +24,11 @@ pub fn plan(
     };
     if found.is_dir() && !selection.recursive {
         return once(Err(Error::usage(format!("{}: is a directory", argument.display()))
-            .hint(format!("add `-r`: `{} -r {}`", selection.command, word(&argument.to_string_lossy())))
+            .hint(format!(
+                "to upload the folder: `{} -r {}`",
+                selection.command,
+                word(&argument.to_string_lossy())
+            ))
             .about(argument.display().to_string())));
     }
     if let Err(error) = refuse_special(argument, &found, &selection.command, None) {

@@ -56,8 +56,8 @@ impl AuthCommand {
 fn profile_with_token(ctx: &Context) -> Result<Profile> {
     let profile = ctx.profile(None)?;
     if needs_none(&profile) {
-        return Err(Error::usage(format!("{} does not need a token", profile.name))
-            .hint("use a profile that needs one, such as `haul auth login xai`"));
+        return Err(Error::usage(format!("{} does not use a token", profile.name))
+            .hint("to log in to another profile: `haul auth login xai`"));
     }
     Ok(profile)
 }

@@ -86,7 +86,7 @@ pub struct SyncArgs {
     /// Purpose, one of the platform's own values
     #[arg(long, value_name = "WORD", allow_hyphen_values = true)]
     purpose: Option<String>,
-    /// Metadata key, or all keys of a JSON file
+    /// Metadata key and value, or a JSON file with keys and values
     #[arg(short, long, value_name = "KEY=VALUE|@FILE", allow_hyphen_values = true, hide_short_help = true)]
     metadata: Vec<String>,
     /// Lifetime on the platform, such as 7d

@@ -137,7 +137,11 @@ impl Run<'_> {
                 ctx.ui.note(&format!("compared {number} by downloading {size}"));
             }
             let summary = parts.join(", ");
-            ctx.ui.note(&if dry_run { format!("dry run: nothing changed; {summary}") } else { summary });
+            ctx.ui.note(&match dry_run {
+                true if self.args.check => format!("nothing changed; planned: {summary}"),
+                true => format!("dry run: nothing changed; planned: {summary}"),
+                false => summary,
+            });
         }
         if self.args.check && changes > 0 {
             let what = human::count(changes, "change");

@@ -197,7 +197,7 @@ pub(super) fn found<T>(result: StoreResult<T>) -> StoreResult<Option<T>> {
     }
 }
 
-/// A file that the API returns: a stored file unless it is pending, otherwise a deleted one.
+/// The file as the API returns it: a stored file, or the record of a deleted one. A pending file is not returned.
 pub(super) fn visible(
     stored: StoreResult<File>,
     deleted: impl FnOnce() -> StoreResult<Option<Object>>,
@@ -342,7 +342,7 @@ fn parse_limit(text: &str) -> Result<usize, Problem> {
     whole_number(text).ok_or_else(Problem::internal)
 }
 
-/// Decodes a base62 number to bytes, most significant digit first. Each leading zero is a byte.
+/// Decodes a base62 number, most significant digit first, to bytes. Each leading `0` digit stands for a zero byte.
 fn decode_base62(text: &str) -> Option<Vec<u8>> {
     if text.len() > 500 {
         return None;

@@ -107,9 +107,12 @@ const CAN: Capabilities = Capabilities {
     instead: &[
         (
             Op::Download,
-            "gemini returns only the content of files that it generated; to show the URI for prompts: `haul info {ref} --fields extra.uri`",
+            "gemini returns content only for files that it generated; to show the URI for prompts: `haul info {ref} --fields extra.uri`",
         ),
-        (Op::Annotate, "to upload it under another name, with a new id: `haul upload FILE --name NAME`"),
+        (
+            Op::Annotate,
+            "to change the name, upload the file again, which gives it a new id: `haul upload FILE --name NAME`",
+        ),
         (Op::Replace, "to upload a new file and delete the old one: `haul upload FILE --if-exists replace`"),
         (Op::Link, "to show the URI of the file, for prompts: `haul info {ref} --fields extra.uri`"),
     ],
@@ -212,12 +215,12 @@ impl Provider for Gemini {
         self.connection.http.content(&request).await.map_err(|error| match (error.status(), error.kind()) {
             (Some(400), Kind::Failed) => Error::new(
                 Kind::Unsupported,
-                Message::about("gemini does not return ", id, ": it returns only the content of files that it generated"),
+                Message::about("gemini does not return ", id, ": it returns content only for files that it generated"),
             )
             .caused_by(error)
             .with_status(400),
             (Some(403), Kind::Auth) => error.hint(format!(
-                "gemini returns only the content of files that it generated; to show the source of the file: `haul info {}`",
+                "gemini returns content only for files that it generated; to show the source of the file: `haul info {}`",
                 reference(self.profile(), id)
             )),
             _ => error,

@@ -133,7 +133,10 @@ const CAN: Capabilities = Capabilities {
     appears_within: Duration::from_mins(1),
     rate: None,
     instead: &[
-        (Op::Annotate, "to upload it under another name, with a new id: `haul upload FILE --name NAME`"),
+        (
+            Op::Annotate,
+            "to change the name, upload the file again, which gives it a new id: `haul upload FILE --name NAME`",
+        ),
         (Op::Replace, "to upload a new file and delete the old one: `haul upload FILE --if-exists replace`"),
         (Op::Unlink, "a link stops working when its file is deleted: `haul rm {ref}`"),
     ],

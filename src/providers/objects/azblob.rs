@@ -256,8 +256,8 @@ impl Service for Azure {
 fn missing_credentials() -> Error {
     Error::new(Kind::Auth, "no credentials for azblob")
         .hint("set AZURE_STORAGE_ACCOUNT and AZURE_STORAGE_KEY, or AZURE_STORAGE_CONNECTION_STRING")
-        .hint("after `az login`: AZURE_USE_AZURE_CLI=true")
-        .hint("on a machine of Azure: `--set metadata=true`")
+        .hint("after `az login`: `export AZURE_USE_AZURE_CLI=true`")
+        .hint("on an Azure VM: `--set metadata=true`")
 }
 
 /// Reads the XML errors. Responses to HEAD have only the code, in a header.

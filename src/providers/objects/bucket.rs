@@ -373,9 +373,12 @@ impl Provider for Bucket {
         if file.size > MAX_SINGLE {
             return Err(Error::new(
                 Kind::Unsupported,
-                format!("{id}: {} replaces objects up to 5 GiB", self.platform()),
+                format!("{id}: {} can replace an object with at most 5 GiB in one request", self.platform()),
             )
-            .hint(format!("before you upload it again: `haul rm {}`", reference(&self.profile, id))));
+            .hint(format!(
+                "delete the object, then run the same command again: `haul rm {}`",
+                reference(&self.profile, id)
+            )));
         }
         let (_, headers) = self.head(id).await?;
         let version = self.unchanged(&headers).unwrap_or_default();

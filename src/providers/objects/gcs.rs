@@ -130,8 +130,8 @@ impl Service for Gcs {
 
 fn missing_credentials() -> Error {
     Error::new(Kind::Auth, "no credentials for gcs")
-        .hint("run `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS to the file of a service account")
-        .hint("on a machine of Google Cloud: `--set metadata=true`")
+        .hint("run `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS to the path of a service account key file")
+        .hint("on a Google Cloud VM: `--set metadata=true`")
 }
 
 /// Reads the XML errors.

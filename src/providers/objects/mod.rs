@@ -104,8 +104,8 @@ const CAN: Capabilities = Capabilities {
     appears_within: Duration::from_secs(1),
     rate: None,
     instead: &[
-        (Op::Links, "a signed URL is not recorded; it ends at its expiry"),
-        (Op::Unlink, "a signed URL ends at its expiry: `haul link {ref} --expires 10m`"),
+        (Op::Links, "signed URLs are not recorded; each one works until it expires"),
+        (Op::Unlink, "to create a link that expires soon: `haul link {ref} --expires 10m`"),
     ],
 };
 
@@ -194,7 +194,7 @@ fn exists(platform: &str, id: &str) -> Error {
 
 /// The error for an object that was changed since it was read.
 fn changed(platform: &str, id: &str) -> Error {
-    Error::new(Kind::Conflict, format!("{id} was changed on {platform} meanwhile"))
+    Error::new(Kind::Conflict, format!("{id} was changed on {platform} by another program"))
         .hint("run the same command again")
 }
 

@@ -231,8 +231,8 @@ pub(super) fn finished(mut request: Request, signed: &HttpRequest) -> Request {
 fn missing_credentials() -> Error {
     Error::new(Kind::Auth, "no credentials for s3")
         .hint("set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or write them to ~/.aws/credentials")
-        .hint("after a login with SSO: `eval \"$(aws configure export-credentials --format env)\"`")
-        .hint("on an instance of AWS: `--set metadata=true`")
+        .hint("after `aws sso login`: `eval \"$(aws configure export-credentials --format env)\"`")
+        .hint("on an EC2 instance: `--set metadata=true`")
 }
 
 /// Reads S3's XML errors.

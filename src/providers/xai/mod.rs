@@ -125,7 +125,10 @@ const OPENAI: Capabilities = Capabilities {
     appears_within: USUAL_DELAY,
     rate: None,
     instead: &[
-        (Op::Annotate, "to upload it under another name, with a new id: `haul upload FILE --name NAME`"),
+        (
+            Op::Annotate,
+            "to change the name, upload the file again, which gives it a new id: `haul upload FILE --name NAME`",
+        ),
         (Op::Replace, "to upload a new file and delete the old one: `haul upload FILE --if-exists replace`"),
     ],
 };

@@ -85,7 +85,7 @@ fn there_is_no_prompt_without_a_terminal() {
         home.line_reading("two\nlines\n", "auth login xai").fails(2).says("more than one line");
         home.line_reading("has space", "auth login xai").fails(2).says("invalid token: it contains a space");
     }
-    Sandbox::new().line("auth login").fails(2).says("local does not need a token");
+    Sandbox::new().line("auth login").fails(2).says("local does not use a token");
     Sandbox::new()
         .line("-p xai auth login metorial")
         .fails(2)

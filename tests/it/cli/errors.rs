@@ -99,7 +99,7 @@ fn usage_errors_have_the_common_format() {
     check!(env.haul(["info", "x", "-j", "0"]), @"
     status 2
     --- err
-    error: --jobs <N>: 0 is not in 1..=256
+    error: --jobs <N>: 0 is not between 1 and 256
     hint: see `haul info --help`
     ");
     check!(env.haul(["--color=always", "lss"]), @"

@@ -207,7 +207,7 @@ fn order_limit_and_pages() {
     check!(names(&["--page-size", "0"]), @"
     status 2
     --- err
-    error: --page-size <N>: 0 is not in 1..=4294967295
+    error: --page-size <N>: 0 is not between 1 and 4294967295
     hint: see `haul ls --help`
     ");
     check!(names(&["--page-size", "1"]), @"

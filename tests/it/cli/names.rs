@@ -44,7 +44,7 @@ fn dashes() {
     status 2
     --- err
     error: unrecognized option '-x'
-    hint: for the file of this name, write `-- -x`
+    hint: for the file with this name, write `-- -x`
     hint: see `haul upload --help`
     ");
     check!(env.haul(["upload", "--", "-x", "--fields"]), @"

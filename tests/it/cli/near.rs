@@ -107,7 +107,7 @@ fn words_of_other_programs_get_a_hint() {
         ("haul ls --format=json", "for JSON: `--json`"),
         ("haul ls -t", "to sort by time: `--sort -created_at`"),
         ("haul ls -S", "to sort by size: `--sort -size`"),
-        ("haul rm -f a.txt", "to skip the question: `--yes`"),
+        ("haul rm -f a.txt", "to skip the confirmation: `--yes`"),
         ("haul get -f a.txt", "to overwrite files: `--overwrite`"),
         ("haul lint a.txt", "example: `haul lint "),
     ] {

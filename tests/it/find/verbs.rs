@@ -42,7 +42,10 @@ fn refused_downloads_name_the_uploaded_files_and_open_the_ledger_once() {
     let refused = env.haul(get).fails(5);
     for name in ["a.txt", "b.txt"] {
         let path = env.work().join(name);
-        assert!(refused.stderr().contains(&format!("it was uploaded from {}", path.display())), "{refused}");
+        assert!(
+            refused.stderr().contains(&format!("this machine uploaded the file from {}", path.display())),
+            "{refused}"
+        );
     }
     let ledger = rusqlite::Connection::open(env.home().join("state/ledger.db")).unwrap();
     ledger.pragma_update(None, "user_version", 99).unwrap();

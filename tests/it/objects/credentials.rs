@@ -16,8 +16,8 @@ fn without_credentials_nothing_is_sent() {
     insta::assert_snapshot!(run.stderr(), @r#"
     error: no credentials for s3
     hint: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or write them to ~/.aws/credentials
-    hint: after a login with SSO: `eval "$(aws configure export-credentials --format env)"`
-    hint: on an instance of AWS: `--set metadata=true`
+    hint: after `aws sso login`: `eval "$(aws configure export-credentials --format env)"`
+    hint: on an EC2 instance: `--set metadata=true`
     "#);
     assert_eq!(served.requests(), Vec::<String>::new());
     let run = env.line("ls -p s3").fails(2);

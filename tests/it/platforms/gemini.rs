@@ -65,7 +65,7 @@ pub const PLATFORM: Platform = Platform {
         (V1BETA, "info doc.pdf", 0, "doc.pdf"),
         (V1BETA, "info nothing.pdf", 3, "nothing.pdf: no file with this id or name on gemini"),
         (V1BETA, "get @ -o -", 5, "gemini does not allow downloading this file"),
-        (V1BETA, "get @ -o - --force", 5, "it returns only the content of files that it generated"),
+        (V1BETA, "get @ -o - --force", 5, "it returns content only for files that it generated"),
         (GENERATED, "get @ -o -", 0, "CONTENT"),
         (V1BETA, "meta set @ a=b", 5, "gemini cannot change a file's metadata"),
         (V1BETA, "upload up.txt --to @", 5, "gemini cannot replace a file's content"),

@@ -28,7 +28,7 @@ fn a_failed_file_does_not_affect_the_others() {
     status 2
     --- err
     error: folder: is a directory
-    hint: add `-r`: `haul upload -r folder`
+    hint: to upload the folder: `haul upload -r folder`
     ");
     env.haul(["upload", "nope", "folder", "a.txt", "--fields", "name"]).fails(1);
     env.haul(["upload", "nope", "nada", "a.txt"]).fails(3);
