@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::fs::{self, File, FileType, Metadata, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 /// Maximum number of symbolic links to follow, as in the Linux kernel.
 const LINKS: usize = 40;
@@ -250,6 +251,13 @@ pub fn lock_new(path: &Path) -> io::Result<Option<File>> {
 /// Like [`lock_new`], but does not create the file.
 pub fn lock_existing(path: &Path) -> io::Result<Option<File>> {
     lock(path, OpenOptions::new().read(true).write(true))
+}
+
+/// The absolute path.
+pub fn absolute(path: &Path) -> PathBuf {
+    // The working directory never changes, so one system call is enough.
+    static HERE: LazyLock<PathBuf> = LazyLock::new(|| std::env::current_dir().unwrap_or_default());
+    std::path::absolute(HERE.join(path)).unwrap_or_else(|_| path.to_owned())
 }
 
 /// Opens or creates a file and waits for its lock.

@@ -2,6 +2,7 @@
 //!
 //! This module depends on no other module of the crate. `--json` prints [`File`], so its fields are a public contract.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::io;
@@ -67,6 +68,11 @@ impl StatusWords {
         ready: &["complete", "completed", "indexed", "processed", "ready"],
         failed: &["failed", "error", "cancelled"],
     };
+}
+
+/// The text in Unicode normalization form C.
+pub fn nfc(text: &str) -> Cow<'_, str> {
+    if text.is_ascii() { Cow::Borrowed(text) } else { Cow::Owned(text.nfc().collect()) }
 }
 
 /// Whether two names are the same text, that is, whether their bytes or their NFC forms are equal. macOS stores `é`

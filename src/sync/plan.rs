@@ -2,11 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use unicode_normalization::UnicodeNormalization as _;
-
 use super::lock::{Origin, Row, Sha256, Target};
 use super::state::{Present, State};
-use crate::model::{File, FileId, hash_of};
+use crate::model::{File, FileId, hash_of, nfc};
 
 /// A listing that is compared with the rows of a lock file and the names of local files.
 #[derive(Debug)]
@@ -38,7 +36,7 @@ struct Id {
 impl<'a> Remote<'a> {
     /// An empty listing for the rows of `target` and local files with these names on the platform.
     pub fn new(target: &'a mut Target, names: impl Iterator<Item = String>) -> Self {
-        let names = names.map(|name| hash_of(&name.nfc().collect::<String>())).collect();
+        let names = names.map(|name| hash_of(&nfc(&name))).collect();
         let mut rows: Vec<&mut Row> = target.files.values_mut().collect();
         rows.sort_unstable_by(|one, two| one.id.cmp(&two.id));
         Self { rows, names, named: Named::default() }
@@ -57,9 +55,11 @@ impl<'a> Remote<'a> {
             row.state = state_of(row, &file);
             belongs_to_row = true;
         }
-        let name: String = file.name.nfc().collect();
-        if !belongs_to_row && self.names.contains(&hash_of(&name)) {
-            self.named.0.entry(name).or_default().push(file);
+        if !belongs_to_row {
+            let name = nfc(&file.name);
+            if self.names.contains(&hash_of(&name)) {
+                self.named.0.entry(name.into_owned()).or_default().push(file);
+            }
         }
     }
 
@@ -72,12 +72,12 @@ impl<'a> Remote<'a> {
 impl Named {
     /// Removes and returns the files with this name.
     pub fn take(&mut self, name: &str) -> Vec<File> {
-        self.0.remove(&name.nfc().collect::<String>()).unwrap_or_default()
+        self.0.remove(&*nfc(name)).unwrap_or_default()
     }
 
     /// Removes a file.
     pub fn remove(&mut self, name: &str, id: &FileId) {
-        if let Some(files) = self.0.get_mut(&name.nfc().collect::<String>()) {
+        if let Some(files) = self.0.get_mut(&*nfc(name)) {
             files.retain(|file| file.id != *id);
         }
     }

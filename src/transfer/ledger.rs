@@ -20,7 +20,7 @@ mod stamp;
 use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
@@ -586,9 +586,7 @@ fn local_file(new: &NewFile) -> Option<(String, i64)> {
 
 /// The absolute path as text.
 fn text_of(path: &Path) -> String {
-    // The working directory never changes, so one system call is enough.
-    static HERE: LazyLock<PathBuf> = LazyLock::new(|| std::env::current_dir().unwrap_or_default());
-    std::path::absolute(HERE.join(path)).unwrap_or_else(|_| path.to_owned()).to_string_lossy().into_owned()
+    files::absolute(path).to_string_lossy().into_owned()
 }
 
 fn to_i64(size: u64) -> i64 {

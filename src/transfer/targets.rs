@@ -2,13 +2,11 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::Path;
 
-use unicode_normalization::UnicodeNormalization as _;
-
 use super::options::IfExists;
-use crate::model::hash_of;
+use crate::files;
+use crate::model::{hash_of, nfc};
 use crate::providers::{Overwrites, Provider};
 
 /// The targets of a command's uploads, each with its source. Both are stored as hashes, 16 bytes per file, to limit
@@ -48,7 +46,7 @@ impl<'a> Targets<'a> {
 
     /// Claims the targets of the file at `path`, to be uploaded as `name`.
     pub fn claim(&mut self, path: &Path, name: &str) -> Claim {
-        let source = hash_of(&std::path::absolute(path).as_deref().unwrap_or(path));
+        let source = hash_of(&files::absolute(path));
         let mut is_repeated = false;
         for (target, place) in self.of(name) {
             match self.sources.entry(target) {
@@ -68,12 +66,8 @@ impl<'a> Targets<'a> {
     /// The targets of a file: its name, unless several files may share it, and the place that the platform would
     /// overwrite.
     fn of(&self, name: &str) -> impl Iterator<Item = (u64, Option<Overwrites>)> + use<> {
-        let by_name = (self.if_exists != IfExists::Upload).then(|| {
-            let mut hasher = DefaultHasher::new();
-            // Equivalent Unicode forms are the same name.
-            name.nfc().for_each(|c| c.hash(&mut hasher));
-            (hasher.finish(), None)
-        });
+        // Equivalent Unicode forms are the same name.
+        let by_name = (self.if_exists != IfExists::Upload).then(|| (hash_of(&nfc(name)), None));
         let by_place = self.provider.overwrites(name).map(|place| (hash_of(&place.place), Some(place)));
         by_name.into_iter().chain(by_place)
     }

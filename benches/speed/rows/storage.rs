@@ -16,13 +16,14 @@ pub fn rows(setup: &Setup, part: usize) -> Vec<Job> {
     vec![large(setup, 1024 / part), small(setup, 5000 / part), unchanged(setup, 10_000 / part)]
 }
 
-/// One file, which all programs send in parts. haul reads it twice, because the SHA-256 is stored with it.
+/// One file, which all programs send in parts. haul reads it twice, because the SHA-256 is stored with it. Four parts of 8 MiB
+/// are in memory.
 fn large(setup: &Setup, mib: usize) -> Job {
     let (bucket, source) = ("n0", setup.file("large.bin", mib * MIB));
     let target = format!("s3://{bucket}/large.bin");
     let remote = format!(":s3:{bucket}/large.bin");
     let job =
-        Job::new(format!("{mib} MiB to S3"), haul(setup, bucket, &["upload", "-q", &source])).memory(24.0);
+        Job::new(format!("{mib} MiB to S3"), haul(setup, bucket, &["upload", "-q", &source])).memory(56.0);
     compared(
         first(setup, job),
         UPLOAD,

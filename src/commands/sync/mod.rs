@@ -13,7 +13,6 @@ use clap::{Args, ValueEnum};
 use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::sync::Notify;
-use unicode_normalization::UnicodeNormalization as _;
 
 use crate::commands::batch::JobsArgs;
 use crate::commands::report::{Entry, Reported};
@@ -22,7 +21,7 @@ use crate::commands::sources::{Sources, Work};
 use crate::commands::upload::{ledger_of, lifetime, options_of, read_metadata};
 use crate::context::Context;
 use crate::error::{Error, Result, word};
-use crate::model::{FileId, NewFile, hash_of};
+use crate::model::{FileId, NewFile, hash_of, nfc};
 use crate::providers::{Listing, NameSlash, Op, Provider, Query, require};
 use crate::sync::{Hold, Ids, Lock, Named, Remote, Target};
 use crate::transfer::{
@@ -230,7 +229,7 @@ struct Folder<'a> {
 impl Folder<'_> {
     /// The path of a file in the lock file, in NFC.
     fn key_of(&self, relative: &str) -> String {
-        self.below.chars().chain(relative.nfc()).collect()
+        format!("{}{}", self.below, nfc(relative))
     }
 
     /// The name of a file on the platform.
@@ -306,6 +305,7 @@ impl SyncArgs {
             previews: dry_run,
             left: Cell::new(files.files.len()),
             uploaded: Notify::new(),
+            has_changes: Cell::new(false),
             provider,
         };
         let items =
@@ -368,7 +368,7 @@ impl SyncArgs {
             return Err(Error::usage(message)
                 .hint(format!("use another lock file, such as `--lock {}`", word(&own.to_string_lossy()))));
         };
-        let below: String = text_of(below)?.nfc().collect();
+        let below = nfc(&text_of(below)?).into_owned();
         Ok(if below.is_empty() { below } else { below + "/" })
     }
 

@@ -47,6 +47,8 @@ pub(super) struct Run<'a> {
     pub(super) left: Cell<usize>,
     /// Signals that a local file was processed.
     pub(super) uploaded: Notify,
+    /// Whether rows have changed since the last write of the lock file.
+    pub(super) has_changes: Cell<bool>,
 }
 
 /// The least time between writes of the lock file.
@@ -95,9 +97,9 @@ impl Run<'_> {
                     rows.push(&row)?;
                 }
                 let (last, pause) = written.get();
-                if !self.previews && !is_unchanged && last.elapsed() > pause {
+                if self.has_changes.get() && last.elapsed() > pause {
                     let begun = Instant::now();
-                    self.lock.borrow_mut().write()?;
+                    self.write()?;
                     written.set((Instant::now(), PACE.max(begun.elapsed().saturating_mul(REST))));
                 }
                 Ok(vec![match (id, kept.zip(error)) {
@@ -116,11 +118,20 @@ impl Run<'_> {
                 result => self.delete_rest(result.is_ok()).await,
             };
             let result = result.and(rest);
-            let recorded = self.lock.borrow_mut().write();
+            let recorded = self.write();
             self.uploads.end(result.is_ok() && recorded.is_ok());
             result.and(recorded)?;
         }
         self.conclude(&counts.into_inner())
+    }
+
+    /// Writes the changes to the lock file.
+    fn write(&self) -> Result<()> {
+        if self.has_changes.get() {
+            self.lock.borrow_mut().write()?;
+            self.has_changes.set(false);
+        }
+        Ok(())
     }
 
     /// Prints the summary of a run without failures.
@@ -443,6 +454,7 @@ impl Run<'_> {
 
     /// Changes the rows of the profile.
     fn change<T>(&self, change: impl FnOnce(&mut Target) -> T) -> T {
+        self.has_changes.set(true);
         change(self.lock.borrow_mut().target_mut(self.provider.profile()))
     }
 }
