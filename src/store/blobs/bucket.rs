@@ -50,6 +50,8 @@ const RETRY: Duration = Duration::from_secs(20);
 const RETRIES: usize = 5;
 /// How long a service may be silent.
 const SILENCE: Duration = Duration::from_secs(30);
+/// The crate's words for a redirect without an address.
+const REDIRECT: &str = "Received redirect";
 /// How often a broken download continues without having received anything.
 const CONTINUATIONS: u32 = 3;
 
@@ -163,6 +165,15 @@ impl Bucket {
                 let mut builder = MicrosoftAzureBuilder::new();
                 for (key, value) in configured(variables) {
                     builder = builder.with_config(key, value);
+                }
+                let connection = variables.iter().find(|(name, _)| name == "AZURE_STORAGE_CONNECTION_STRING");
+                for part in connection.iter().flat_map(|(_, text)| text.expose().split(';')) {
+                    builder = match part.split_once('=') {
+                        Some(("AccountName", name)) => builder.with_account(name),
+                        Some(("AccountKey", key)) => builder.with_access_key(key),
+                        Some(("BlobEndpoint", url)) => builder.with_endpoint(url.to_owned()),
+                        _ => builder,
+                    };
                 }
                 let builder = builder.with_container_name(name);
                 (
@@ -377,7 +388,8 @@ impl Bucket {
 
     /// The error for a failed request. `doing` describes it.
     pub(in crate::store) fn failed(&self, doing: &str, error: &object_store::Error) -> Error {
-        let text = described(error);
+        let whole = described(error);
+        let text = shortened(&whole);
         let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
         let what = format!("{}: cannot {doing}", self.shown);
         let new = |kind: Kind, hint: &str| Error::new(kind, what.clone()).cause(text.clone()).hint(hint);
@@ -398,19 +410,21 @@ impl Bucket {
         ]) {
             return new(Kind::Auth, credentials);
         }
-        if has(&[
-            "PermanentRedirect",
-            "AuthorizationHeaderMalformed",
-            "IllegalLocationConstraint",
-            "Received redirect",
-        ]) {
-            return new(Kind::Failed, "the bucket is in another region: set AWS_REGION to its region");
+        if has(&["PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraint", REDIRECT])
+        {
+            let region = element(&whole, "Region").unwrap_or("NAME");
+            let hint = format!("the bucket is in another region: `export AWS_REGION={region}`");
+            return if text.contains(REDIRECT) {
+                Error::failed(what).cause("the service redirects the request").hint(hint)
+            } else {
+                new(Kind::Failed, &hint)
+            };
         }
         if has(&["RequestTimeTooSkewed"]) {
             return new(Kind::Failed, "the clock of this machine is wrong: set it, and try again");
         }
         match error {
-            object_store::Error::PermissionDenied { .. } => {
+            _ if has(&["AccessDenied", "AuthorizationPermissionMismatch", "403 Forbidden"]) => {
                 let allow = match (self.scheme, doing) {
                     ("s3", "delete objects") => "allow s3:DeleteObject",
                     ("s3", "list objects") => "allow s3:ListBucket",
@@ -464,7 +478,7 @@ fn read_part(file: &File, at: u64, length: u64) -> io::Result<Vec<u8>> {
     Ok(part)
 }
 
-/// An error with its causes, without the line breaks and the padding of XML.
+/// An error with its causes on one line.
 fn described(error: &object_store::Error) -> String {
     let mut text = error.to_string();
     let mut source = std::error::Error::source(error);
@@ -475,13 +489,18 @@ fn described(error: &object_store::Error) -> String {
         }
         source = cause.source();
     }
-    let mut text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    if let Some(code) = element(&text, "Code") {
-        text = match element(&text, "Message") {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The code and the message of an XML error, or the start of any other error.
+fn shortened(text: &str) -> String {
+    if let Some(code) = element(text, "Code") {
+        return match element(text, "Message") {
             Some(message) => format!("{code}: {}", message.trim_end_matches('.')),
             None => code.to_owned(),
         };
     }
+    let mut text = text.to_owned();
     if text.chars().count() > 600 {
         text = text.chars().take(600).chain("…".chars()).collect();
     }

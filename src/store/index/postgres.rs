@@ -166,8 +166,8 @@ impl Database {
             let row = client.query_one(sql, &[&number]).await.map_err(|error| self.failed(&error))?;
             Ok::<Option<String>, Error>(row.get(0))
         };
-        let end = Instant::now() + RESOLVE;
-        while Instant::now() < end {
+        let begun = Instant::now();
+        while begun.elapsed() < RESOLVE {
             match self.background.wait(ask()).ok().flatten().as_deref() {
                 Some("committed") => return Some(true),
                 Some("aborted") => return Some(false),
@@ -197,7 +197,12 @@ impl Database {
             if text.contains("password missing") {
                 return self.rejected("it wants a password, and none is given");
             }
-            return self.unreachable().cause(text).hint("check that it runs and that the address is right");
+            let hint = if text.contains("invalid peer certificate") {
+                "name a PEM file with the authority of its certificate in the address: `sslrootcert=FILE`"
+            } else {
+                "check that it runs and that the address is right"
+            };
+            return self.unreachable().cause(text).hint(hint);
         };
         let what = |what: &str| format!("{}: {what}", self.shown);
         let reason = answer.message();

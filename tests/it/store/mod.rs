@@ -4,6 +4,8 @@ mod changes;
 mod crash;
 mod damage;
 mod files;
+#[cfg(feature = "shared")]
+mod kills;
 mod listing;
 #[cfg(feature = "shared")]
 mod place;

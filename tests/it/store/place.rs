@@ -68,8 +68,17 @@ impl SharedPlace {
         store.collect().unwrap();
     }
 
-    /// The rows of a query in the schema of the store, whose only column is a number.
+    /// The number that a query in the schema of the store returns.
     pub fn number(&self, sql: &str) -> i64 {
+        self.query(sql).get(0)
+    }
+
+    /// The text that a query returns.
+    pub fn text(&self, sql: &str) -> String {
+        self.query(sql).get(0)
+    }
+
+    fn query(&self, sql: &str) -> tokio_postgres::Row {
         let (config, _) = self.index.split_once('?').unwrap();
         let mut config: tokio_postgres::Config = config.parse().unwrap();
         if let Ok(password) = env::var("PGPASSWORD") {
@@ -79,9 +88,9 @@ impl SharedPlace {
         Runtime::new().unwrap().block_on(async {
             let (client, connection) = config.connect(tokio_postgres::NoTls).await.unwrap();
             let connection = tokio::spawn(connection);
-            let number = client.query_one(sql, &[]).await.unwrap().get(0);
+            let row = client.query_one(sql, &[]).await.unwrap();
             connection.abort();
-            number
+            row
         })
     }
 

@@ -1,15 +1,20 @@
 //! What only a shared store can do: several replicas, the collector, and errors of its database and its bucket.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use haul::error::Kind;
 use haul::model::{Clock, File, Warn};
+use haul::secret::Secret;
 use haul::store::{Listing, SharedOptions, Store};
 
 use crate::store::place::SharedPlace;
 use crate::store::support::*;
+use crate::support::server::{Answer, Server};
 
 #[test]
 fn replicas_see_the_same_files() {
@@ -96,8 +101,8 @@ fn unused_blobs_are_collected_by_age() {
     std::mem::forget(receive(&store, b"later"));
     let old = Store::open_shared(SharedOptions { collect_after: Duration::ZERO, ..place.options() }).unwrap();
     // The collector of the store runs at the same time.
-    let end = std::time::Instant::now() + Duration::from_secs(20);
-    while place.objects() > 1 && std::time::Instant::now() < end {
+    let end = Instant::now() + Duration::from_secs(20);
+    while place.objects() > 1 && Instant::now() < end {
         thread::sleep(Duration::from_millis(100));
         old.collect().unwrap();
     }
@@ -134,7 +139,7 @@ fn wrong_settings_are_named() {
         assert!(!error.to_string().contains("SECRET"), "{error}");
         error
     };
-    let wrong = haul::secret::Secret::new("SECRET");
+    let wrong = Secret::new("SECRET");
     let error = refused(SharedOptions { password: Some(wrong), ..place.options() });
     assert_eq!(error.kind(), Kind::Auth, "{error}");
     let index = place.options().index.replace("/haul?", "/missing?");
@@ -145,4 +150,171 @@ fn wrong_settings_are_named() {
     let blobs = "s3://missing-bucket/x".to_owned();
     let error = refused(SharedOptions { blobs, ..place.options() });
     assert!(error.hints()[0].contains("the bucket does not exist"), "{error}");
+}
+
+/// The options for a bucket that answers some requests with an error.
+fn with_bucket(place: &SharedPlace, server: &Server) -> SharedOptions {
+    let mut options = place.options();
+    let url = Secret::new(server.url.as_str().trim_end_matches('/'));
+    options.variables.retain(|(name, _)| !name.starts_with("AWS_ENDPOINT"));
+    options.variables.push(("AWS_ENDPOINT_URL".to_owned(), url));
+    options
+}
+
+fn problem(status: u16, code: &str, more: &str) -> Answer {
+    let body =
+        format!("<?xml version=\"1.0\"?>\n<Error><Code>{code}</Code><Message>No.</Message>{more}</Error>");
+    Answer::new(status, body).header("Content-Type", "application/xml")
+}
+
+#[test]
+fn errors_of_the_bucket_say_what_to_do() {
+    let Some(place) = SharedPlace::new() else { return };
+    let id: String = {
+        drop(place.open(Clock::default(), Warn::default()));
+        place.text("SELECT id FROM store")
+    };
+    let opened = |answer: fn(&str, &str) -> Option<Answer>| {
+        let marker = id.clone();
+        let server = Server::new(move |_, request| {
+            let is_list = request.target.contains("list-type");
+            answer(&request.method, &request.target).unwrap_or_else(|| match request.method.as_str() {
+                "GET" if is_list => Answer::new(200, "<ListBucketResult></ListBucketResult>"),
+                "GET" => Answer::new(200, marker.clone())
+                    .header("Last-Modified", "Sun, 01 Mar 2026 12:00:00 GMT")
+                    .header("ETag", "\"e\""),
+                "PUT" => Answer::new(200, "").header("ETag", "\"e\""),
+                _ => Answer::new(204, ""),
+            })
+        });
+        Store::open_shared(with_bucket(&place, &server)).map(drop)
+    };
+    opened(|_, _| None).unwrap();
+    let refused = |answer| {
+        let error = opened(answer).unwrap_err();
+        let lines = error.lines().into_iter().map(|(label, text)| format!("{label}: {text}\n"));
+        let address = place.options().blobs;
+        lines.collect::<String>().replace(&address, "s3://bucket/prefix")
+    };
+    insta::assert_snapshot!(refused(|method, _| (method == "DELETE").then(|| problem(403, "AccessDenied", ""))), @r"
+    error: s3://bucket/prefix: cannot delete objects
+    caused by: AccessDenied: No
+    hint: the credentials do not allow this: allow s3:DeleteObject
+    ");
+    insta::assert_snapshot!(refused(|method, _| (method == "PUT").then(|| problem(403, "AccessDenied", ""))), @r"
+    error: s3://bucket/prefix: cannot write objects
+    caused by: AccessDenied: No
+    hint: the credentials do not allow this: allow s3:PutObject and s3:AbortMultipartUpload
+    ");
+    insta::assert_snapshot!(
+        refused(|method, target| (method == "GET" && target.contains("list-type")).then(|| problem(403, "AccessDenied", ""))),
+        @r"
+    error: s3://bucket/prefix: cannot list objects
+    caused by: AccessDenied: No
+    hint: the credentials do not allow this: allow s3:ListBucket
+    "
+    );
+    insta::assert_snapshot!(
+        refused(|_, _| Some(problem(400, "AuthorizationHeaderMalformed", "<Region>eu-west-1</Region>"))),
+        @r"
+    error: s3://bucket/prefix: cannot read objects
+    caused by: AuthorizationHeaderMalformed: No
+    hint: the bucket is in another region: `export AWS_REGION=eu-west-1`
+    "
+    );
+    insta::assert_snapshot!(refused(|_, _| Some(problem(301, "PermanentRedirect", ""))), @r"
+    error: s3://bucket/prefix: cannot read objects
+    caused by: the service redirects the request
+    hint: the bucket is in another region: `export AWS_REGION=NAME`
+    ");
+    insta::assert_snapshot!(refused(|_, _| Some(problem(403, "InvalidAccessKeyId", ""))), @r"
+    error: s3://bucket/prefix: cannot read objects
+    caused by: InvalidAccessKeyId: No
+    hint: check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN
+    ");
+    insta::assert_snapshot!(refused(|_, _| Some(problem(404, "NoSuchBucket", ""))), @r"
+    error: s3://bucket/prefix: cannot read objects
+    caused by: NoSuchBucket: No
+    hint: the bucket does not exist: create it, or correct `--blobs`
+    ");
+}
+
+/// A proxy in front of the database that can cut the connection of the next commit.
+struct Proxy {
+    address: String,
+    cut: Arc<AtomicU8>,
+}
+
+const BEFORE: u8 = 1;
+const AFTER: u8 = 2;
+
+impl Proxy {
+    fn start(database: String) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let cut = Arc::<AtomicU8>::default();
+        let proxy = Self { address, cut: Arc::clone(&cut) };
+        thread::spawn(move || {
+            for client in listener.incoming() {
+                let (Ok(client), Ok(server)) = (client, TcpStream::connect(&database)) else { continue };
+                let is_muted = Arc::<AtomicU8>::default();
+                let back = (server.try_clone().unwrap(), client.try_clone().unwrap(), Arc::clone(&is_muted));
+                let cut = Arc::clone(&cut);
+                thread::spawn(move || {
+                    let (mut server, mut client, is_muted) = back;
+                    let mut buffer = vec![0; 65536];
+                    while let Ok(read @ 1..) = server.read(&mut buffer) {
+                        if is_muted.load(Ordering::SeqCst) == 0 && client.write_all(&buffer[..read]).is_err()
+                        {
+                            break;
+                        }
+                    }
+                });
+                thread::spawn(move || {
+                    let (mut client, mut server) = (client, server);
+                    let mut buffer = vec![0; 65536];
+                    while let Ok(read @ 1..) = client.read(&mut buffer) {
+                        let is_commit = buffer[..read].windows(7).any(|bytes| bytes == b"COMMIT\0");
+                        let place = if is_commit { cut.swap(0, Ordering::SeqCst) } else { 0 };
+                        is_muted.store(place, Ordering::SeqCst);
+                        if place != BEFORE && server.write_all(&buffer[..read]).is_err() {
+                            break;
+                        }
+                        if place != 0 {
+                            thread::sleep(Duration::from_millis(100));
+                            break;
+                        }
+                    }
+                    let _ = client.shutdown(Shutdown::Both);
+                    let _ = server.shutdown(Shutdown::Both);
+                });
+            }
+        });
+        proxy
+    }
+}
+
+#[test]
+fn a_commit_without_a_response_is_looked_up() {
+    let Some(place) = SharedPlace::new() else { return };
+    let mut options = place.options();
+    let host = options.index.split_once('@').unwrap().1.split('/').next().unwrap().to_owned();
+    let proxy = Proxy::start(host.clone());
+    options.index =
+        options.index.replace(&host, &proxy.address).replace("sslmode=verify-full", "sslmode=disable");
+    let store = Store::open_shared(options).unwrap();
+    put(&store, "a", b"first");
+    proxy.cut.store(AFTER, Ordering::SeqCst);
+    put(&store, "b", b"second");
+    assert_eq!(proxy.cut.load(Ordering::SeqCst), 0);
+    assert_eq!(content(&store, "b"), b"second");
+    let blob = receive(&store, b"third");
+    proxy.cut.store(BEFORE, Ordering::SeqCst);
+    let error = store.put("s", record("c"), blob).unwrap_err();
+    assert_eq!((error.kind(), error.is_unanswered()), (Kind::Unreachable, false), "{error}");
+    assert_eq!(store.stat("s", &"c".into()).unwrap_err().kind(), Kind::NotFound);
+    proxy.cut.store(AFTER, Ordering::SeqCst);
+    store.delete("s", &"a".into()).unwrap();
+    assert_eq!(ids(&store.list("s", &Listing::default()).unwrap()), ["b"]);
+    assert!(place.is_tidy());
 }

@@ -5,6 +5,9 @@ use uuid::Uuid;
 use super::Database;
 use crate::error::{Error, Result};
 
+/// The oldest version of PostgreSQL with the functions that haul uses.
+const OLDEST: i32 = 130_000;
+
 /// Step `n` migrates format `n` to format `n + 1`. A released step never changes.
 const STEPS: &[&str] = &[TABLES];
 
@@ -81,6 +84,16 @@ pub(super) async fn migrate(database: &Database) -> Result<String> {
     let schema = &database.schema;
     let mut client = database.client().await?;
     let store = format!("{schema}.store");
+    let version = "SELECT CAST(current_setting('server_version_num') AS INTEGER)";
+    let version: i32 = client.query_one(version, &[]).await.map_err(failed)?.get(0);
+    if version < OLDEST {
+        return Err(Error::failed(format!(
+            "{}: PostgreSQL {} is too old: haul needs {} or later",
+            database.shown,
+            version / 10_000,
+            OLDEST / 10_000
+        )));
+    }
     let current = async |client: &deadpool_postgres::Client| {
         let is_there: bool =
             client.query_one("SELECT to_regclass($1) IS NOT NULL", &[&store]).await.map_err(failed)?.get(0);
