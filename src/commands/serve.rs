@@ -219,7 +219,8 @@ impl ServeArgs {
     }
 
     fn options(&self, ctx: &Context) -> Result<emulator::Options> {
-        let mut options = emulator::Options { clock: ctx.clock, ..emulator::Options::default() };
+        let mut options =
+            emulator::Options { clock: ctx.clock, warn: ctx.warn(), ..emulator::Options::default() };
         self.only.iter().try_for_each(|name| options.set_only(name))?;
         self.dialects.iter().try_for_each(|text| options.set_dialect(text))?;
         self.quirks.iter().try_for_each(|text| options.set_quirk(text))?;

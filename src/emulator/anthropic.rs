@@ -22,6 +22,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::openai::Page;
+use super::outages::status_of;
 use super::{
     Content, Denied, Form, Gate, Head, Limits, Params, Platform, Quirk, RateLimiter, Refused, Sending, Site,
     Space, Take, ids, receive,
@@ -550,7 +551,7 @@ impl IntoResponse for Problem {
 
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, error.message())
+        Self::new(status_of(&error), error.message())
     }
 }
 

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::outages::status_of;
 use super::{Refused, receive_text};
 use crate::error::{Error, Kind};
 use crate::model::Object;
@@ -152,7 +153,7 @@ impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
         match error.kind() {
             Kind::NotFound => Self::missing("File"),
-            _ => Self::Detail(StatusCode::INTERNAL_SERVER_ERROR, error.message().to_owned()),
+            _ => Self::Detail(status_of(&error), error.message().to_owned()),
         }
     }
 }

@@ -25,6 +25,7 @@ mod mistral;
 mod multipart;
 pub mod openai;
 mod options;
+mod outages;
 mod parts;
 mod replicate;
 mod request;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{CLIENT_ARGUMENTS, Hosts, Log, PLATFORMS, Platform, Tokens};
 use crate::error::{Error, Result};
-use crate::model::Clock;
+use crate::model::{Clock, Warn};
 use crate::secret::Secret;
 
 /// The token in the official clients' variables if any token is accepted.
@@ -36,6 +36,8 @@ pub struct Options {
     /// Time limit for receiving the head of a request, including the first one on a connection, and between two
     /// pieces of a body.
     pub silence: Duration,
+    /// Prints a warning if the store is not available.
+    pub warn: Warn,
     /// Time for running requests to finish once shutdown starts.
     pub drain: Duration,
 }
@@ -53,6 +55,7 @@ impl Default for Options {
             log: None,
             hosts: None,
             silence: Duration::from_mins(1),
+            warn: Warn::default(),
             drain: Duration::from_secs(5),
         }
     }

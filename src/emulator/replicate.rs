@@ -23,6 +23,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
 use super::faults::proxy_page;
+use super::outages::status_of;
 use super::{
     Content, Form, Gate, Limits, Params, Platform, Quirk, RateLimiter, Refused, Sending, Signer, Site, Take,
     ids, receive,
@@ -458,7 +459,7 @@ impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         match error.kind() {
             Kind::NotFound => Self::not_found(),
-            _ => Self::of(StatusCode::INTERNAL_SERVER_ERROR, error.message()),
+            _ => Self::of(status_of(&error), error.message()),
         }
     }
 }

@@ -16,6 +16,7 @@ use axum::response::Response;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
+use super::outages::Outages;
 use super::tokens::Accepted;
 use super::{Denied, Gate, RateLimiter, Signer, Space};
 use crate::error::{Error, Result};
@@ -48,6 +49,7 @@ pub struct Site {
     pub(super) prefix: String,
     /// The combined load of all platforms.
     pub(super) load: Arc<Load>,
+    pub(super) outages: Arc<Outages>,
 }
 
 /// Maximum number of threads that access the store at once. More threads would not be faster, and each takes memory.
@@ -199,7 +201,7 @@ impl Site {
         work: impl FnOnce(&Space) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let space = self.space.clone();
-        joined(self.load.run(move || work(&space)).await.await)
+        joined(self.load.run(move || work(&space)).await.await).map_err(|error| self.outages.hide(error))
     }
 }
 

@@ -131,7 +131,7 @@ fn listed(provider: &dyn Provider, run: &tokio::runtime::Runtime) -> Vec<FileId>
 fn the_tokens_of_a_space_share_files_on_all_replicas_and_see_no_others() {
     let shared = Shared::new();
     let [red, reader, blue] = [&["red"][..], &["red", "--read-only"], &["blue"]].map(|a| shared.add(a));
-    let replicas = [shared.serve(&[]), shared.serve(&[])];
+    let replicas = [(); 2].map(|()| shared.serve(&["--allow-host", "files.test"]));
     let proxy = RoundRobin::start(replicas.iter().map(address).collect());
     let root = format!("http://{}", proxy.address);
     let run = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -189,6 +189,17 @@ fn the_tokens_of_a_space_share_files_on_all_replicas_and_see_no_others() {
         assert_eq!(listed(&*blue, &run), [other.id], "{name}");
     }
     assert_eq!(seen.len(), PLATFORMS.len(), "{seen:?}");
+    // URLs name the space, and the scheme that a proxy reports.
+    let headers = [
+        "Host: files.test",
+        "X-Forwarded-Proto: https",
+        &format!("x-goog-api-key: {red}"),
+        "X-Goog-Upload-Protocol: resumable",
+        "X-Goog-Upload-Command: start",
+        "Content-Length: 0",
+    ];
+    let answer = ask(proxy.address, "POST /gemini/upload/v1beta/files", &headers);
+    assert!(answer.contains("https://files.test/~red/gemini/upload/v1beta/files?upload_id="), "{answer}");
     // The path of another space does not help.
     for (path, expected) in
         [("/~blue/openai/v1/files", 401), ("/~red/openai/v1/files", 200), ("/~x/openai/v1/files", 401)]

@@ -16,6 +16,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
+use super::outages::status_of;
 use super::{Denied, Gate, Params, Platform, Quirk, RateLimiter, Refused, Site};
 use crate::error::{Error, Kind};
 use upload::Locks;
@@ -194,7 +195,7 @@ impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         match error.kind() {
             Kind::NotFound => Self::no_file("xxxx"),
-            _ => Self::of(StatusCode::INTERNAL_SERVER_ERROR, error.message()),
+            _ => Self::of(status_of(&error), error.message()),
         }
     }
 }

@@ -13,6 +13,7 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, civil};
 use serde_json::{Value, json};
 
+use crate::emulator::outages::status_of;
 use crate::emulator::{Denied, Params, Refused, Site, Space, media_type, receive_text};
 use crate::error::{Error, Result as StoreResult};
 use crate::model::Object;
@@ -389,7 +390,7 @@ impl IntoResponse for Problem {
 impl From<Error> for Problem {
     /// Converts a failure of the store. Handlers report missing files and links themselves.
     fn from(error: Error) -> Self {
-        Self { message: error.message().to_owned(), ..Self::internal() }
+        Self::of(status_of(&error), error.message())
     }
 }
 

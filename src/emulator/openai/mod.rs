@@ -26,6 +26,7 @@ use serde_json::{Value, json};
 
 pub use vendors::*;
 
+use super::outages::status_of;
 use super::{
     Content, Denied, Form, Gate, Head, Limits, Params, Refused, Sending, Site, Space, Take,
     content_disposition, ids, receive,
@@ -173,7 +174,7 @@ impl Refusal {
 
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, error.message())
+        Self::new(status_of(&error), error.message())
     }
 }
 

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 
+use crate::emulator::outages::status_of;
 use crate::emulator::{Params, Refused, Site, ids, openai};
 use crate::error::{Error, Kind};
 use crate::model::{File, FileId};
@@ -252,7 +253,7 @@ impl Refusal {
 
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, error.message())
+        Self::new(status_of(&error), error.message())
     }
 }
 

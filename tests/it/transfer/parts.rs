@@ -11,7 +11,7 @@ use haul::progress::Silent;
 use haul::store::Listing;
 use haul::transfer::{IfExists, Ledger, UploadOptions, Uploaded, Uploads};
 
-use crate::platforms::{Parts, cases, some};
+use crate::platforms::{Parts, cases, emulated, some};
 use crate::support::connection::Profile;
 use crate::support::emulator::{Emulator, Setup};
 use crate::support::raw::within;
@@ -93,6 +93,17 @@ fn cases_in_parts() -> Vec<(Case, Parts)> {
 }
 
 /// A fault, and the numbers of begun uploads, parts, completions and cancellations.
+/// Two servers with one store take turns.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_server_continues_an_upload() {
+    for (case, parts) in cases_in_parts().into_iter().filter(|(case, _)| emulated(case.provider).is_some()) {
+        let bench = Bench::new(Case { replicas: true, ..case }, &[]);
+        bench.send(parts).await.unwrap_or_else(|error| panic!("{}: {error}", case.name()));
+        assert_eq!(bench.stored(), [noise(1, SIZE)], "{}", case.name());
+        assert_eq!(bench.served.blobs(), 1, "{}: the parts are discarded", case.name());
+    }
+}
+
 #[tokio::test]
 async fn a_part_is_sent_again_alone() {
     for (case, parts) in cases_in_parts() {
