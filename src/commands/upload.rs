@@ -546,8 +546,7 @@ fn with_absolute_path(error: Error) -> Error {
 
 /// The absolute path; `-` stands for standard input.
 fn absolute(path: &Path) -> String {
-    let is_file = path != Path::new("-");
-    let path = is_file.then(|| std::path::absolute(path).ok()).flatten().unwrap_or_else(|| path.to_owned());
+    let path = if path == Path::new("-") { path.to_owned() } else { files::absolute(path) };
     path.to_string_lossy().into_owned()
 }
 

@@ -95,7 +95,11 @@ fn open_tables(path: &Path) -> rusqlite::Result<Connection> {
     db.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
     // SQLite overwrites deleted rows, so erased secrets cannot be recovered from the file.
     // A small page cache is sufficient, as paths are looked up in the order of a walk.
-    db.execute_batch("PRAGMA synchronous = NORMAL; PRAGMA secure_delete = ON; PRAGMA cache_size = -256")?;
+    // Moving the log to the database waits for the disk, so it waits until the log has 16 MiB.
+    db.execute_batch(
+        "PRAGMA synchronous = NORMAL; PRAGMA secure_delete = ON; PRAGMA cache_size = -256;
+         PRAGMA wal_autocheckpoint = 4096",
+    )?;
     if version < VERSION {
         let transaction =
             rusqlite::Transaction::new_unchecked(&db, rusqlite::TransactionBehavior::Immediate)?;
