@@ -84,7 +84,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         // These commands work even with invalid settings.
         Command::Help(args) => args.0.run(&ui, Cli::tree()).map(|()| ExitCode::SUCCESS),
         Command::Completions(args) => args.0.run(&ui, &Cli::tree()).map(|()| ExitCode::SUCCESS),
-        Command::Skill(args) => args.0.run(&ui, Cli::tree(), &exit_code_table()).map(|()| ExitCode::SUCCESS),
+        Command::Skill(args) => args.0.run(&ui, &Cli::tree(), &exit_code_table()).map(|()| ExitCode::SUCCESS),
         command => {
             flags(&cli.globals, &command).and_then(|flags| Settings::load(flags, env)).and_then(|settings| {
                 if let Some(warning) = settings.warning() {
@@ -115,7 +115,7 @@ fn dispatch(command: Command, ctx: &Context) -> Result<ExitCode> {
         Command::Providers(args) => args.0.run(ctx),
         Command::Help(args) => args.0.run(&ctx.ui, Cli::tree()),
         Command::Completions(args) => args.0.run(&ctx.ui, &Cli::tree()),
-        Command::Skill(args) => args.0.run(&ctx.ui, Cli::tree(), &exit_code_table()),
+        Command::Skill(args) => args.0.run(&ctx.ui, &Cli::tree(), &exit_code_table()),
         Command::Profile(command) => command.0.run(ctx),
         Command::Config(command) => command.0.run(ctx),
         Command::Local(command) => command.0.run(ctx),

@@ -137,9 +137,9 @@ impl RefArgs {
         let typed = word(&reference).into_owned();
         // A file that cannot be downloaded cannot be copied.
         let can_copy = require_download(chosen.provider.as_ref(), file).is_ok();
-        let with_copy = |error: Error, to: &str| match can_copy {
-            true => error.hint(format!("to copy the file to {to}: `haul cp {typed} {to}:`")),
-            false => error,
+        let with_copy = |error: Error, to: &str| {
+            let hint = format!("to copy the file to {to}: `haul cp {typed} {to}:`");
+            if can_copy { error.hint(hint) } else { error }
         };
         let unsupported = |message: String| Error::new(Kind::Unsupported, message).about(reference.clone());
         let Some(usage) = usage(spec.name, file) else {

@@ -69,8 +69,8 @@ pub(super) struct Row {
 
 impl SkillArgs {
     /// Prints the skill for the commands below `root`, or writes it to a folder.
-    pub fn run(&self, ui: &Ui, root: Command, exit_codes: &str) -> Result<()> {
-        let text = text(&root, exit_codes);
+    pub fn run(&self, ui: &Ui, root: &Command, exit_codes: &str) -> Result<()> {
+        let text = text(root, exit_codes);
         match &self.command {
             None => ui.write_text(&text),
             Some(SkillCommand::Install(install)) => install.run(ui, &text),
@@ -140,7 +140,7 @@ fn text(root: &Command, exit_codes: &str) -> String {
         examples.join("\n")
     );
     let fill = [
-        ("{description}", format!("{}.", about(&root))),
+        ("{description}", format!("{}.", about(root))),
         ("{mark}", MARK.to_owned()),
         ("{version}", env!("CARGO_PKG_VERSION").to_owned()),
         ("{folder}", FOLDER.to_owned()),

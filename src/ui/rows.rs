@@ -415,7 +415,7 @@ file_2             a\\u{1b}[…b\\nc    12 B
     #[test]
     fn urls_are_hyperlinks_on_terminals_that_show_them_in_color() {
         let print = |tty, color, no_color, hyperlinks, blocks| {
-            let env = Environment { hyperlinks, no_color, ..Environment::default() };
+            let env = Environment { no_color, hyperlinks, ..Environment::default() };
             let case = case(tty, 40, "", Options { color, env, ..Options::default() });
             let columns = Columns { all: &["name", "url"], shown: &["name", "url"], piped: None };
             let mut rows =
