@@ -40,13 +40,6 @@ pub fn place(path: &Path) -> io::Result<Place> {
     }
 }
 
-/// The absolute path, without resolving symbolic links.
-pub fn absolute(path: &Path) -> PathBuf {
-    // The working directory never changes, so one system call is enough.
-    static HERE: LazyLock<PathBuf> = LazyLock::new(|| std::env::current_dir().unwrap_or_default());
-    std::path::absolute(HERE.join(path)).unwrap_or_else(|_| path.to_owned())
-}
-
 /// Whether a path refers to standard output: `-`, `/dev/stdout` or an equivalent.
 pub fn is_standard_output(path: &Path) -> bool {
     STANDARD_OUTPUT.iter().any(|name| path == Path::new(name))
