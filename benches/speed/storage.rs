@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::io::{BufReader, Write as _};
+use std::io::{BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{LazyLock, Mutex};
 use std::thread;
@@ -51,13 +51,18 @@ fn serve(stream: TcpStream) -> Option<()> {
         if request.waits {
             writer.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").ok()?;
         }
-        discard(&mut reader, request.length, |_| {})?;
-        writer.write_all(&respond(&request)).ok()?;
+        let mut body = String::new();
+        if request.method == "POST" {
+            (&mut reader).take(request.length).read_to_string(&mut body).ok()?;
+        } else {
+            discard(&mut reader, request.length, |_| {})?;
+        }
+        writer.write_all(&respond(&request, &body)).ok()?;
     }
 }
 
-/// The response, as it is sent.
-fn respond(request: &Head) -> Vec<u8> {
+/// The response, as it is sent. `sent` is the body of a request with the method POST.
+fn respond(request: &Head, sent: &str) -> Vec<u8> {
     let (path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
     let (bucket, key) = path.trim_start_matches('/').split_once('/').unwrap_or((path.trim_matches('/'), ""));
     let bucket = Bucket::of(bucket);
@@ -85,8 +90,8 @@ fn respond(request: &Head) -> Vec<u8> {
         }
         ("POST", _) => {
             body = format!(
-                "<CompleteMultipartUploadResult><ETag>&quot;{}-2&quot;</ETag></CompleteMultipartUploadResult>",
-                etag(0)
+                "<CompleteMultipartUploadResult><ETag>&quot;{}&quot;</ETag></CompleteMultipartUploadResult>",
+                etag_of_parts(sent)
             );
         }
         ("PUT", key) if is_part || !key.is_empty() => {
@@ -159,4 +164,19 @@ fn etag(size: u64) -> String {
         haul::model::hex(&hasher.finalize())
     };
     KNOWN.lock().unwrap().entry(size).or_insert_with(compute).clone()
+}
+
+/// The ETag of an object in parts: the MD5 of the MD5s of the parts in this list, and their number.
+fn etag_of_parts(list: &str) -> String {
+    let (mut hasher, mut parts) = (Md5::new(), 0);
+    for tag in list.split("<ETag>").skip(1) {
+        let tag = tag.split('<').next().unwrap_or_default();
+        let digits = tag.replace("&quot;", "").replace("&#34;", "").replace('"', "");
+        for pair in digits.as_bytes().chunks(2) {
+            let pair = std::str::from_utf8(pair).unwrap();
+            hasher.update([u8::from_str_radix(pair, 16).unwrap()]);
+        }
+        parts += 1;
+    }
+    format!("{}-{parts}", haul::model::hex(&hasher.finalize()))
 }

@@ -29,7 +29,8 @@ fn large(setup: &Setup, mib: usize) -> Job {
         UPLOAD,
         [
             s5cmd(setup, &["cp", &source, &target]),
-            rclone(setup, &["copyto", &source, &remote]),
+            // Copies with several threads look for the object afterwards.
+            rclone(setup, &["copyto", "--multi-thread-streams", "0", &source, &remote]),
             aws(setup, &["cp", &source, &target]),
         ],
     )
