@@ -112,4 +112,31 @@ AWS_ENDPOINT_URL=$moto cargo test --locked --features shared --test it -- store:
 echo '-- killed servers'
 cargo test --locked --features shared --test it -- --ignored --exact --nocapture store::kills::killed_servers_lose_nothing
 
+echo '-- a server without its database'
+haul=$PWD/target/debug/haul
+export HAUL_HOME=$work/home
+token=$("$haul" serve token add team --tokens "$work/tokens" 2>"$work/token.log")
+"$haul" serve --listen 127.0.0.1:0 --tokens "$work/tokens" --index "$HAUL_TEST_INDEX" --blobs "$HAUL_TEST_BLOBS" \
+  >"$work/served" 2>"$work/served.log" &
+pids+=($!)
+for _ in $(seq 200); do [ ! -s "$work/served" ] || break; sleep 0.1; done
+url=$(head -n 1 "$work/served")
+health() { curl -s -o /dev/null -w '%{http_code}' "$url/healthz"; }
+upload() {
+  curl -s -o "$work/answer" -w '%{http_code}' -H "Authorization: Bearer $token" -F purpose=batch -F "file=@$work/tokens" \
+    "$url/openai/v1/files"
+}
+[ "$(health) $(upload)" = '200 200' ] || fail 'the server does not work'
+"$work/database" stop
+[ "$(health) $(upload)" = '503 503' ] || fail 'the server works without its database'
+if grep postgres "$work/answer"; then fail 'a client gets the address of the database'; fi
+grep -q 'cannot reach PostgreSQL' "$work/served.log" || fail 'the reason is not printed'
+"$work/database" start
+for _ in $(seq 100); do [ "$(health)" != 200 ] || break; sleep 0.1; done
+[ "$(health) $(upload)" = '200 200' ] || fail 'the server does not recover'
+unset HAUL_HOME
+
+echo '-- official clients against two servers'
+tests/clients/run --replicas "$haul"
+
 echo 'shared stores: PostgreSQL, nanio and moto passed'

@@ -20,7 +20,7 @@ use super::outages::Outages;
 use super::tokens::Accepted;
 use super::{Denied, Gate, RateLimiter, Signer, Space};
 use crate::error::{Error, Result};
-use crate::model::Clock;
+use crate::model::{Clock, Warn};
 
 /// A served platform, with its space in the store, its settings and its keys.
 pub struct Site {
@@ -49,7 +49,6 @@ pub struct Site {
     pub(super) prefix: String,
     /// The combined load of all platforms.
     pub(super) load: Arc<Load>,
-    pub(super) outages: Arc<Outages>,
 }
 
 /// Maximum number of threads that access the store at once. More threads would not be faster, and each takes memory.
@@ -60,19 +59,20 @@ pub(super) struct Load {
     receiving: AtomicUsize,
     sending: AtomicUsize,
     workers: Arc<Semaphore>,
+    outages: Arc<Outages>,
 }
 
-impl Default for Load {
-    fn default() -> Self {
+impl Load {
+    /// `warn` gets the reason if the store is not available.
+    pub(super) fn new(warn: Warn) -> Self {
         Self {
             receiving: AtomicUsize::new(0),
             sending: AtomicUsize::new(0),
             workers: Arc::new(Semaphore::new(WORKERS)),
+            outages: Arc::new(Outages::new(warn)),
         }
     }
-}
 
-impl Load {
     /// Runs `work` on a blocking thread once one of the workers is free. The wait is short because slow clients do
     /// not occupy workers.
     pub(super) async fn run<T: Send + 'static>(
@@ -81,9 +81,10 @@ impl Load {
     ) -> JoinHandle<Result<T>> {
         // The semaphore is never closed, so this cannot fail.
         let permit = Arc::clone(&self.workers).acquire_owned().await;
+        let outages = Arc::clone(&self.outages);
         tokio::task::spawn_blocking(move || {
             let _permit = permit;
-            work()
+            work().map_err(|error| outages.hide(error))
         })
     }
 }
@@ -201,7 +202,7 @@ impl Site {
         work: impl FnOnce(&Space) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let space = self.space.clone();
-        joined(self.load.run(move || work(&space)).await.await).map_err(|error| self.outages.hide(error))
+        joined(self.load.run(move || work(&space)).await.await)
     }
 }
 

@@ -10,7 +10,6 @@ use axum::http::{Method, StatusCode, Uri};
 use axum::routing::get;
 use hyper_util::service::TowerToHyperService;
 
-use super::outages::Outages;
 use super::site::Load;
 use super::tokens::Accepted;
 use super::{Gate, Options, Platform, Signer, Site, Space, local};
@@ -34,7 +33,6 @@ pub(super) struct Tenants {
     signer: Signer,
     address: String,
     load: Arc<Load>,
-    outages: Arc<Outages>,
     /// The routes that belong to no platform.
     root: TowerToHyperService<Router>,
     served: Mutex<HashMap<Key, Arc<Served>>>,
@@ -47,14 +45,13 @@ impl Tenants {
     /// Blocks because it reads the signing key from the store.
     pub(super) fn new(store: Store, address: String, options: Options) -> Result<Self> {
         let signer = Signer::with_key(store.signing_key()?.as_bytes());
-        let outages = Arc::new(Outages::new(options.warn.clone()));
+        let load = Arc::new(Load::new(options.warn.clone()));
         let mut this = Self {
             store,
             options,
             signer,
             address,
-            load: Arc::default(),
-            outages,
+            load,
             root: TowerToHyperService::new(Router::new()),
             served: Mutex::default(),
         };
@@ -134,7 +131,6 @@ impl Tenants {
             address: self.address.clone(),
             prefix: space.map_or_else(String::new, |space| format!("/~{space}")),
             load: Arc::clone(&self.load),
-            outages: Arc::clone(&self.outages),
         }
     }
 }
