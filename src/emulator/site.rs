@@ -51,9 +51,6 @@ pub struct Site {
     pub(super) load: Arc<Load>,
 }
 
-/// Maximum number of threads that access the store at once. More threads would not be faster, and each takes memory.
-const WORKERS: usize = 16;
-
 /// The current load. Under high load, each transfer uses less memory.
 pub(super) struct Load {
     receiving: AtomicUsize,
@@ -63,12 +60,12 @@ pub(super) struct Load {
 }
 
 impl Load {
-    /// `warn` gets the reason if the store is not available.
-    pub(super) fn new(warn: Warn) -> Self {
+    /// At most `workers` threads use the store at once. `warn` gets the reason if the store is not available.
+    pub(super) fn new(workers: usize, warn: Warn) -> Self {
         Self {
             receiving: AtomicUsize::new(0),
             sending: AtomicUsize::new(0),
-            workers: Arc::new(Semaphore::new(WORKERS)),
+            workers: Arc::new(Semaphore::new(workers)),
             outages: Arc::new(Outages::new(warn)),
         }
     }

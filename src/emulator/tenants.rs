@@ -45,7 +45,7 @@ impl Tenants {
     /// Blocks because it reads the signing key from the store.
     pub(super) fn new(store: Store, address: String, options: Options) -> Result<Self> {
         let signer = Signer::with_key(store.signing_key()?.as_bytes());
-        let load = Arc::new(Load::new(options.warn.clone()));
+        let load = Arc::new(Load::new(store.parallel(), options.warn.clone()));
         let mut this = Self {
             store,
             options,

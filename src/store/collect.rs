@@ -77,13 +77,13 @@ fn in_turn(inner: &Weak<Inner>, pause: Duration, expires: bool) -> Option<tokio:
                 let Collected { failed, .. } = store.collect()?;
                 if failed > 0 {
                     let shown = &collector.bucket.shown;
-                    collector.database.warn_once(format!("{shown}: some unused blobs could not be deleted"));
+                    collector.database.warn(format!("{shown}: some unused blobs could not be deleted"));
                 }
             }
             Ok::<_, Error>(())
         };
         if let Err(error) = work() {
-            collector.database.warn_once(format!("the collector failed: {error}"));
+            collector.database.warn(format!("the collector failed: {error}"));
         }
     }))
 }
@@ -166,6 +166,6 @@ impl Collector {
 
     fn failed(&self, collected: &mut Collected, error: &Error) {
         collected.failed += 1;
-        self.database.warn_once(error.to_string());
+        self.database.warn(error.to_string());
     }
 }

@@ -140,6 +140,17 @@ impl Store {
         self.expire_some(EXPIRE_AT_ONCE).map(|_| ())
     }
 
+    /// The number of threads that should use the store at once. In a directory, more would not be faster, and each takes
+    /// memory.
+    pub fn parallel(&self) -> usize {
+        match &self.inner.blobs {
+            Blobs::Directory(_) => 16,
+            // Most of them wait for the bucket.
+            #[cfg(feature = "shared")]
+            Blobs::Bucket(_) => 64,
+        }
+    }
+
     /// Starts receiving content, which is written and then [finished](Incoming::finish). Removed when dropped.
     pub fn receive(&self) -> Result<Incoming> {
         self.inner.blobs.receive()

@@ -291,10 +291,10 @@ impl Transaction<'_> {
         in_microseconds(&mut file)?;
         #[cfg(feature = "shared")]
         if let Some(upload) = blob.upload {
-            write(&file, upload.key())?;
             if !self.rows.keep_blob(upload.key())? {
                 return Err(Error::failed("the upload took too long: its content has been collected"));
             }
+            write(&file, upload.key())?;
             self.marks.has_added = true;
             self.marks.uploads.push(upload);
             Failpoint::Inserted.reached();

@@ -339,7 +339,7 @@ impl Bucket {
     fn read_failed(&self, error: &object_store::Error) -> io::Error {
         match error {
             object_store::Error::NotFound { .. } => io::ErrorKind::NotFound.into(),
-            error => io::Error::other(self.failed("read objects", error)),
+            error => io::Error::other(self.failed("read objects", error).message().to_owned()),
         }
     }
 
@@ -356,7 +356,7 @@ impl Bucket {
     /// Deletes a blob and its row, with a warning if that fails.
     async fn discard(&self, key: &str) {
         if let Err(error) = self.remove(key).await {
-            self.database.warn_once(format!("{error}; the collector tries again"));
+            self.database.warn(format!("{error}; the collector tries again"));
         }
     }
 
@@ -391,56 +391,53 @@ impl Bucket {
         let whole = described(error);
         let text = shortened(&whole);
         let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
-        let what = format!("{}: cannot {doing}", self.shown);
-        let new = |kind: Kind, hint: &str| Error::new(kind, what.clone()).cause(text.clone()).hint(hint);
+        let new = |kind: Kind, reason: &str| {
+            let error = Error::new(kind, format!("cannot {doing} in the store's bucket"));
+            error.cause(format!("{}: {reason}", self.shown))
+        };
         let credentials = match self.scheme {
             "s3" => "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN",
             "gs" => "check GOOGLE_APPLICATION_CREDENTIALS",
             _ => "check AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY",
         };
         if has(&["NoSuchBucket", "ContainerNotFound"]) {
-            return new(Kind::Failed, "the bucket does not exist: create it, or correct `--blobs`");
+            return new(Kind::Unreachable, &text)
+                .hint("the bucket does not exist: create it, or correct `--blobs`");
         }
-        if has(&[
+        let is_rejected = [
             "InvalidAccessKeyId",
             "SignatureDoesNotMatch",
             "InvalidToken",
             "ExpiredToken",
             "AuthenticationFailed",
-        ]) {
-            return new(Kind::Auth, credentials);
+            "169.254.169.254",
+            "metadata.google",
+        ];
+        if has(&is_rejected) || matches!(error, object_store::Error::Unauthenticated { .. }) {
+            return new(Kind::Auth, &text).hint(credentials);
         }
         if has(&["PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraint", REDIRECT])
         {
+            let reason = if text.contains(REDIRECT) { "the service redirects the request" } else { &text };
             let region = element(&whole, "Region").unwrap_or("NAME");
-            let hint = format!("the bucket is in another region: `export AWS_REGION={region}`");
-            return if text.contains(REDIRECT) {
-                Error::failed(what).cause("the service redirects the request").hint(hint)
-            } else {
-                new(Kind::Failed, &hint)
-            };
+            return new(Kind::Unreachable, reason)
+                .hint(format!("the bucket is in another region: `export AWS_REGION={region}`"));
         }
         if has(&["RequestTimeTooSkewed"]) {
-            return new(Kind::Failed, "the clock of this machine is wrong: set it, and try again");
+            return new(Kind::Unreachable, &text)
+                .hint("the clock of this machine is wrong: set it, and try again");
         }
-        match error {
-            _ if has(&["AccessDenied", "AuthorizationPermissionMismatch", "403 Forbidden"]) => {
-                let allow = match (self.scheme, doing) {
-                    ("s3", "delete objects") => "allow s3:DeleteObject",
-                    ("s3", "list objects") => "allow s3:ListBucket",
-                    ("s3", "read objects") => "allow s3:GetObject, and s3:ListBucket for the whole bucket",
-                    ("s3", _) => "allow s3:PutObject and s3:AbortMultipartUpload",
-                    _ => "allow reading, writing, listing and deleting objects",
-                };
-                new(Kind::Auth, &format!("the credentials do not allow this: {allow}"))
-            }
-            object_store::Error::Unauthenticated { .. } => new(Kind::Auth, credentials),
-            object_store::Error::NotFound { .. } => {
-                new(Kind::NotFound, "the object is missing from the bucket")
-            }
-            _ if has(&["169.254.169.254", "metadata.google"]) => new(Kind::Auth, credentials),
-            _ => Error::new(Kind::Unreachable, what.clone()).cause(text.clone()),
+        if has(&["AccessDenied", "AuthorizationPermissionMismatch", "403 Forbidden"]) {
+            let allow = match (self.scheme, doing) {
+                ("s3", "delete objects") => "s3:DeleteObject",
+                ("s3", "list objects") => "s3:ListBucket",
+                ("s3", "read objects") => "s3:GetObject, and s3:ListBucket for the bucket",
+                ("s3", _) => "s3:PutObject and s3:AbortMultipartUpload",
+                _ => "reading, writing, listing and deleting objects",
+            };
+            return new(Kind::Auth, &text).hint(format!("the credentials do not allow this: allow {allow}"));
         }
+        new(Kind::Unreachable, &text).hint("check the address of the service and the network")
     }
 }
 

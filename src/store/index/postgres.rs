@@ -7,7 +7,8 @@ pub(in crate::store) mod address;
 mod steps;
 mod tables;
 
-use std::collections::HashSet;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -35,6 +36,13 @@ const CONNECT: Duration = Duration::from_secs(15);
 /// How long the outcome of a commit is looked for after its connection broke.
 const RESOLVE: Duration = Duration::from_secs(30);
 const RESOLVE_PAUSE: Duration = Duration::from_millis(250);
+/// How long a warning is not repeated.
+const QUIET: Duration = Duration::from_mins(1);
+
+/// The message for a change that may have been made.
+const LOST: &str = "the connection to the index was lost during a commit, so its outcome is unknown";
+/// The message while there is no connection.
+const UNREACHABLE: &str = "cannot reach the database of the index";
 
 /// The database of a shared store.
 pub(in crate::store) struct Database {
@@ -46,8 +54,8 @@ pub(in crate::store) struct Database {
     /// The command that creates the database.
     create: String,
     warn: Warn,
-    /// The warnings already printed.
-    warned: Mutex<HashSet<String>>,
+    /// The warnings of the last minute.
+    warned: Mutex<HashMap<String, Instant>>,
 }
 
 impl Database {
@@ -81,12 +89,11 @@ impl Database {
     pub(in crate::store) async fn client(&self) -> Result<Client> {
         self.pool.get().await.map_err(|error| match error {
             PoolError::Backend(error) => self.failed(&error),
-            PoolError::Timeout(TimeoutType::Wait) => Error::failed(format!(
-                "{}: the index is busy: all {CONNECTIONS} connections have been in use for {} seconds",
-                self.shown,
-                WAIT.as_secs()
-            )),
-            error => self.unreachable().cause(error.to_string()),
+            PoolError::Timeout(TimeoutType::Wait) => {
+                let reason = format!("all {CONNECTIONS} connections are in use");
+                self.error(Kind::Unreachable, "the index is busy", &reason)
+            }
+            error => self.error(Kind::Unreachable, UNREACHABLE, &error.to_string()),
         })
     }
 
@@ -144,15 +151,7 @@ impl Database {
                 match self.was_committed(&number) {
                     Some(true) => Ok(value),
                     Some(false) => Err(failed(error)),
-                    None => Err(Error::new(
-                        Kind::Unreachable,
-                        format!(
-                            "{}: the connection was lost during a commit, so its outcome is unknown",
-                            self.shown
-                        ),
-                    )
-                    .caused_by(error)
-                    .unanswered()),
+                    None => Err(self.error(Kind::Unreachable, LOST, &described(&error)).unanswered()),
                 }
             }
         }
@@ -177,67 +176,71 @@ impl Database {
         None
     }
 
-    /// Prints a warning unless it was already printed.
-    pub(in crate::store) fn warn_once(&self, text: String) {
+    /// Prints a warning unless it was printed within the last minute.
+    pub(in crate::store) fn warn(&self, text: String) {
         let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
-        if !warned.contains(&text) {
-            self.warn.say(&text);
-            warned.insert(text);
+        warned.retain(|_, since| since.elapsed() < QUIET);
+        if let Entry::Vacant(new) = warned.entry(text) {
+            self.warn.say(new.key());
+            new.insert(Instant::now());
         }
     }
 
-    fn unreachable(&self) -> Error {
-        Error::new(Kind::Unreachable, format!("{}: cannot reach PostgreSQL", self.shown))
+    /// An error of the index. Only the reason contains the address.
+    fn error(&self, kind: Kind, message: &str, reason: &str) -> Error {
+        Error::new(kind, message).cause(format!("{}: {reason}", self.shown))
     }
 
     /// The error for a failed connection or statement.
     pub(in crate::store) fn failed(&self, error: &tokio_postgres::Error) -> Error {
-        let Some(answer) = error.as_db_error() else {
-            let text = described(error);
-            if text.contains("password missing") {
-                return self.rejected("it wants a password, and none is given");
-            }
-            let hint = if text.contains("invalid peer certificate") {
-                "name a PEM file with the authority of its certificate in the address: `sslrootcert=FILE`"
-            } else {
-                "check that it runs and that the address is right"
-            };
-            return self.unreachable().cause(text).hint(hint);
+        match error.as_db_error() {
+            Some(answer) => self.refused(answer),
+            None => self.broken(&described(error)),
+        }
+    }
+
+    fn broken(&self, reason: &str) -> Error {
+        if reason.contains("password missing") {
+            return self.rejected("the server requires a password");
+        }
+        let hint = if reason.contains("invalid peer certificate") {
+            "name a PEM file with the authority of the certificate in the address: `sslrootcert=FILE`"
+        } else {
+            "check that PostgreSQL runs and that the address is right"
         };
-        let what = |what: &str| format!("{}: {what}", self.shown);
-        let reason = answer.message();
-        let code = answer.code();
+        self.error(Kind::Unreachable, UNREACHABLE, reason).hint(hint)
+    }
+
+    fn refused(&self, answer: &DbError) -> Error {
+        let (reason, code) = (answer.message(), answer.code());
         if *code == SqlState::INVALID_PASSWORD || *code == SqlState::INVALID_AUTHORIZATION_SPECIFICATION {
             return self.rejected(reason);
         }
         if *code == SqlState::INVALID_CATALOG_NAME {
-            return Error::failed(what("the database does not exist"))
+            return self
+                .error(Kind::Failed, "the database of the index does not exist", reason)
                 .hint(format!("create it: `{}`", self.create));
         }
         if *code == SqlState::INSUFFICIENT_PRIVILEGE {
-            return Error::new(Kind::Auth, what("the role may not do this")).cause(reason).hint(format!(
-                "the role needs the schema {schema} and its tables: as their owner, `CREATE SCHEMA {schema} AUTHORIZATION ROLE`",
-                schema = self.schema
-            ));
+            let hint = format!("the role needs a schema: `CREATE SCHEMA {} AUTHORIZATION ROLE`", self.schema);
+            return self.error(Kind::Auth, "the role of the index lacks a permission", reason).hint(hint);
         }
         if *code == SqlState::READ_ONLY_SQL_TRANSACTION {
-            return Error::failed(what("the server does not accept changes"))
-                .cause(reason)
+            return self
+                .error(Kind::Unreachable, "the database of the index is read-only", reason)
                 .hint("name the primary server, or add `target_session_attrs=read-write` to the address");
         }
         if *code == SqlState::LOCK_NOT_AVAILABLE {
-            return Error::failed(what(
-                "the index is busy: another transaction has been changing it for a minute",
-            ));
+            let message = "the index is busy: another transaction has been changing it for a minute";
+            return self.error(Kind::Unreachable, message, reason);
         }
         if *code == SqlState::PROGRAM_LIMIT_EXCEEDED {
-            return Error::new(Kind::Unsupported, what("a name or an id is too long for the index"))
-                .cause(reason);
+            return self.error(Kind::Unsupported, "a name or an id is too long for the index", reason);
         }
         if *code == SqlState::TOO_MANY_CONNECTIONS {
-            return Error::new(Kind::Unreachable, what("the server has too many connections"))
-                .cause(reason)
-                .hint(format!("each replica uses up to {CONNECTIONS}: raise `max_connections`"));
+            return self
+                .error(Kind::Unreachable, "the database of the index has too many connections", reason)
+                .hint(format!("each server uses up to {CONNECTIONS}: raise `max_connections`"));
         }
         let is_leaving = [
             SqlState::ADMIN_SHUTDOWN,
@@ -246,18 +249,17 @@ impl Database {
             SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
         ];
         if is_leaving.contains(code) {
-            return self.unreachable().cause(reason);
+            return self.error(Kind::Unreachable, UNREACHABLE, reason);
         }
         let mut reason = format!("{reason} ({})", code.code());
         if let Some(detail) = answer.detail() {
             let _ = write!(reason, ": {detail}");
         }
-        Error::failed(what("cannot access the index")).cause(reason)
+        self.error(Kind::Unreachable, "cannot access the index", &reason)
     }
 
     fn rejected(&self, reason: &str) -> Error {
-        Error::new(Kind::Auth, format!("{}: PostgreSQL rejects the login", self.shown))
-            .cause(reason)
+        self.error(Kind::Auth, "the database of the index rejects the login", reason)
             .hint("set PGPASSWORD, or add a line to ~/.pgpass that only you can read")
             .hint(format!("to try the login: `psql {}`", word(&self.shown)))
     }

@@ -99,7 +99,7 @@ impl Sql for Tables<'_> {
     }
 
     fn warn_once(&self, text: String) {
-        self.database.warn_once(text);
+        self.database.warn(text);
     }
 }
 
