@@ -239,7 +239,7 @@ fn count_values(json: &[u8]) -> usize {
     count
 }
 
-/// The `Content-Type` of a request in lowercase, without parameters; empty if there is no such header.
+/// The `Content-Type` of a request in lowercase, without parameters; empty if the header is missing.
 pub fn media_type(headers: &HeaderMap) -> String {
     let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()

@@ -1,5 +1,5 @@
-//! Content that arrives in several requests, which several servers with one store may handle. The parts are files of a
-//! space beside the platform's, and expire with their upload.
+//! Content that arrives in several requests, which several servers with one store may handle. The parts are files in a
+//! space separate from the platform's, and expire with their upload.
 
 use std::io;
 

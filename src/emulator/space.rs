@@ -19,7 +19,7 @@ impl Space {
         Self { store, name: name.into() }
     }
 
-    /// A space beside this one, for content that does not belong to a file yet.
+    /// The space for content that does not belong to a file yet.
     pub(super) fn parts(&self) -> Self {
         Self::new(self.store.clone(), &format!("{}/parts", self.name))
     }

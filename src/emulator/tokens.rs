@@ -22,7 +22,7 @@ const PREFIX: &str = "haul_";
 #[derive(Clone, Default)]
 pub struct Tokens(Arc<RwLock<Arc<Vec<Line>>>>);
 
-/// What a token permits.
+/// The space of a token and its permissions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grant {
     /// The space whose files the token covers.
@@ -79,7 +79,7 @@ impl Tokens {
         Ok(())
     }
 
-    /// What a token permits. The comparison takes the same time for every token.
+    /// The permissions of a token. The comparison takes the same time for every token.
     pub(super) fn grant(&self, token: &str) -> Option<Grant> {
         let hash: [u8; 32] = Sha256::digest(token).into();
         let mut found = None;

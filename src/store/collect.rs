@@ -18,7 +18,7 @@ const INTERVAL: Duration = Duration::from_hours(1);
 const AT_ONCE: i64 = 500;
 const OBJECTS_AT_ONCE: usize = 1000;
 
-/// What a collection deleted.
+/// The result of a collection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Collected {
     /// The number of blobs that no file refers to.

@@ -24,7 +24,7 @@ pub struct Named(HashMap<String, Vec<File>>);
 #[derive(Debug, Default)]
 pub struct Ids(HashMap<u64, Id>);
 
-/// What the rows contain about an id.
+/// The contents of the rows with an id.
 #[derive(Debug, Default)]
 struct Id {
     /// The number of rows.

@@ -51,7 +51,7 @@ fn world() -> Sandbox {
     env
 }
 
-/// A screen with a fixed signature in place of that of a link.
+/// Replaces the signatures of links on a screen by a fixed one.
 fn with_fixed_signature(screen: &str) -> String {
     let mut parts = screen.split("&signature=");
     let first = parts.next().unwrap().to_owned();
@@ -67,7 +67,7 @@ fn screen(env: &Sandbox, columns: u16, arguments: &[&str]) -> String {
 fn ids_and_urls_are_whole_and_names_differ() {
     let env = world();
     for columns in WIDTHS {
-        // At 60 columns, two names beside such an id have no room.
+        // At 60 columns, there is no room for such an id and two names.
         let two_names = (columns > 60).then_some(&["get", "*", "-n"][..]);
         for arguments in [&["ls"][..], &["ls", "-l"], &["rm", "*", "-n"]].into_iter().chain(two_names) {
             let table = screen(&env, columns, arguments);

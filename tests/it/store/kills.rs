@@ -25,7 +25,7 @@ const KILLS: usize = 40;
 /// How many uploads are acknowledged between two kills.
 const UPLOADS: u64 = 10;
 
-/// What a client knows about one of its files.
+/// The state of a file, as its client knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     /// No response, or an error, arrived.

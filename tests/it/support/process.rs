@@ -198,7 +198,7 @@ impl ServeProcess {
         self.process.signal(signal);
     }
 
-    /// What it has written to stderr so far.
+    /// The text written to stderr so far.
     pub fn stderr(&self) -> String {
         String::from_utf8_lossy(&content(&self.process.err)).into_owned()
     }
