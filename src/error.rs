@@ -575,6 +575,17 @@ pub fn reference(profile: &str, id: impl fmt::Display) -> String {
 /// Maximum length of the names that [`nearest`] compares, in characters. Real names are shorter.
 const LONGEST_NAME: usize = 128;
 
+/// The message of an error of another crate, with those causes that it does not contain.
+pub fn with_causes(error: &dyn StdError) -> String {
+    let mut text = error.to_string();
+    for cause in std::iter::successors(error.source(), |&cause| cause.source()).map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
+}
+
 /// The name most similar to `typed`: one that differs by a few typos, otherwise one that starts with it or contains
 /// it as a word. Ignores case.
 pub fn nearest<'a>(typed: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {

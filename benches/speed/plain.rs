@@ -20,11 +20,19 @@ pub fn accepted() -> usize {
 
 /// Starts the server, which runs until the process exits.
 pub fn start() -> SocketAddr {
+    listen(|stream| {
+        ACCEPTED.fetch_add(1, Ordering::Relaxed);
+        serve(stream)
+    })
+}
+
+/// Listens on a free port until the process exits, and serves each connection on its own thread.
+pub fn listen<T: Send + 'static>(serve: impl Fn(TcpStream) -> T + Clone + Send + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     thread::spawn(move || {
         for stream in listener.incoming().map_while(Result::ok) {
-            ACCEPTED.fetch_add(1, Ordering::Relaxed);
+            let serve = serve.clone();
             thread::spawn(move || serve(stream));
         }
     });

@@ -2,12 +2,11 @@
 
 use std::convert::Infallible;
 use std::fs;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::thread;
 
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
@@ -22,6 +21,7 @@ use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
 use tokio_rustls::TlsAcceptor;
 
+use crate::plain::listen;
 use crate::world::{self, Answer, BYTE, answer};
 
 /// The size of reads and writes.
@@ -32,15 +32,7 @@ const WINDOW: u32 = 16 * 1024 * 1024;
 /// Starts the server on `localhost`; it runs until the process exits. Writes the authority's certificate to `authority`.
 pub fn start(authority: &Path) -> SocketAddr {
     let acceptor = TlsAcceptor::from(session(authority));
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    thread::spawn(move || {
-        for stream in listener.incoming().map_while(Result::ok) {
-            let acceptor = acceptor.clone();
-            thread::spawn(move || serve(stream, &acceptor));
-        }
-    });
-    address
+    listen(move |stream| serve(stream, &acceptor))
 }
 
 fn session(authority: &Path) -> Arc<ServerConfig> {

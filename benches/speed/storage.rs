@@ -4,13 +4,12 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io::{BufReader, Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::{LazyLock, Mutex};
-use std::thread;
 
 use md5::{Digest as _, Md5};
 
-use crate::plain::{Head, PIECE, discard, head};
+use crate::plain::{Head, PIECE, discard, head, listen};
 use crate::world::BYTE;
 
 /// The time of all objects. It is later than any change of a local file, so that no program finds a newer one.
@@ -31,14 +30,7 @@ pub fn key(number: u64) -> String {
 
 /// Starts the server, which runs until the process exits.
 pub fn start() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    thread::spawn(move || {
-        for stream in listener.incoming().map_while(Result::ok) {
-            thread::spawn(move || serve(stream));
-        }
-    });
-    address
+    listen(serve)
 }
 
 /// Serves requests until the connection ends, and then returns `None`.

@@ -224,7 +224,7 @@ impl Lock {
 
     /// Reads a lock file. A missing one is empty.
     pub fn read(path: &Path) -> Result<Self> {
-        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let path = files::absolute(path);
         let file = match fs::File::open(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {

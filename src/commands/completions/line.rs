@@ -16,7 +16,7 @@ use crate::settings::{Env, Flags, Settings};
 /// The command line before the word being completed.
 pub(super) struct Line {
     /// The definition of all commands.
-    root: Command,
+    tree: Command,
     /// The words, including the program's name.
     words: Vec<String>,
     /// The names of the command and its subcommands.
@@ -54,11 +54,13 @@ enum Meaning {
 pub(super) type References = fn(&Line, &str) -> Option<Vec<CompletionCandidate>>;
 
 impl Line {
-    /// Parses the words. Errors are ignored because the line is usually incomplete.
+    /// Parses the words with `root`. Errors are ignored because the line is usually incomplete. `tree` has the arguments
+    /// of all commands.
     pub(super) fn read(
         words: &[String],
         env: &Env,
         root: &Command,
+        tree: Command,
         flags: impl Fn(&ArgMatches) -> Flags,
         deadline: Instant,
     ) -> Arc<Self> {
@@ -69,10 +71,8 @@ impl Line {
             innermost = below;
         }
         let flags = flags(&matches);
-        let mut root = root.clone();
-        root.build();
         Arc::new(Self {
-            root,
+            tree,
             words: words.to_vec(),
             provider: text(innermost, "provider"),
             commands,
@@ -165,7 +165,7 @@ impl Line {
     /// The candidates after `haul help`: commands, subcommands of the command typed so far, and topics.
     fn help_words(&self) -> Vec<(String, String)> {
         let named = self.words.iter().skip_while(|word| *word != "help").skip(1);
-        let command = named.clone().try_fold(&self.root, |command, word| command.find_subcommand(word));
+        let command = named.clone().try_fold(&self.tree, |command, word| command.find_subcommand(word));
         let below = command.into_iter().flat_map(Command::get_subcommands).map(|below| {
             (below.get_name().to_owned(), below.get_about().map(ToString::to_string).unwrap_or_default())
         });

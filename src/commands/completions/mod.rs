@@ -98,14 +98,14 @@ fn offered(
     deadline: Instant,
 ) -> Option<Vec<CompletionCandidate>> {
     let (last, before) = question.words.split_last()?;
-    let line = Line::read(before, env, root, flags, deadline);
-    let mut root = root.clone();
-    root.build();
+    let mut tree = root.clone();
+    tree.build();
+    let line = Line::read(before, env, root, tree.clone(), flags, deadline);
     let words: Vec<OsString> = question.words.iter().map(OsString::from).collect();
     let index = words.len() - 1;
     let folder = std::env::current_dir().ok();
     let mut candidates =
-        complete(&mut line.attach(without_aliases(root), files::complete), words, index, folder.as_deref())
+        complete(&mut line.attach(without_aliases(tree), files::complete), words, index, folder.as_deref())
             .ok()?;
     // Shells print candidates unescaped, and a file's name can contain control characters.
     candidates.retain(|candidate| !candidate.get_value().to_string_lossy().contains(is_unsafe));

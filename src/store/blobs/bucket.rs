@@ -10,7 +10,6 @@
 //! the file, and `deleting` in the transaction that removes the file. After that, the object is deleted and then the row. A
 //! blob that a crash left behind is deleted by the collector.
 
-use std::fmt::Write as _;
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
@@ -31,7 +30,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, with_causes};
 use crate::secret::Secret;
 use crate::source::CHUNK;
 use crate::store::Failpoint;
@@ -388,7 +387,7 @@ impl Bucket {
 
     /// The error for a failed request. `doing` describes it.
     pub(in crate::store) fn failed(&self, doing: &str, error: &object_store::Error) -> Error {
-        let whole = described(error);
+        let whole = with_causes(error).split_whitespace().collect::<Vec<_>>().join(" ");
         let text = shortened(&whole);
         let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
         let new = |kind: Kind, reason: &str| {
@@ -473,20 +472,6 @@ fn read_part(file: &File, at: u64, length: u64) -> io::Result<Vec<u8>> {
     file.seek(io::SeekFrom::Start(at))?;
     file.read_exact(&mut part)?;
     Ok(part)
-}
-
-/// An error with its causes on one line.
-fn described(error: &object_store::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            let _ = write!(text, ": {cause_text}");
-        }
-        source = cause.source();
-    }
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// The code and the message of an XML error, or the start of any other error.

@@ -21,7 +21,7 @@ use tokio_postgres::error::{DbError, Severity, SqlState};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::rows::Rows;
-use crate::error::{Error, Kind, Result, word};
+use crate::error::{Error, Kind, Result, with_causes, word};
 use crate::model::Warn;
 use crate::store::background::Background;
 use address::{Address, Passwords};
@@ -151,7 +151,7 @@ impl Database {
                 match self.was_committed(&number) {
                     Some(true) => Ok(value),
                     Some(false) => Err(failed(error)),
-                    None => Err(self.error(Kind::Unreachable, LOST, &described(&error)).unanswered()),
+                    None => Err(self.error(Kind::Unreachable, LOST, &with_causes(&error)).unanswered()),
                 }
             }
         }
@@ -195,7 +195,7 @@ impl Database {
     pub(in crate::store) fn failed(&self, error: &tokio_postgres::Error) -> Error {
         match error.as_db_error() {
             Some(answer) => self.refused(answer),
-            None => self.broken(&described(error)),
+            None => self.broken(&with_causes(error)),
         }
     }
 
@@ -268,18 +268,4 @@ impl Database {
 /// Whether the server keeps the connection open after this error, so that the error is the outcome.
 fn is_answer(error: &DbError) -> bool {
     !matches!(error.parsed_severity(), Some(Severity::Fatal | Severity::Panic))
-}
-
-/// An error with its causes.
-fn described(error: &tokio_postgres::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            let _ = write!(text, ": {cause_text}");
-        }
-        source = cause.source();
-    }
-    text
 }

@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use fastrand::Rng;
 use haul::store::{Failpoint, Listing, Store};
 
 #[cfg(feature = "shared")]
@@ -60,31 +61,15 @@ impl Place {
     }
 }
 
-/// Pseudo-random numbers by splitmix64.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from((z ^ (z >> 31)) % end as u64).unwrap()
+/// Content of a random size, mostly small. One in four repeats the content of another file.
+fn content(random: &mut Rng) -> Vec<u8> {
+    if random.usize(..4) == 0 {
+        return vec![b's'; 100_000 * random.usize(..3)];
     }
-
-    /// Content of a random size, mostly small. One in four repeats the content of another file.
-    fn content(&mut self) -> Vec<u8> {
-        if self.below(4) == 0 {
-            return vec![b's'; 100_000 * self.below(3)];
-        }
-        let largest = [100, 10_000, 300_000, 2_000_000][self.below(4)];
-        let mut content = vec![0; self.below(largest)];
-        content.chunks_mut(8).for_each(|chunk| {
-            let bytes = self.below(usize::MAX).to_le_bytes();
-            chunk.copy_from_slice(&bytes[..chunk.len()]);
-        });
-        content
-    }
+    let largest = [100, 10_000, 300_000, 2_000_000][random.usize(..4)];
+    let mut content = vec![0; random.usize(..largest)];
+    random.fill(&mut content);
+    content
 }
 
 fn say(line: &str) {
@@ -121,24 +106,24 @@ fn observer(failpoint: Failpoint) {
 fn child_that_is_killed() {
     let Some((root, argument)) = child_input() else { return };
     let (seed, place) = argument.split_once(' ').unwrap();
-    let mut random = Random(seed.parse().unwrap());
+    let mut random = Rng::with_seed(seed.parse().unwrap());
     let store = open(&root);
     STOP.set(Place::named(place)).unwrap();
-    PASS.store(u32::try_from(random.below(4)).unwrap(), Ordering::SeqCst);
+    PASS.store(u32::try_from(random.usize(..4)).unwrap(), Ordering::SeqCst);
     Failpoint::set_hook(observer);
     let files = store.list("s", &Listing::default()).unwrap();
     let mut ids: Vec<String> = files.into_iter().map(|file| file.id.0).collect();
     for n in 0.. {
-        let what = random.below(10);
+        let what = random.usize(..10);
         if ids.is_empty() || what < 5 {
             let id = format!("{seed}-{n}");
             change(&store, &id, "put", &mut random);
             ids.push(id);
         } else if what < 7 {
-            let id = &ids[random.below(ids.len())];
+            let id = &ids[random.usize(..ids.len())];
             change(&store, id, "replace", &mut random);
         } else {
-            let id = ids.swap_remove(random.below(ids.len()));
+            let id = ids.swap_remove(random.usize(..ids.len()));
             say(&format!("delete {id}"));
             store.delete("s", &id.as_str().into()).unwrap();
             say(&format!("done {id}"));
@@ -146,12 +131,12 @@ fn child_that_is_killed() {
     }
 }
 
-fn change(store: &Store, id: &str, how: &str, random: &mut Random) {
-    let content = random.content();
+fn change(store: &Store, id: &str, how: &str, random: &mut Rng) {
+    let content = content(random);
     say(&format!("{how} {id} {}", sha256(&content)));
     let mut incoming = store.receive().unwrap();
     if is_the_place(Place::Byte) {
-        incoming.write_all(&content[..random.below(content.len() + 1)]).unwrap();
+        incoming.write_all(&content[..random.usize(..=content.len())]).unwrap();
         wait_to_be_killed();
     }
     incoming.write_all(&content).unwrap();
@@ -185,11 +170,11 @@ fn process_line(line: &str, files: &mut BTreeMap<String, May>) {
 }
 
 /// Runs a child and kills it at `place`.
-fn kill_one(root: &Path, place: Place, random: &mut Random, files: &mut BTreeMap<String, May>) {
-    let seed = random.below(1_000_000_000);
+fn kill_one(root: &Path, place: Place, random: &mut Rng, files: &mut BTreeMap<String, May>) {
+    let seed = random.usize(..1_000_000_000);
     let mut child = child("crash::child_that_is_killed", root, &format!("{seed} {}", place.name()));
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
-    let mut left = if place == Place::Anywhere { 1 + random.below(20) } else { usize::MAX };
+    let mut left = if place == Place::Anywhere { 1 + random.usize(..20) } else { usize::MAX };
     for line in lines.by_ref() {
         process_line(&line, files);
         left -= usize::from(!line.is_empty());
@@ -199,7 +184,7 @@ fn kill_one(root: &Path, place: Place, random: &mut Random, files: &mut BTreeMap
     }
     if place == Place::Anywhere {
         // A random delay, not a wait for a condition: it determines how far the child gets.
-        thread::sleep(Duration::from_micros(random.below(5000) as u64));
+        thread::sleep(Duration::from_micros(random.usize(..5000) as u64));
     }
     child.kill().unwrap();
     let status = child.wait().unwrap();
@@ -239,7 +224,7 @@ fn check(root: &Path, files: &mut BTreeMap<String, May>) {
 fn kill_many(rounds: usize) {
     let seed = RandomState::new().hash_one(rounds);
     println!("seed {seed}");
-    let mut random = Random(seed);
+    let mut random = Rng::with_seed(seed);
     let home = tempfile::tempdir().unwrap();
     let mut files = BTreeMap::new();
     let mut kills: BTreeMap<Place, usize> = BTreeMap::new();

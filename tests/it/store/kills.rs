@@ -9,6 +9,7 @@ use std::sync::{Mutex, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use fastrand::Rng;
 use haul::model::{Clock, Warn};
 use haul::store::Listing;
 use rustix::process::Signal;
@@ -55,36 +56,23 @@ struct Load {
     failures: AtomicU64,
 }
 
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % end
-    }
-
-    /// Mostly small content; one in fifty is sent to the bucket in parts.
-    fn content(&mut self) -> Vec<u8> {
-        let size = match self.below(50) {
-            0 => 8_500_000 + self.below(1_000_000),
-            1..10 => self.below(400_000),
-            _ => self.below(20_000),
-        };
-        let seed = self.below(u64::MAX).to_le_bytes();
-        let mut content = vec![0; usize::try_from(size).unwrap()];
-        blake3::Hasher::new().update(&seed).finalize_xof().fill(&mut content);
-        content
-    }
+/// Mostly small content; one in fifty is sent to the bucket in parts.
+fn content(random: &mut Rng) -> Vec<u8> {
+    let size = match random.usize(..50) {
+        0 => 8_500_000 + random.usize(..1_000_000),
+        1..10 => random.usize(..400_000),
+        _ => random.usize(..20_000),
+    };
+    let mut content = vec![0; size];
+    random.fill(&mut content);
+    content
 }
 
 impl Load {
     /// Sends a request to any server.
     fn ask(
         &self,
-        random: &mut Random,
+        random: &mut Rng,
         method: &str,
         path: &str,
         headers: &[&str],
@@ -92,7 +80,7 @@ impl Load {
     ) -> io::Result<Answer> {
         let server = {
             let servers = self.servers.read().unwrap();
-            servers[usize::try_from(random.below(servers.len() as u64)).unwrap()]
+            servers[random.usize(..servers.len())]
         };
         let mut stream = TcpStream::connect_timeout(&server, Duration::from_secs(5))?;
         stream.set_read_timeout(Some(Duration::from_mins(2)))?;
@@ -108,8 +96,8 @@ impl Load {
         thread::sleep(Duration::from_millis(20));
     }
 
-    fn upload(&self, random: &mut Random, name: &str) {
-        let content = random.content();
+    fn upload(&self, random: &mut Rng, name: &str) {
+        let content = content(random);
         let upload = Upload { sha256: sha256(&content), id: None, state: State::Unknown };
         self.files.lock().unwrap().insert(name.to_owned(), upload);
         let file = format!("name=\"file\"; filename=\"{name}\"");
@@ -128,7 +116,7 @@ impl Load {
     }
 
     /// Reads a file that this client has stored.
-    fn read(&self, random: &mut Random, name: &str) {
+    fn read(&self, random: &mut Rng, name: &str) {
         let (id, expected) = {
             let files = self.files.lock().unwrap();
             (files[name].id.clone().unwrap(), files[name].sha256.clone())
@@ -143,7 +131,7 @@ impl Load {
         }
     }
 
-    fn delete(&self, random: &mut Random, name: &str) {
+    fn delete(&self, random: &mut Rng, name: &str) {
         let id = self.files.lock().unwrap()[name].id.clone().unwrap();
         let deleted = self.ask(random, "DELETE", &format!("/xai/v1/files/{id}"), &[], b"");
         let is_deleted = matches!(&deleted, Ok(answer) if answer.status == 200);
@@ -157,14 +145,14 @@ impl Load {
     }
 
     fn client(&self, number: u64) {
-        let mut random = Random(number);
+        let mut random = Rng::with_seed(number);
         let mut mine: Vec<String> = Vec::new();
         for n in 0.. {
             if self.is_over.load(Ordering::Relaxed) {
                 return;
             }
-            let any = |random: &mut Random| usize::try_from(random.below(mine.len().max(1) as u64)).unwrap();
-            match random.below(10) {
+            let any = |random: &mut Rng| random.usize(..mine.len().max(1));
+            match random.usize(..10) {
                 0..2 if !mine.is_empty() => {
                     let name = mine.swap_remove(any(&mut random));
                     self.delete(&mut random, &name);
@@ -220,7 +208,7 @@ fn killed_servers_lose_nothing() {
     let mut servers = [start(&sandbox, &place), start(&sandbox, &place)];
     let address = |server: &ServeProcess| server.address().parse::<SocketAddr>().unwrap();
     *load.servers.write().unwrap() = servers.iter().map(address).collect();
-    let mut random = Random(0);
+    let mut random = Rng::with_seed(0);
     thread::scope(|scope| {
         let clients: Vec<_> = (1..=CLIENTS)
             .map(|number| {
@@ -233,8 +221,8 @@ fn killed_servers_lose_nothing() {
         let check = || {
             for kill in 0..KILLS {
                 load.wait(UPLOADS);
-                thread::sleep(Duration::from_millis(random.below(100)));
-                let which = usize::try_from(random.below(2)).unwrap();
+                thread::sleep(Duration::from_millis(random.u64(..100)));
+                let which = random.usize(..2);
                 assert!(servers[which].stop(Signal::KILL).is_killed());
                 // The other one takes over until the next one has started.
                 load.servers.write().unwrap()[which] = address(&servers[1 - which]);
