@@ -71,7 +71,8 @@ impl Site {
     /// Runs the program against the platform at this URL. Returns the run and its peak memory in KiB.
     pub fn run(&self, env: &mut Sandbox, base: &str, arguments: &[String]) -> (Run, u64) {
         env.use_platform(&self.column.case, base, TOKEN);
-        env.measure(env.command().args(["--retries", "1"]).args(arguments))
+        let (run, peak) = env.measure(env.command().args(["--retries", "1"]).args(arguments));
+        (run, peak.resident)
     }
 }
 

@@ -405,7 +405,7 @@ pub fn peak(env: &Sandbox, arguments: &str) -> u64 {
     let line = format!("exec '{HAUL}' {arguments} >/dev/null");
     let (run, peak) = env.measure(env.program("bash").args(["-c", &line]));
     run.ok();
-    peak
+    peak.resident
 }
 
 /// A server that accepts uploads of any size without storing them, and sends generated content of any size. It pauses

@@ -8,6 +8,7 @@ use haul::model::Clock;
 
 use crate::platforms::{cases, some};
 use crate::support::emulator::Emulator;
+use crate::support::process::Peak;
 use crate::support::rig::TOKEN;
 use crate::support::sandbox::Sandbox;
 
@@ -39,15 +40,15 @@ impl Sandbox {
             .unwrap();
     }
 
-    /// Runs haul and returns its peak memory in KiB.
-    fn peak(&self, arguments: &[&str]) -> u64 {
+    /// Runs haul and returns its peak memory.
+    fn peak(&self, arguments: &[&str]) -> Peak {
         let (run, peak) = self.measure(self.command().args(arguments));
         run.ok();
         peak
     }
 
     /// Uploads and downloads a file, checks the copy and returns both peaks.
-    fn there_and_back(&self, name: &str) -> [u64; 2] {
+    fn there_and_back(&self, name: &str) -> [Peak; 2] {
         let copy = self.work().join("copy");
         let up = self.peak(&["upload", name]);
         let down = self.peak(&["get", name, "-o", "copy"]);
@@ -58,7 +59,7 @@ impl Sandbox {
     }
 
     /// Uploads a file in parts of the default size and returns the peak.
-    fn in_parts(&self, name: &str) -> u64 {
+    fn in_parts(&self, name: &str) -> Peak {
         let (case, parts) = some(cases().filter_map(|case| Some((case, case.facts().parts?)))).swap_remove(0);
         let served = Emulator::start(&case.setup(Clock(None)));
         let mut env = Self::new().with_real_clock();
@@ -110,11 +111,11 @@ fn memory_does_not_grow_with_a_file() {
     let env = Sandbox::new();
     env.noise("small", 1 << 20);
     env.noise("large", 64 << 20);
-    let [small_up, small_down] = env.there_and_back("small");
-    let [up, down] = env.there_and_back("large");
+    let [small_up, small_down] = env.there_and_back("small").map(|peak| peak.data);
+    let [up, down] = env.there_and_back("large").map(|peak| peak.data);
     assert!(up < small_up + GROWTH, "up {up} KiB, of a small file {small_up} KiB");
     assert!(down < small_down + GROWTH, "down {down} KiB, of a small file {small_down} KiB");
-    let parts = env.in_parts("large");
+    let parts = env.in_parts("large").data;
     assert!(parts < up + GROWTH + IN_FLIGHT, "in parts {parts} KiB, in one piece {up} KiB");
 }
 
@@ -122,8 +123,8 @@ fn memory_does_not_grow_with_a_file() {
 fn a_listing_is_streamed() {
     let env = Sandbox::new();
     env.seed(40_000);
-    let few = env.peak(&["ls", "--jsonl", "--limit", "100"]);
-    let all = env.peak(&["ls", "--jsonl"]);
+    let few = env.peak(&["ls", "--jsonl", "--limit", "100"]).data;
+    let all = env.peak(&["ls", "--jsonl"]).data;
     assert!(all < few + GROWTH, "{all} KiB, for 100 files {few} KiB");
     assert_eq!(env.haul(["ls", "--limit", "5", "--ids"]).ok().lines()[4], "f0000005");
 }
@@ -135,10 +136,10 @@ fn memory_of_large_files() {
     env.noise("random", 1 << 30);
     File::create(env.work().join("sparse")).unwrap().set_len(2 << 30).unwrap();
     for name in ["random", "sparse"] {
-        let [up, down] = env.there_and_back(name);
+        let [up, down] = env.there_and_back(name).map(|peak| peak.resident);
         println!("{name}: up {up} KiB, down {down} KiB");
         assert!(up < TRANSFER && down < TRANSFER, "{name}: up {up} KiB, down {down} KiB");
-        let parts = env.in_parts(name);
+        let parts = env.in_parts(name).resident;
         println!("{name}: in parts {parts} KiB");
         assert!(parts < PARTS, "{name}: in parts {parts} KiB");
     }
@@ -149,7 +150,7 @@ fn memory_of_large_files() {
 fn memory_of_a_long_listing() {
     let env = Sandbox::new();
     env.seed(100_000);
-    let all = env.peak(&["ls", "--jsonl"]);
+    let all = env.peak(&["ls", "--jsonl"]).resident;
     let start = std::time::Instant::now();
     assert_eq!(env.haul(["ls", "--limit", "5", "--ids"]).ok().lines().len(), 5);
     println!("100,000 files: {all} KiB; five of them in {:?}", start.elapsed());

@@ -38,10 +38,13 @@ impl Sandbox {
         Process { child, out, err, sandbox: self.clone() }
     }
 
-    /// Runs a command and measures its peak memory in KiB. It is killed at the time limit.
-    pub fn measure(&self, command: &mut Command) -> (Run, u64) {
-        let mut peak = 0;
-        let run = self.watch(command, |id| peak = peak_memory(id).unwrap_or(peak));
+    /// Runs a command and measures its peak memory. It is killed at the time limit.
+    pub fn measure(&self, command: &mut Command) -> (Run, Peak) {
+        let mut peak = Peak::default();
+        let run = self.watch(command, |id| {
+            peak.resident = memory(id, "VmHWM:").unwrap_or(peak.resident);
+            peak.data = memory(id, "RssAnon:").unwrap_or(0).max(peak.data);
+        });
         (run, peak)
     }
 
@@ -118,8 +121,23 @@ fn content(file: &File) -> Vec<u8> {
 
 /// The peak memory of a process so far, in KiB.
 pub fn peak_memory(process: u32) -> Option<u64> {
+    memory(process, "VmHWM:")
+}
+
+/// The peak memory of a process, in KiB.
+#[derive(Clone, Copy, Default)]
+pub struct Peak {
+    /// All of it, with the code. Differs between two runs by several MiB, because the page cache decides how much of the
+    /// code is mapped at once.
+    pub resident: u64,
+    /// Without the pages of files: for comparisons of two runs.
+    pub data: u64,
+}
+
+/// A field of `/proc/PID/status`, in KiB.
+fn memory(process: u32, field: &str) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(field))?;
     line.trim().trim_end_matches(" kB").parse().ok()
 }
 
