@@ -269,6 +269,7 @@ impl CpArgs {
                 }
             }
         }
+        let names = targets.places.names();
         // The second listing can have new files, so all targets are claimed again.
         let targets = RefCell::new(copies.targets());
         let (copies, targets) = (&copies, &targets);
@@ -292,6 +293,7 @@ impl CpArgs {
             if_exists: self.if_exists,
             verify: !self.no_verify,
             compare: self.compare,
+            names,
             leftovers: unfinished.iter().filter_map(leftover).collect(),
             ..options_of(&settings)
         };

@@ -1,7 +1,7 @@
 //! The files to upload, from a report, arguments and lists.
 
 use std::cell::Cell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::io::Read as _;
 use std::path::{Component, Path, PathBuf};
@@ -124,13 +124,14 @@ impl Sources {
 
     /// The files to upload, without repeated paths if files can replace each other. Returns an error before anything
     /// is sent if two files have the same target or if the arguments contain no file. In the names of files in
-    /// folders, `/` becomes `__` unless the platform keeps it.
+    /// folders, `/` becomes `__` unless the platform keeps it. Also returns the hashes of the names, if there are
+    /// several and existing files affect the uploads.
     pub(super) fn distinct<'a>(
         &'a self,
         provider: &'a dyn Provider,
         if_exists: IfExists,
         left_out: &'a LeftOut,
-    ) -> Result<impl Iterator<Item = Result<Work>> + 'a> {
+    ) -> Result<(impl Iterator<Item = Result<Work>> + 'a, HashSet<u64>)> {
         let mut claims = Claims::new(self, provider, if_exists);
         if self.are_several() && claims.may_conflict() {
             for work in self.all(&LeftOut::silent()).flatten() {
@@ -138,7 +139,7 @@ impl Sources {
             }
         }
         // The second walk can find new files, so claim all targets again.
-        Ok(self.claimed(provider, if_exists, left_out))
+        Ok((self.claimed(provider, if_exists, left_out), claims.targets.names()))
     }
 
     /// Like [`distinct`](Self::distinct), but in a single walk: two files with the same target are found when the second

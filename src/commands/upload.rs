@@ -142,9 +142,10 @@ impl UploadArgs {
                 ui.note(note);
             }
         });
-        let works = sources.distinct(provider.as_ref(), self.if_exists, &left_out)?;
+        let (works, names) = sources.distinct(provider.as_ref(), self.if_exists, &left_out)?;
         let (mut options, old) = self.options(ctx).await?;
         options.leftovers = sources.leftovers();
+        options.names = names;
         let op = if options.to.is_some() { Op::Replace } else { Op::Upload };
         require(provider.as_ref(), op, "REF")?;
         if self.together {

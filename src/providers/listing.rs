@@ -447,11 +447,9 @@ pub async fn files_named_since(
         let listing = Listing::new(Arc::clone(provider), query, None)?;
         Ok::<_, Error>(since.into_iter().fold(listing, Listing::since))
     };
-    let mut native = provider.capabilities().list.native.iter();
-    let filters_names = native.any(|native| native.field == "name" && native.ops.contains(&Op::Eq));
     let spellings = spellings(name);
     let mut found: Vec<File> = Vec::new();
-    if filters_names || spellings.len() == 1 {
+    if filters_names(provider.as_ref()) || spellings.len() == 1 {
         for spelling in spellings {
             found.extend(listing(Some(Filter::name_is(&spelling)))?.all().await?);
             if spelling == name && !found.is_empty() {
@@ -464,10 +462,21 @@ pub async fn files_named_since(
             found.extend(page.into_iter().filter(|file| names_match(&file.name, name)));
         }
     }
+    Ok(exact_or_equivalent(found, name))
+}
+
+/// Whether the platform filters by name.
+pub fn filters_names(provider: &dyn Provider) -> bool {
+    let mut native = provider.capabilities().list.native.iter();
+    native.any(|native| native.field == "name" && native.ops.contains(&Op::Eq))
+}
+
+/// The files with exactly this name or, if there are none, all of these files.
+pub fn exact_or_equivalent(mut found: Vec<File>, name: &str) -> Vec<File> {
     if found.iter().any(|file| file.name == name) {
         found.retain(|file| file.name == name);
     }
-    Ok(found)
+    found
 }
 
 /// The files with this name on the first page of a listing: all of them if the platform filters by name, or the

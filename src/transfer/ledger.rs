@@ -13,6 +13,7 @@
 //! command, which works without it.
 
 mod database;
+mod others;
 mod outdated;
 mod sessions;
 mod stamp;
@@ -26,6 +27,7 @@ use std::time::{Duration, Instant};
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
+use others::Others;
 pub(super) use outdated::Outdated;
 pub(super) use sessions::OpenSession;
 pub(super) use stamp::Stamp;
@@ -65,6 +67,8 @@ struct State {
     pending: Vec<Change>,
     /// The paths whose hashes are among the pending changes.
     unwritten: HashSet<String>,
+    /// The names that other commands upload, if they are watched.
+    others: Option<Others>,
     /// When changes were last written.
     written: Instant,
 }
@@ -137,6 +141,7 @@ impl Ledger {
                 used: Vec::new(),
                 pending: Vec::new(),
                 unwritten: HashSet::new(),
+                others: None,
                 written: Instant::now(),
             }),
             Err(reason) => {

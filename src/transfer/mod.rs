@@ -6,6 +6,7 @@ mod download;
 mod identity;
 mod job;
 mod ledger;
+mod listed;
 mod lost;
 pub mod mark;
 mod multipart;

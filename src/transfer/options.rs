@@ -1,6 +1,6 @@
 //! The options and results of uploads.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
 use clap::ValueEnum;
@@ -63,6 +63,8 @@ pub struct UploadOptions {
     pub appears_within: Option<std::time::Duration>,
     /// Whether every upload creates a file, instead of replacing the content of an existing one.
     pub anew: bool,
+    /// The hashes of the command's names in NFC, if there are several. Existing files with these names are listed once.
+    pub names: HashSet<u64>,
     /// Earlier uploads of which only the deletion of the replaced file is left, by path and name.
     pub leftovers: HashMap<(PathBuf, String), Leftover>,
 }
@@ -78,6 +80,7 @@ impl Default for UploadOptions {
             compare_limit: COMPARE_LIMIT,
             appears_within: None,
             anew: false,
+            names: HashSet::new(),
             leftovers: HashMap::new(),
         }
     }

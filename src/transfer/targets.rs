@@ -1,6 +1,6 @@
 //! Detects uploads within one command that would replace each other.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::collections::hash_map::Entry;
 use std::path::Path;
 
@@ -42,6 +42,11 @@ impl<'a> Targets<'a> {
     /// Whether two files can have the same target.
     pub fn may_be_shared(&self) -> bool {
         self.of("name").next().is_some()
+    }
+
+    /// The hashes of the claimed names in NFC; empty if several files may share a name.
+    pub fn names(&self) -> HashSet<u64> {
+        if self.if_exists == IfExists::Upload { HashSet::new() } else { self.sources.keys().copied().collect() }
     }
 
     /// Claims the targets of the file at `path`, to be uploaded as `name`.

@@ -11,6 +11,7 @@ use super::digest::{UploadHash, compare};
 use super::identity::{Evidence, Identity, conflict};
 use super::job::{Job, Metered};
 use super::ledger::{Begun, Earlier, Ledger, Stamp};
+use super::listed::Listed;
 use super::lost::{LostUploads, NameLocks, RUN_AGAIN, after_upload, not_found_out};
 use super::mark;
 use super::options::{Action, IfExists, Known, Leftover, Preview, UploadOptions, Uploaded};
@@ -33,6 +34,7 @@ pub struct Uploads {
     pub(super) interrupt: Interrupt,
     pub(super) lost: LostUploads,
     pub(super) names: NameLocks,
+    listed: Listed,
     /// The contents that are being sent to a platform that stores equal content once.
     contents: NameLocks,
     /// Whether a response has shown that the platform cannot replace content.
@@ -43,7 +45,7 @@ impl Uploads {
     /// Prepares a command's uploads.
     pub fn new(
         provider: Arc<dyn Provider>,
-        options: UploadOptions,
+        mut options: UploadOptions,
         ledger: Ledger,
         clock: Clock,
         interrupt: Interrupt,
@@ -53,9 +55,10 @@ impl Uploads {
         let lost = LostUploads::new(Arc::clone(&stored), options.appears_within);
         let (names, contents) = (NameLocks::new(&ledger), NameLocks::default());
         let only_anew = AtomicBool::new(false);
+        let listed = Listed::new(std::mem::take(&mut options.names));
         let evidence = (options.compare, options.compare_limit);
         let identity = Identity::new(Arc::clone(&provider), ledger, evidence, clock, interrupt.clone());
-        Self { provider, stored, options, identity, clock, interrupt, lost, names, contents, only_anew }
+        Self { provider, stored, options, identity, clock, interrupt, lost, names, listed, contents, only_anew }
     }
 
     /// Rejects options that the platform does not support.
@@ -335,8 +338,8 @@ impl Uploads {
         if self.options.to.is_some() || !self.options.if_exists.compares() {
             return Ok(());
         }
-        job.known.clear();
-        let named = files_named(&self.provider, &job.new.name).await?;
+        let ledger = &self.identity.ledger;
+        let named = self.listed.named(&self.provider, ledger, self.clock, &job.new.name).await?;
         self.compare_with(job, named).await
     }
 
@@ -576,7 +579,9 @@ impl Uploads {
         }
         // Another command has added a file with this name.
         self.identity.ledger.forget(job.number.take());
-        self.apply_if_exists(job).await?;
+        job.known.clear();
+        let named = files_named(&self.provider, &job.new.name).await?;
+        self.compare_with(job, named).await?;
         if job.result.is_some() {
             return Ok(());
         }

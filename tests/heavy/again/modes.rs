@@ -1,11 +1,11 @@
 //! `--if-exists skip` and `update` from fresh machines.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::sync::Arc;
 
 use haul::model::{Clock, FileId};
-use haul::providers::Download;
+use haul::providers::{Download, Native};
 
 use super::{machine, names, remote_cases, stored, tally};
 use crate::platforms::some;
@@ -74,6 +74,25 @@ fn skip_from_fresh_machines_leaves_one_copy() {
             "`skip` after a change of equal size",
             &format!("{} files, exit {}", expected.1, expected.0),
         );
+    }
+}
+
+/// A platform that filters by name is asked for each name instead.
+#[test]
+fn a_folder_takes_one_listing() {
+    for case in some(remote_cases()) {
+        let is_name = |native: &&Native| native.field == "name";
+        if case.can().list.native.iter().any(|native| is_name(&native)) {
+            continue;
+        }
+        let served = Arc::new(Emulator::start(&case.setup(Clock(None))));
+        upload(&case, &served, &DOCS, &[]).ok();
+        served.requests();
+        machine(&case, &served, &served.root).haul(["ls"]).ok();
+        let listing = served.requests();
+        upload(&case, &served, &DOCS, &["--if-exists", "skip", "--compare", "size"]);
+        let listed = served.requests().into_iter().filter(|line| listing.contains(line)).count();
+        assert_eq!(listed, listing.len(), "{}", case.name());
     }
 }
 
@@ -157,11 +176,13 @@ fn processes_with_one_ledger_leave_one_copy() {
         let served = Arc::new(Emulator::start(&case.setup(Clock(None))));
         let env = machine(&case, &served, &served.root);
         env.write("a.txt", "alpha");
-        let upload = || env.spawn(env.command().args(["upload", "a.txt", "--if-exists", "skip", "--ids"]));
-        let runs = [(); 4].map(|()| upload()).map(|process| process.end().ok());
-        assert_eq!(stored(&case, &served).len(), 1, "{}: {runs:?}", case.name());
-        tally(&case, "4 processes with one ledger, `skip`", "1 file");
-        assert!(runs.iter().all(|run| run.stdout() == runs[0].stdout()), "{}: {runs:?}", case.name());
+        env.write("b.txt", "beta");
+        let words = ["upload", "a.txt", "b.txt", "--if-exists", "skip", "--ids"];
+        let runs = [(); 4].map(|()| env.spawn(env.command().args(words))).map(|process| process.end().ok());
+        assert_eq!(names(&stored(&case, &served)), ["a.txt", "b.txt"], "{}: {runs:?}", case.name());
+        tally(&case, "4 processes with one ledger, 2 files, `skip`", "2 files");
+        let ids = |run: &Run| run.stdout().lines().map(str::to_owned).collect::<BTreeSet<_>>();
+        assert!(runs.iter().all(|run| ids(run) == ids(&runs[0])), "{}: {runs:?}", case.name());
         assert!(!runs.iter().any(|run| run.stderr().contains("warning")), "{}: {runs:?}", case.name());
     }
 }

@@ -1,0 +1,72 @@
+//! The existing files with the names of a command's files.
+//!
+//! Most platforms cannot filter by name, so finding the files with one name requires listing all files. A command with
+//! several files therefore lists them once, and again only for names that another command has uploaded since.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use tokio::sync::OnceCell;
+
+use super::ledger::Ledger;
+use crate::error::Result;
+use crate::model::{Clock, File, hash_of, names_match, nfc};
+use crate::providers::{Listing, Provider, Query, exact_or_equivalent, files_named, filters_names};
+
+/// The existing files with certain names, from one listing. The default value lists the files for each name.
+#[derive(Default)]
+pub(super) struct Listed {
+    /// The hashes of the names in NFC. Files with other names are not kept, to limit memory use.
+    names: HashSet<u64>,
+    files: OnceCell<HashMap<u64, Vec<File>>>,
+}
+
+impl Listed {
+    /// Files with these names are listed once.
+    pub(super) fn new(names: HashSet<u64>) -> Self {
+        Self { names, files: OnceCell::new() }
+    }
+
+    /// The existing files with this name, like [`files_named`]. The first call lists all files, unless the platform
+    /// filters by name.
+    pub(super) async fn named(
+        &self,
+        provider: &Arc<dyn Provider>,
+        ledger: &Ledger,
+        clock: Clock,
+        name: &str,
+    ) -> Result<Vec<File>> {
+        let hash = hash_of(&nfc(name));
+        if !self.names.contains(&hash) || filters_names(provider.as_ref()) {
+            return files_named(provider, name).await;
+        }
+        let files = self
+            .files
+            .get_or_try_init(|| {
+                // Watch first: an upload that ends after this call is recorded, and an earlier one is listed.
+                ledger.watch_others(clock.now());
+                self.list(provider)
+            })
+            .await?;
+        if ledger.others_uploaded(hash) {
+            return files_named(provider, name).await;
+        }
+        let found = files.get(&hash).into_iter().flatten();
+        let found = found.filter(|file| names_match(&file.name, name)).cloned().collect();
+        Ok(exact_or_equivalent(found, name))
+    }
+
+    async fn list(&self, provider: &Arc<dyn Provider>) -> Result<HashMap<u64, Vec<File>>> {
+        let mut files: HashMap<u64, Vec<File>> = HashMap::new();
+        let mut listing = Listing::new(Arc::clone(provider), Query::default(), None)?;
+        while let Some(page) = listing.next().await? {
+            for file in page {
+                let hash = hash_of(&nfc(&file.name));
+                if self.names.contains(&hash) {
+                    files.entry(hash).or_default().push(file);
+                }
+            }
+        }
+        Ok(files)
+    }
+}
