@@ -8,6 +8,7 @@ use std::pin::{Pin, pin};
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use futures_util::future::LocalBoxFuture;
 use futures_util::{FutureExt as _, Stream, StreamExt as _};
 
 use super::report::{Entry, Outcome, Report, Reported, Unfinished, unfinished_of};
@@ -77,13 +78,23 @@ pub struct Labels<'a> {
     pub resume_hint: &'static str,
     /// A note printed before the summary.
     pub note: Option<&'a dyn Fn() -> Option<String>>,
+    /// What the command does after the last item, unless it was interrupted.
+    pub last: Option<&'a dyn Fn() -> LocalBoxFuture<'a, ()>>,
 }
 
 impl Labels<'_> {
     /// The words for a command that can be continued by running it again unchanged.
     pub const fn of(done: &'static str) -> Self {
         let resume_hint = "run the same command again to continue";
-        Self { done, skipped: "skipped", summarizes: true, dry_run: None, resume_hint, note: None }
+        Self {
+            done,
+            skipped: "skipped",
+            summarizes: true,
+            dry_run: None,
+            resume_hint,
+            note: None,
+            last: None,
+        }
     }
 
     /// The words for a dry run, if `statement` is given.
@@ -210,6 +221,9 @@ where
     let written = rows.finish();
     match result {
         Ok(whole) => {
+            if let Some(last) = words.last {
+                last().await;
+            }
             tally.conclude(ctx, words, whole)?;
             recorded.and(written)
         }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
-use futures_util::Stream;
 use futures_util::stream::{self, StreamExt as _};
+use futures_util::{FutureExt as _, Stream};
 use jiff::{SignedDuration, Timestamp};
 
 use super::batch::{self, BatchArgs, Labels};
@@ -24,7 +24,7 @@ use crate::model::{File, FileId, NewFile, Object, Source, names_match};
 use crate::providers::{BatchFormat, Op, Provider, require, require_together, require_upload, states};
 use crate::settings::{Origin, Profile, env, parse_lifetime};
 use crate::transfer::{
-    Action, COMPARE_LIMIT, Compare, IfExists, Ledger, LeftOut, UploadOptions, Uploaded, Uploads,
+    Action, COMPARE_LIMIT, Compare, IfExists, Ledger, LeftOut, Twin, UploadOptions, Uploaded, Uploads,
 };
 
 /// The arguments of `haul upload`.
@@ -328,6 +328,8 @@ impl Uploading<'_> {
             return planned::preview(ctx, batch, provider.as_ref(), &uploads, chunks, rows, words).await;
         }
         let (uploads, progress) = (&uploads, &progress);
+        let last = || note_twins(ctx, uploads).boxed_local();
+        let words = Labels { last: Some(&last), ..words };
         let (mut count, mut last) = (0, None);
         let mut repeated = Vec::new();
         let result = batch::run(
@@ -406,14 +408,25 @@ async fn note_repetition(
     true
 }
 
+/// Notes the files that other commands uploaded at the same time.
+async fn note_twins(ctx: &Context, uploads: &Uploads) {
+    for Twin { name, id, other } in uploads.twins().await {
+        note_twin(ctx, &name, &id, &other);
+    }
+}
+
+fn note_twin(ctx: &Context, name: &str, id: &FileId, twin: &FileId) {
+    ctx.ui.note(&format!(
+        "{name}: another command uploaded a file with this name at the same time: {id} and {twin}"
+    ));
+}
+
 /// Reports the action taken for a file on stderr, unless it is a plain upload.
 fn note_action(ctx: &Context, uploaded: &Uploaded) {
     let Uploaded { file, action, evidence, different, twin, .. } = uploaded;
     let (name, id) = (&file.name, &file.id);
     if let Some(twin) = twin {
-        ctx.ui.note(&format!(
-            "{name}: another command uploaded a file with this name at the same time: {id} and {twin}"
-        ));
+        note_twin(ctx, name, id, twin);
     }
     match action {
         Action::Uploaded => {

@@ -46,8 +46,8 @@ pub use capabilities::{
 pub use crate::filter::Precision;
 pub use collection::Collection;
 pub use listing::{
-    Listing, all_links, described, exact_or_equivalent, files_named, files_named_since, filters_names, newest_named,
-    passes, sort_files,
+    Listing, all_links, described, exact_or_equivalent, files_named, files_named_since, filters_names,
+    newest_named, passes, sort_files,
 };
 pub use multipart::{Multipart, PartRange, Received, Session};
 pub use pushdown::Native;

@@ -36,10 +36,10 @@ impl Listed {
         clock: Clock,
         name: &str,
     ) -> Result<Vec<File>> {
-        let hash = hash_of(&nfc(name));
-        if !self.names.contains(&hash) || filters_names(provider.as_ref()) {
+        if !self.is_listed(provider.as_ref(), name) {
             return files_named(provider, name).await;
         }
+        let hash = hash_of(&nfc(name));
         let files = self
             .files
             .get_or_try_init(|| {
@@ -54,6 +54,11 @@ impl Listed {
         let found = files.get(&hash).into_iter().flatten();
         let found = found.filter(|file| names_match(&file.name, name)).cloned().collect();
         Ok(exact_or_equivalent(found, name))
+    }
+
+    /// Whether the files with this name come from the listing.
+    pub(super) fn is_listed(&self, provider: &dyn Provider, name: &str) -> bool {
+        self.names.contains(&hash_of(&nfc(name))) && !filters_names(provider)
     }
 
     async fn list(&self, provider: &Arc<dyn Provider>) -> Result<HashMap<u64, Vec<File>>> {

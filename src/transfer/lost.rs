@@ -22,7 +22,7 @@ use crate::providers::{Provider, files_named_since};
 
 /// How much older than the upload a listed file may be before the search stops: some platforms do not list files
 /// strictly by time.
-const MARGIN: SignedDuration = SignedDuration::from_mins(10);
+pub(super) const MARGIN: SignedDuration = SignedDuration::from_mins(10);
 
 /// A file created within this time of the start may be an older one, because clocks are known to the second and the
 /// date in a response is delayed by the network. Without a checksum, the file is downloaded and compared.

@@ -128,6 +128,17 @@ pub struct Uploaded {
     pub sent: Checksums,
 }
 
+/// Two files with one name: one of this command, and one that another command uploaded at the same time.
+#[derive(Clone, Debug)]
+pub struct Twin {
+    /// The name.
+    pub name: String,
+    /// The file of this command.
+    pub id: FileId,
+    /// The file of the other command.
+    pub other: FileId,
+}
+
 impl Uploaded {
     pub(super) fn outcome(&self) -> Outcome {
         match self.action {

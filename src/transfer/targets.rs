@@ -1,7 +1,7 @@
 //! Detects uploads within one command that would replace each other.
 
-use std::collections::{HashMap, HashSet};
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use super::options::IfExists;
@@ -46,7 +46,11 @@ impl<'a> Targets<'a> {
 
     /// The hashes of the claimed names in NFC; empty if several files may share a name.
     pub fn names(&self) -> HashSet<u64> {
-        if self.if_exists == IfExists::Upload { HashSet::new() } else { self.sources.keys().copied().collect() }
+        if self.if_exists == IfExists::Upload {
+            HashSet::new()
+        } else {
+            self.sources.keys().copied().collect()
+        }
     }
 
     /// Claims the targets of the file at `path`, to be uploaded as `name`.

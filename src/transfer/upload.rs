@@ -15,26 +15,30 @@ use super::listed::Listed;
 use super::lost::{LostUploads, NameLocks, RUN_AGAIN, after_upload, not_found_out};
 use super::mark;
 use super::options::{Action, IfExists, Known, Leftover, Preview, UploadOptions, Uploaded};
+use super::twins::Added;
 use super::wait::{Polling, wait_until_processed};
 use crate::error::{Error, Kind, Result, word};
 use crate::hash::Hasher;
 use crate::interrupt::Interrupt;
 use crate::model::{Checksums, Clock, File, FileId, NewFile, Source, names_match};
 use crate::progress::{Outcome, Progress, silent};
-use crate::providers::{Collection, Duplicates, Op, Provider, files_named, newest_named, require};
+use crate::providers::{Collection, Duplicates, Op, Provider, files_named, require};
 
 /// A command's uploads to one platform.
 pub struct Uploads {
     pub(super) provider: Arc<dyn Provider>,
     /// The provider for all files, also those outside a collection.
     stored: Arc<dyn Provider>,
-    options: UploadOptions,
+    pub(super) options: UploadOptions,
     pub(super) identity: Identity,
     pub(super) clock: Clock,
     pub(super) interrupt: Interrupt,
     pub(super) lost: LostUploads,
     pub(super) names: NameLocks,
-    listed: Listed,
+    pub(super) listed: Listed,
+    pub(super) added: Added,
+    /// When the command began.
+    pub(super) began: Timestamp,
     /// The contents that are being sent to a platform that stores equal content once.
     contents: NameLocks,
     /// Whether a response has shown that the platform cannot replace content.
@@ -56,9 +60,24 @@ impl Uploads {
         let (names, contents) = (NameLocks::new(&ledger), NameLocks::default());
         let only_anew = AtomicBool::new(false);
         let listed = Listed::new(std::mem::take(&mut options.names));
+        let (added, began) = (Added::default(), clock.now());
         let evidence = (options.compare, options.compare_limit);
         let identity = Identity::new(Arc::clone(&provider), ledger, evidence, clock, interrupt.clone());
-        Self { provider, stored, options, identity, clock, interrupt, lost, names, listed, contents, only_anew }
+        Self {
+            provider,
+            stored,
+            options,
+            identity,
+            clock,
+            interrupt,
+            lost,
+            names,
+            listed,
+            added,
+            began,
+            contents,
+            only_anew,
+        }
     }
 
     /// Rejects options that the platform does not support.
@@ -349,7 +368,7 @@ impl Uploads {
         self.lost.exclude(&named);
         job.known.extend(named.iter().map(|file| file.id.clone()));
         let candidates: Vec<File> =
-            named.into_iter().filter(|file| self.is_candidate(&job.new, file)).collect();
+            named.into_iter().filter(|file| self.is_candidate(job.new.purpose.as_ref(), file)).collect();
         match if_exists {
             IfExists::Upload => Ok(()),
             IfExists::Fail => match candidates.first() {
@@ -386,9 +405,9 @@ impl Uploads {
     }
 
     /// Whether an existing file with the same name counts as the same file.
-    fn is_candidate(&self, new: &NewFile, file: &File) -> bool {
+    pub(super) fn is_candidate(&self, purpose: Option<&String>, file: &File) -> bool {
         let same_purpose =
-            new.purpose.as_ref().is_none_or(|purpose| file.purpose.as_ref().is_none_or(|its| its == purpose));
+            purpose.is_none_or(|purpose| file.purpose.as_ref().is_none_or(|its| its == purpose));
         same_purpose && self.is_usable(file)
     }
 
@@ -587,24 +606,6 @@ impl Uploads {
         }
         self.begin(job, self.clock.now()).await?;
         Box::pin(self.transmit(job)).await
-    }
-
-    /// Looks for a file with the same name that another command has uploaded since the names were compared. Reads one
-    /// page.
-    async fn twin(&self, job: &Job, file: &File) -> Option<FileId> {
-        let looks = matches!(self.options.if_exists, IfExists::Skip | IfExists::Update) && !self.options.anew;
-        if !looks || self.provider.adds_once() {
-            return None;
-        }
-        let is_other = |other: &File| {
-            other.id != file.id
-                && !job.known.contains(&other.id)
-                && other.size.is_none_or(|size| size == job.new.size)
-                && self.is_candidate(&job.new, other)
-        };
-        // The upload has succeeded even if this request fails.
-        let named = newest_named(&self.provider, &job.new.name).await.unwrap_or_default();
-        named.into_iter().find(is_other).map(|other| other.id)
     }
 
     /// Accepts the resulting file if its size and checksum match the content that was sent.

@@ -22,7 +22,8 @@ pub fn rows(setup: &Setup, part: usize) -> Vec<Job> {
         &[&format!("if={source}"), &format!("of={copy}"), "bs=1M", "conv=fsync", "status=none"],
     );
     // Starts empty each time: the store does not write existing content again, and `dd` would overwrite an existing file.
-    let empty = setup.haul(Platform::Activeloop, &upload_server.url, &["rm", "-q", "--filter", "size >= 0", "--yes"]);
+    let empty =
+        setup.haul(Platform::Activeloop, &upload_server.url, &["rm", "-q", "--filter", "size >= 0", "--yes"]);
     let put = Job::new(format!("`haul serve`: {mib} MiB uploaded, hashed and synced"), put)
         .before(move || {
             let _running = &upload_server;

@@ -24,6 +24,13 @@ fn copies_of_simultaneous_commands_are_named() {
 }
 
 fn check(case: &Case) {
+    // A command with several files looks for copies at its end.
+    for several in [false, true] {
+        check_command(case, several);
+    }
+}
+
+fn check_command(case: &Case, several: bool) {
     let served = Arc::new(Emulator::start(&case.setup(Clock(None))));
     let waiting = (Mutex::new(0), Condvar::new());
     let proxy = forwarding(served.address, CONTENT, move || {
@@ -34,25 +41,32 @@ fn check(case: &Case) {
         // Where a listing shows a file before its content, a later process finds it and sends nothing.
         drop(all.wait_timeout_while(count, Duration::from_secs(5), |count| *count < PROCESSES).unwrap());
     });
-    let machines = [(); PROCESSES].map(|()| machine(case, &served, &proxy.origin()));
-    let processes = machines.each_ref().map(|env| {
+    let machines: [_; PROCESSES] =
+        std::array::from_fn(|number| (machine(case, &served, &proxy.origin()), format!("{number}.txt")));
+    let processes = machines.each_ref().map(|(env, other)| {
         env.write("a.txt", CONTENT);
-        env.spawn(env.command().args(["upload", "a.txt", "--if-exists", "skip", "--ids"]))
+        env.write(other, "other content");
+        let other = several.then_some(other);
+        env.spawn(env.command().args(["upload", "--if-exists", "skip", "--json", "a.txt"]).args(other))
     });
     let runs = processes.map(|process| process.end().ok());
-    let ids: Vec<String> = stored(case, &served).into_iter().map(|file| file.id.0).collect();
+    let mut files = stored(case, &served);
+    files.retain(|file| file.name == "a.txt");
+    let ids: Vec<String> = files.into_iter().map(|file| file.id.0).collect();
     assert!(!ids.is_empty(), "{}", case.name());
     let names_both = |run: &Run| {
-        let (own, said) = (run.stdout(), run.stderr());
-        let is_named = |id: &&String| said.contains(&format!("{} and {id}", own.trim()));
-        said.contains("at the same time") && ids.iter().any(|id| is_named(&id) && *id != own.trim())
+        let rows = run.json();
+        let own = rows.iter().find(|row| row["name"] == "a.txt").unwrap()["id"].as_str().unwrap();
+        let said = run.stderr();
+        let is_named = |id: &&String| said.contains(&format!("{own} and {id}"));
+        said.contains("at the same time") && ids.iter().any(|id| is_named(&id) && *id != own)
     };
     // The last one sees all others.
     assert_eq!(runs.iter().any(names_both), ids.len() > 1, "{}: {ids:?}\n{runs:?}", case.name());
     let noted = if ids.len() > 1 { ", a note names both ids" } else { "" };
     tally(
         case,
-        &format!("{PROCESSES} processes with separate ledgers, `skip`"),
+        &format!("{PROCESSES} processes with separate ledgers, `skip`{}", if several { " of 2" } else { "" }),
         &format!("{} files{noted}", ids.len()),
     );
 }
