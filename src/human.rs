@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-/// Formats a size in bytes with one decimal in units of 1000, such as `512 B` or `1.2 MB`, in at most 8 characters.
+/// Formats a size in units of 1000, such as `512 B` or `1.2 MB`, in at most 8 characters. From 1000 bytes on, it has
+/// one decimal.
 pub fn size(bytes: u64) -> String {
     if bytes < 1000 {
         return format!("{bytes} B");

@@ -400,11 +400,11 @@ pub trait Remote: fmt::Debug + Send + Sync {
     /// Its reference, `PROFILE:id:ID`.
     fn place(&self) -> &Path;
 
-    /// Its size in bytes, as far as it is known.
+    /// The size in bytes, if known.
     fn size(&self) -> Option<u64>;
 
     /// Opens the content at byte `from`, and ends an earlier download. The reader must not be used on a thread that runs
-    /// asynchronous code. It verifies the content at its end. Its errors contain an error of this crate.
+    /// asynchronous code. It verifies the content once all of it has been read. Its errors contain an error of this crate.
     fn open(&self, from: u64) -> io::Result<Box<dyn io::Read + Send>>;
 
     /// Ends the running download. The future ends once nothing is left of it on the platform.

@@ -158,7 +158,7 @@ fn etag(size: u64) -> String {
     KNOWN.lock().unwrap().entry(size).or_insert_with(compute).clone()
 }
 
-/// The `ETag` of an object in parts: the MD5 of the MD5s of the parts in this list, and their number.
+/// The `ETag` of a multipart object: the MD5 of the MD5s of the parts in this list, and their number.
 fn etag_of_parts(list: &str) -> String {
     let (mut hasher, mut parts) = (Md5::new(), 0);
     for tag in list.split("<ETag>").skip(1) {

@@ -99,7 +99,7 @@ impl World {
         Self { size: 0, ..self.clone() }.record(0).replace("\"bytes\":0,", "")
     }
 
-    /// An upload in parts.
+    /// A multipart upload.
     fn upload(&self, status: &str, file: &str) -> String {
         format!(
             "{{\"id\":\"upload_1\",\"object\":\"upload\",\"bytes\":{},\"created_at\":1767225600,\

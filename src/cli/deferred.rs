@@ -63,7 +63,7 @@ impl<T: Subcommand> Subcommand for Deferred<T> {
 }
 
 /// Adds the arguments before those that the command has inherited, because help lists them in this order. Keeps the
-/// description of the command, because the one of `augment` is that of a type.
+/// command's own description, because `augment` replaces it with that of a type.
 fn augmented(command: Command, augment: fn(Command) -> Command) -> Command {
     let (about, long_about) = (command.get_about().cloned(), command.get_long_about().cloned());
     let inherited = command.get_arguments().count();

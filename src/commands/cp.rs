@@ -362,7 +362,7 @@ impl Copies<'_> {
         Claims { names: Names::new(slash), places: Targets::new(self.provider.as_ref(), self.args.if_exists) }
     }
 
-    /// The name of a copy, before the effect of the destination on `/`.
+    /// The name of a copy, before the destination's rule for `/` is applied.
     fn name_of(&self, chosen: &Chosen) -> String {
         let given = self.args.name.as_ref().or_else(|| self.names.get(&reference(chosen)));
         given.unwrap_or(&chosen.file.name).clone()
@@ -537,7 +537,7 @@ fn itself(reference: &str) -> Error {
         .about(reference)
 }
 
-/// The error for a file of which the platform returns only derived content.
+/// The error for a file if the platform returns only content derived from it.
 fn derived(source: &dyn Provider, file: &File) -> Error {
     let (platform, reference) = (source.spec().name, format!("{}:id:{}", source.profile(), file.id));
     let message = format!("{platform} returns text derived from {}, not the file", file.name);

@@ -179,7 +179,7 @@ impl GetArgs {
 }
 
 /// Writes the files to standard output, one after another in the order of the arguments. All are found before the first
-/// is written. A terminal gets binary content only if that is `forced`.
+/// is written. Binary content is written to a terminal only if `forced`.
 pub(super) async fn to_stdout(
     ctx: &Context,
     selector: &Selector,

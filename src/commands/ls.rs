@@ -351,7 +351,7 @@ impl LsArgs {
         Ok(parts.into_iter().reduce(Filter::and))
     }
 
-    /// Explains why the first row of a listing that haul sorts itself takes long.
+    /// Explains why the first row of a listing that haul sorts itself takes a long time.
     fn explain_delay(&self, ctx: &Context, spec: &Spec) {
         let field = self.sort.as_deref().unwrap_or_default();
         let why = format!(

@@ -448,8 +448,8 @@ impl Target<'_> {
     }
 }
 
-/// A value as indented JSON, which without `true`, `false` and `null` is also Python. Characters that control a
-/// terminal are escaped.
+/// A value as indented JSON, which is also valid Python unless it contains `true`, `false` or `null`. Characters that
+/// control a terminal are escaped.
 fn pretty(value: &Value, indent: &str) -> String {
     let mut bytes = Vec::new();
     let formatter = PrettyFormatter::with_indent(indent.as_bytes());

@@ -40,7 +40,7 @@ const LOG_GRACE: Duration = Duration::from_secs(2);
 /// Default time for running requests to finish, without and with COMMAND.
 const DRAIN: Duration = Duration::from_secs(30);
 const COMMAND_DRAIN: Duration = Duration::from_secs(5);
-/// How long running requests can take to finish without a note.
+/// Time after which a note says that the server is waiting for running requests.
 const QUIET: Duration = Duration::from_secs(1);
 /// Maximum number of threads for disk access.
 const BLOCKING_THREADS: usize = 128;

@@ -109,7 +109,7 @@ impl Sources {
         self.arguments.len() + self.retried.len() > 1 || self.selection.recursive
     }
 
-    /// The earlier uploads of which only the replaced file still has to be deleted, by path and name.
+    /// The earlier uploads whose replaced file still has to be deleted, by path and name.
     pub(super) fn leftovers(&self) -> HashMap<(PathBuf, String), Leftover> {
         let key = |entry: &Entry| Some((PathBuf::from(entry.reference.as_ref()?), entry.name.clone()?));
         let items = self.retried.iter();
@@ -361,7 +361,7 @@ impl Names {
     }
 }
 
-/// Whether a path denotes standard input or another open descriptor that is no file, such as bash's `<(COMMAND)`.
+/// Whether a path denotes standard input or another open descriptor that is not a file, such as bash's `<(COMMAND)`.
 fn is_stream(path: &Path) -> bool {
     path == Path::new("-")
         || (files::is_descriptor(path)

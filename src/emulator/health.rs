@@ -1,4 +1,4 @@
-//! `/healthz`, by which load balancers select the servers that receive requests.
+//! `/healthz`, which load balancers query to select the servers that receive requests.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -149,7 +149,7 @@ impl Options {
     }
 
     /// The environment variables that make official clients, and haul itself, use a server listening on `address`. With
-    /// the tokens of several spaces, variables for tokens are missing.
+    /// the tokens of several spaces, the variables for tokens are omitted.
     pub fn variables(&self, address: SocketAddr) -> Vec<(String, String)> {
         let token = self.token.as_ref().map_or(ANY_TOKEN, Secret::expose);
         let roots = self.roots(address);

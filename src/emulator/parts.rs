@@ -41,7 +41,7 @@ impl<'a> UploadParts<'a> {
         self.put(&key, ends, blob).map(|()| key)
     }
 
-    /// Deletes a part. What remains after a failure expires.
+    /// Deletes a part. Parts that remain after a failure expire.
     pub(super) fn discard(&self, key: &str) {
         let _ = self.space.delete(&self.id(key));
     }
@@ -77,7 +77,7 @@ impl<'a> UploadParts<'a> {
         Ok(new)
     }
 
-    /// Deletes all parts. What remains after a failure expires.
+    /// Deletes all parts. Parts that remain after a failure expire.
     pub(super) fn remove(&self) {
         let removed = || {
             for part in self.all()? {

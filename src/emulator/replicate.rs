@@ -229,7 +229,7 @@ fn bracket_keys(text: &str) -> Option<Vec<&str>> {
     (keys.len() <= MAX_DEPTH && !keys[0].is_empty()).then_some(keys)
 }
 
-/// Inserts a text at a path of keys, in which an empty key appends to a list. Values that conflict with existing ones
+/// Inserts a string at a path of keys, in which an empty key appends to a list. Values that conflict with existing ones
 /// are dropped.
 fn insert(into: &mut Value, keys: &[&str], text: &str) {
     let Some((key, rest)) = keys.split_first() else { return };

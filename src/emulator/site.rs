@@ -60,7 +60,7 @@ pub(super) struct Load {
 }
 
 impl Load {
-    /// At most `workers` threads use the store at once. `warn` gets the reason if the store is not available.
+    /// At most `workers` threads use the store at once. `warn` is called with the reason if the store is not available.
     pub(super) fn new(workers: usize, warn: Warn) -> Self {
         Self {
             receiving: AtomicUsize::new(0),

@@ -15,7 +15,7 @@ use crate::secret::Secret;
 const MAX_NAME: usize = 64;
 /// The word that limits a token to reading.
 const READ_ONLY: &str = "read-only";
-/// The start of a new token, by which tools find tokens that were published by mistake.
+/// The prefix of new tokens, which allows tools to find tokens that were published by mistake.
 const PREFIX: &str = "haul_";
 
 /// The tokens of a file. Clones share them, so that a change applies to requests immediately.

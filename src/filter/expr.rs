@@ -38,7 +38,7 @@ pub struct Comparison {
 /// A comparator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Op {
-    /// `:` searches for part of a text; a `*` at the start or end is a wildcard. The parser uses it only with text,
+    /// `:` searches for part of a string; a `*` at the start or end is a wildcard. The parser uses it only with text,
     /// JSON and [`Value::Present`]; for other types it is equivalent to `=` and parsed as `=`.
     Has,
     /// `=`

@@ -9,7 +9,7 @@
 //! | `size` | same as `=` | bytes; `10MB` is 10^7, `10MiB` 10 · 2^20 | yes | no |
 //! | `created_at`, `updated_at`, `expires_at` | same as `=` | an instant; `2026-01-31` is the start of that day in UTC; `-7d`, `+24h`, `-1h30m` from now | yes | no |
 //! | `downloadable` | same as `=` | `true`, `false` | no | no |
-//! | `metadata.KEY`, `extra.KEY` | part of a text, an item of an array, a key of an object, a whole number | a bare number or `true` by value (even if the platform stores it as text), otherwise as text | numbers by value, text by code point | no |
+//! | `metadata.KEY`, `extra.KEY` | part of a string, an item of an array, a key of an object, a whole number | a bare number or `true` by value (even if the platform stores it as text), otherwise as text | numbers by value, text by code point | no |
 //!
 //! - `= null`, `!= null` and `:*` (is set) work with every field. Any other comparison with an unset field is false,
 //!   except `!=`, which is true.

@@ -74,7 +74,7 @@ struct Term {
     link: Link,
 }
 
-/// A word or a quoted text, with its position.
+/// A word or quoted string, with its position.
 struct Word {
     text: String,
     quoted: bool,

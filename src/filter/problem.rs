@@ -50,7 +50,7 @@ impl Problem {
     }
 }
 
-/// The start of a text, with an ellipsis if it is truncated. Invisible characters are escaped.
+/// The start of a string, with an ellipsis if it is truncated. Invisible characters are escaped.
 pub(super) fn clipped(text: &str) -> String {
     let mut characters = text.chars();
     let start: String = characters.by_ref().take(CONTEXT).collect();

@@ -152,7 +152,7 @@ impl SendState {
     }
 }
 
-/// Bytes of a body, and the position in the file pieces after them.
+/// Bytes of a body, and the position after them in the body's file pieces.
 struct Chunk {
     bytes: Bytes,
     position: u64,

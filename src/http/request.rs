@@ -181,7 +181,7 @@ impl Request {
         self
     }
 
-    /// Marks the request as complete with its credentials.
+    /// Marks the request as already carrying its credentials, so that no token is added.
     #[must_use]
     pub fn signed(mut self) -> Self {
         self.signed = true;

@@ -202,7 +202,7 @@ pub(super) fn time<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Timestam
     Ok(as_time(&Value::deserialize(from)?))
 }
 
-/// An instant in a text that [`as_time`] accepts. A time without an offset is in UTC.
+/// An instant in a string that [`as_time`] accepts. A time without an offset is in UTC.
 pub(super) fn instant(text: &str) -> Option<Timestamp> {
     let civil = || text.parse::<DateTime>().ok()?.to_zoned(TimeZone::UTC).ok();
     since_1970(text).or_else(|| text.parse().ok()).or_else(|| civil().map(|zoned| zoned.timestamp()))

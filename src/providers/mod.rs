@@ -97,7 +97,7 @@ pub fn find(name: &str) -> Option<&'static Spec> {
     REGISTRY.iter().copied().find(|spec| spec.name == name)
 }
 
-/// The platform, the bucket and the start of the keys in an address of several objects: `s3://BUCKET` or
+/// The platform, the bucket and the key prefix in an address of several objects: `s3://BUCKET` or
 /// `s3://BUCKET/PREFIX/`.
 pub fn bucket_of(address: &str) -> Option<(&'static Spec, &str, &str)> {
     let (scheme, place) = address.split_once("://")?;

@@ -89,7 +89,7 @@ fn in_turn(inner: &Weak<Inner>, pause: Duration, expires: bool) -> Option<tokio:
 }
 
 impl Collector {
-    /// Whether no other replica has collected within this time.
+    /// Whether no other replica has run its collector within this time.
     async fn take_turn(&self, pause: Duration) -> Result<bool> {
         let sql = "UPDATE store SET collected_at = clock_timestamp() \
              WHERE collected_at < clock_timestamp() - make_interval(secs => $1)";

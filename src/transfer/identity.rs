@@ -269,7 +269,7 @@ impl Identity {
         Ok(Some(compare(&new.name, &computed, stated).is_ok()))
     }
 
-    /// The hash of a local file, from the ledger if it has not changed; the stated one of a file on a platform.
+    /// The hash of a local file, from the ledger if the file has not changed, or the hash that a platform reports.
     pub(super) async fn digest(&self, new: &NewFile, hasher: Hasher) -> Result<Checksums> {
         let kind = hasher.kind();
         let path = match &new.source {

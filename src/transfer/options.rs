@@ -65,7 +65,7 @@ pub struct UploadOptions {
     pub anew: bool,
     /// The hashes of the command's names in NFC, if there are several. Existing files with these names are listed once.
     pub names: HashSet<u64>,
-    /// Earlier uploads of which only the deletion of the replaced file is left, by path and name.
+    /// Earlier uploads whose replaced file still has to be deleted, by path and name.
     pub leftovers: HashMap<(PathBuf, String), Leftover>,
 }
 

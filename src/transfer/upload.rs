@@ -272,7 +272,7 @@ impl Uploads {
             if self.options.anew && also { Some(Hasher::sha256()) } else { Hasher::cheapest(stated) };
         // Where the platform returns no checksum, the ledger records one.
         let hasher = stated.filter(|_| self.options.verify);
-        // It is compared with the checksum that the platform got before the content.
+        // Some platforms require the SHA-256 before the content. It is compared with the hash of the content sent.
         let hasher = if self.provider.asks_for_sha256() { Some(Hasher::sha256()) } else { hasher };
         let hasher = hasher.or_else(|| self.identity.ledger.is_on().then(Hasher::blake3));
         let stamp = Stamp::of_source(new);
@@ -624,7 +624,7 @@ impl Uploads {
         if let Some(computed) = sent.as_ref().filter(|_| self.options.verify) {
             compare(&new.name, computed, &file.checksums).map_err(hint)?;
         }
-        // The platform compares other files with the checksum that it got before the content.
+        // The platform compares other files with the checksum that was sent before the content, so it must be correct.
         let sent_sha256 = sent.as_ref().and_then(|sent| sent.sha256.as_deref());
         if new.sha256.as_deref().zip(sent_sha256).is_some_and(|(announced, sent)| announced != sent) {
             return Err(hint(Error::failed(format!("{}: changed during the upload", new.name))));

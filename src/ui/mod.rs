@@ -94,7 +94,7 @@ impl Ui {
         self.0.streams.out_tty
     }
 
-    /// Whether rows are shown to a person: on a terminal, as text, with all fields.
+    /// Whether rows are shown to a person: on a terminal, as text, without `--fields`.
     pub fn is_for_reading(&self) -> bool {
         self.out_is_terminal() && !self.is_json() && self.0.options.fields.is_none()
     }

@@ -153,7 +153,8 @@ impl Job {
                 }
             }
             Style::Lines | Style::Log => {
-                // Take a snapshot on every tick, because the rate is computed from those of the last seconds.
+                // Take a snapshot on every tick, because the rate is computed from those of the last few
+                // seconds.
                 let snapshot = lock(&self.tally).snapshot(elapsed);
                 let mut view = lock(&self.view);
                 if elapsed >= view.next_line && !view.is_over {

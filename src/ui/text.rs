@@ -77,7 +77,8 @@ pub fn elide_end(text: &str, width: usize) -> String {
 /// The usual share of the end in shortened text, in fifths: it contains the extension of a name.
 pub const TAIL: usize = 2;
 
-/// The share of the end with which the most of these names look different at this width, and whether all of them do.
+/// The share of the end that makes the largest number of these names look different at this width, and whether all
+/// of them do.
 pub fn best_tail(names: &[&str], width: usize) -> (usize, bool) {
     let count = |texts: HashSet<Cow<'_, str>>| texts.len();
     let all = count(names.iter().map(|name| Cow::Borrowed(*name)).collect());
@@ -104,8 +105,8 @@ pub fn elide(text: &str, width: usize, tail: usize) -> String {
     start(text, room - tail.width()) + "…" + tail
 }
 
-/// Wraps words in lines that end before column `width`. The first line starts at column `indent`, and the others are
-/// indented by it.
+/// Wraps text into lines that end before column `width`. The first line is assumed to start at column `indent`; the
+/// others are indented to it.
 pub fn hanging(text: &str, indent: usize, width: usize) -> String {
     let mut filled = String::new();
     fill(text, indent, width, &mut filled);
@@ -189,8 +190,8 @@ pub fn wrap_text(text: &str, width: usize) -> String {
     laid
 }
 
-/// Appends words in lines of at most `width` columns. The first word continues the current line; every other line is
-/// indented.
+/// Appends words, wrapped into lines of at most `width` columns. The first word continues the current line; every other line
+/// is indented.
 fn fill(text: &str, indent: usize, width: usize, into: &mut String) {
     if text.is_empty() {
         return;

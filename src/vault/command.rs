@@ -15,7 +15,7 @@ pub(super) struct Limits {
     time: Duration,
     /// How long to wait for the command to exit after its first line. A failure within this time is an error.
     after: Duration,
-    /// The maximum number of bytes to read. A command that prints more gets a closed pipe.
+    /// The maximum number of bytes to read. The pipe is closed if a command prints more.
     bytes: usize,
 }
 

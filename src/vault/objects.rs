@@ -85,7 +85,7 @@ fn add_aws_profile(
     let mut values = config.unwrap_or_default();
     values.extend(keys.unwrap_or_default());
     if named.is_some() {
-        // No variable is combined with the keys of the profile.
+        // Drop the variables that correspond to keys of a profile, so that the two are not mixed.
         found.retain(|name, _| !AWS_KEYS.iter().any(|(_, variable)| variable == name));
     }
     // A role without the token of a web identity needs another profile's keys.

@@ -23,7 +23,7 @@ use crate::support::raw::within;
 use crate::support::rig::{Case, open_at, open_url};
 use crate::support::sandbox::Sandbox;
 
-/// A sandbox with a file of tokens and a store.
+/// A sandbox with a tokens file and a store.
 struct Shared {
     env: Sandbox,
     tokens: PathBuf,

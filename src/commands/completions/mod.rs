@@ -66,9 +66,9 @@ pub fn files(root: &Command) -> Result<Vec<(&'static str, String)>> {
     names.into_iter().map(|(name, shell)| Ok((name, script(shell, root)?))).collect()
 }
 
-/// The output for a shell whose script runs `haul -- WORDS…` with `COMPLETE` set. Without arguments, it is the script
-/// itself, for `source <(COMPLETE=bash haul)`. Returns `None` if the command line should run normally: `COMPLETE` is
-/// a common name and may be set for another purpose.
+/// The output for a shell whose script runs `haul -- WORDS…` with `COMPLETE` set. Without arguments, returns the
+/// script itself, for `source <(COMPLETE=bash haul)`. Returns `None` if the command line should run normally: `COMPLETE`
+/// is a common name and may be set for another purpose.
 pub fn answer(
     shell: &str,
     arguments: &[OsString],

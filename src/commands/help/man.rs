@@ -42,7 +42,7 @@ fn topic_page(topic: &Topic) -> String {
     roff.render()
 }
 
-/// Adds a text. The pager fills paragraphs; indented lines stay as they are.
+/// Adds text. The pager fills paragraphs; indented lines stay as they are.
 fn add_text(roff: &mut Roff, text: &str) {
     let mut is_filled = true;
     for line in wrap_text(text, WIDTH).lines() {

@@ -1,4 +1,4 @@
-//! `haul serve token`, and the file of tokens.
+//! `haul serve token`, and the tokens file.
 
 use std::fs::{DirBuilder, File};
 use std::io::{self, Read as _};
@@ -157,7 +157,7 @@ pub(super) fn reload(tokens: &Tokens, path: &Path) -> Result<()> {
     tokens.update(&read(path)?, &path.to_string_lossy())
 }
 
-/// Reads the file, which must be private: a new line permits access to a space.
+/// Reads the file, which must be private, because a line added to it grants access to a space.
 fn read(path: &Path) -> Result<String> {
     let failed = |error: io::Error| Error::io("read", path, error);
     let mut file = File::open(path).map_err(failed)?;

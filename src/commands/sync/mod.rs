@@ -219,7 +219,7 @@ impl Locals {
 /// The folder, and the names of its files.
 struct Folder<'a> {
     path: &'a Path,
-    /// Its path relative to the folder of the lock file, with `/` at its end unless it is empty.
+    /// Its path relative to the folder of the lock file, ending in `/` unless it is empty.
     below: String,
     /// The text before the names on the platform.
     prefix: &'a str,
@@ -357,7 +357,7 @@ impl SyncArgs {
         Ok(hold)
     }
 
-    /// The path of the folder relative to the folder of the lock file, with `/` at its end unless it is empty.
+    /// The path of the folder relative to the folder of the lock file, ending in `/` unless it is empty.
     fn path_in(&self, lock: &Lock) -> Result<String> {
         let real = |path: &Path| fs::canonicalize(path).map_err(|error| Error::io("read", path, error));
         let (folder, base) = (real(&self.folder)?, real(lock.folder())?);

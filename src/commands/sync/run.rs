@@ -369,8 +369,8 @@ impl Run<'_> {
         }
     }
 
-    /// Deletes the replaced files that another path could have got, and the files of interrupted runs that nothing refers
-    /// to.
+    /// Deletes the replaced files that another path could still have used, and the files of interrupted runs that
+    /// nothing refers to.
     async fn delete_rest(&self, all_done: bool) -> Result<()> {
         let replaced = self.replaced.take();
         for path in &replaced {

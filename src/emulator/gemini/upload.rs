@@ -1,7 +1,7 @@
 //! `POST /upload/{version}/files`: Google's resumable protocol.
 //!
 //! Without `upload_id`, a request starts a session. With it, the command in a header applies to that session, whose
-//! URL is the credential. Whatever arrives before a request is interrupted is kept.
+//! URL is the credential. The bytes that arrive before a request is interrupted are kept.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};

@@ -23,7 +23,7 @@ pub(super) type Answer<T = Json<Value>> = Result<T, Problem>;
 
 /// Maximum size of a JSON body, in bytes.
 const MAX_BODY: usize = 4 * 1024 * 1024;
-/// Maximum length of a text, in characters.
+/// Maximum length of a string, in characters.
 const MAX_TEXT: usize = 100_000;
 
 /// The wire dialects, oldest first.
@@ -207,7 +207,7 @@ pub(super) fn text(body: &Object, field: &str) -> Result<Option<String>, Problem
     }
 }
 
-/// Rejects a text that is too long.
+/// Rejects a string that is too long.
 pub(super) fn check_length(field: &str, text: &str) -> Result<(), Problem> {
     if text.chars().count() <= MAX_TEXT {
         return Ok(());

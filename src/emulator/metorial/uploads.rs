@@ -102,7 +102,8 @@ fn new_file<'a>(
         Dialect::Seed => format!("file_{}", ids::time_sorted(now, 11)),
         Dialect::Pulsar | Dialect::Magnetar => format!("fil_{}", ids::time_sorted(now, 13)),
     };
-    // Times are stored in milliseconds, as they are returned, because clients filter by the times that they receive.
+    // Times are stored with the millisecond precision of the responses, because clients filter by the times that they
+    // receive.
     let now = Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now);
     let mut file = File {
         id: FileId(id),

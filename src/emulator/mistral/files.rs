@@ -35,7 +35,7 @@ const SAMPLE_TYPES: [&str; 5] = ["pretrain", "instruct", "batch_request", "batch
 const SOURCES: [&str; 3] = ["upload", "repository", "mistral"];
 const VISIBILITIES: [&str; 2] = ["workspace", "user"];
 
-/// The file types for OCR, as listed by the service. A star matches any text.
+/// The file types for OCR, as listed by the service. A trailing `.*` matches any text.
 const OCR_TYPES: [&str; 5] = [
     "application/pdf",
     "image/.*",

@@ -16,7 +16,7 @@ use crate::model::{FileId, later};
 /// The version of the storage API.
 const VERSION: &str = "2024-11-04";
 
-/// A URL that gives access to a file for some hours.
+/// A URL that gives access to a file for this many hours.
 pub(super) fn sign(site: &Site, headers: &HeaderMap, id: &FileId, hours: i64) -> String {
     let end = later(site.clock.now(), SignedDuration::from_hours(hours));
     let end = end.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();

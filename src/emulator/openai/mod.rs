@@ -207,7 +207,7 @@ pub enum Expiry {
     /// A form field contains a time in seconds since 1970, between a minimum and a maximum in seconds from now. The
     /// last value is the default lifetime.
     Field(&'static str, i64, i64, i64),
-    /// Files do not expire, and a lifetime that is specified is ignored.
+    /// Files do not expire, and a requested lifetime is ignored.
     Never,
 }
 

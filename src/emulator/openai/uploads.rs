@@ -25,7 +25,7 @@ use crate::store::Transaction;
 const MAX_SIZE: u64 = 8 * 1024 * 1024 * 1024;
 /// Maximum size of a part, in bytes.
 const MAX_PART: u64 = 64 * 1024 * 1024;
-/// Seconds after which an upload has expired.
+/// Seconds after which an upload expires.
 const LIFE: i64 = 3600;
 /// How long the state of an upload is known after it has expired.
 const KNOWN: SignedDuration = SignedDuration::from_hours(24);
@@ -175,14 +175,14 @@ async fn add_part(
     let (part_id, created) = (format!("part_{}", ids::base62(32)), now.as_second());
     let object = json!({ "id": part_id, "object": "upload.part", "created_at": created, "upload_id": id });
     let add = move |space: &Space| -> Outcome<()> {
-        // It may have ended in the meantime.
+        // The upload may have ended in the meantime.
         let upload = match Upload::pending(space.noted(NOTE, &id)?, &id, now)? {
             Ok(upload) => upload,
             Err(refusal) => return Ok(Err(refusal)),
         };
         let parts = UploadParts::of(space, &id);
         parts.put(&part_id, upload.ends, part.blob)?;
-        // Or while the part was stored, so that its end has not deleted the part.
+        // If the upload ended while the part was being stored, it did not delete the part.
         let still = Upload::pending(space.noted(NOTE, &id)?, &id, now)?;
         if still.is_err() {
             parts.discard(&part_id);

@@ -1,4 +1,4 @@
-//! `/v1/files/multipart`: uploads in parts.
+//! `/v1/files/multipart`: multipart uploads.
 
 use axum::Json;
 use axum::body::Body;

@@ -1,4 +1,4 @@
-//! Uploads in parts, as notes in the store.
+//! Multipart uploads, as notes in the store.
 
 use axum::http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
@@ -44,7 +44,7 @@ pub(super) fn put(space: &Space, id: &str, number: u32, blob: Blob, now: Timesta
     let Some(session) = Session::find(space, id, now)? else { return Ok(false) };
     let (parts, key) = (UploadParts::of(space, id), format!("{number:010}"));
     parts.put(&key, session.ends, blob)?;
-    // It may have ended while the part was stored, so that its end has not deleted the part.
+    // If the session ended while the part was being stored, it did not delete the part.
     let is_running = Session::find(space, id, now)?.is_some();
     if !is_running {
         parts.discard(&key);

@@ -1,4 +1,4 @@
-//! Uploads: registered files, whose content goes to the storage, and whole forms.
+//! Uploads: registered files, whose content is sent to the storage, and single forms.
 
 use std::sync::Arc;
 

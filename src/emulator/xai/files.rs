@@ -135,7 +135,7 @@ impl Format {
         }
     }
 
-    /// Rejects incomplete files, and rejects the `text` format for a file that is not plain text. In the emulator, a
+    /// Rejects incomplete files, and rejects the `text` format for a file that is not plain text. In the emulator, the
     /// text has a single page.
     pub(super) fn check(self, file: &File, page: Option<&str>) -> Result<(), Refusal> {
         if file.status.as_deref() != Some(COMPLETE) {
@@ -390,7 +390,7 @@ fn restrictions(text: &str) -> Vec<Restriction<'_>> {
     }
 }
 
-/// Splits a text at the first character for which `end` is true.
+/// Splits a string at the first character for which `end` is true.
 fn split(text: &str, end: impl Fn(char) -> bool) -> (&str, &str) {
     text.split_at(text.find(end).unwrap_or(text.len()))
 }

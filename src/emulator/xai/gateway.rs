@@ -37,7 +37,7 @@ const UPLOADING: &str = "Uploading";
 const FAILED: &str = "Failed";
 /// Lifetime of a presigned URL, in seconds.
 const PRESIGNED_LIFETIME: i64 = 3600;
-/// Maximum size of a text included in a response, in bytes.
+/// Maximum size of text that is included in a response, in bytes.
 const MAX_INLINE: u64 = 4 * 1024 * 1024;
 
 /// Receives a message in protobuf's JSON format. An empty body counts as an empty message.
@@ -459,7 +459,7 @@ pub(super) async fn presign(
         .into_response())
 }
 
-/// The start of a text, as base64.
+/// The start of a string, as base64.
 fn inline(bytes: BlobReader) -> Result<String, Error> {
     let mut text = Vec::new();
     let read = bytes.take(MAX_INLINE).read_to_end(&mut text);

@@ -61,7 +61,7 @@ const PURPOSES: &[&str] = &["user_data", "assistants", "batch", "evals", "fine-t
 /// Possible methods for changing metadata, most likely first: the only other update request in this API is a PUT.
 const VERBS: [Method; 3] = [Method::PUT, Method::PATCH, Method::POST];
 
-/// The default page size. With the platform's default of 10,000, the first page takes long.
+/// The default page size. With the platform's default of 10,000, the first page takes a long time.
 const PAGE: u32 = 1_000;
 
 const CAN: Capabilities = Capabilities {

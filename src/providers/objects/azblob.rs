@@ -1,6 +1,7 @@
 //! Azure Blob Storage.
 //!
-//! - A blob is uploaded in one request, or in blocks that a list combines. Blocks without a list disappear after a week.
+//! - A blob is uploaded in one request, or in blocks that a list combines. Azure discards uncommitted blocks after
+//!   a week.
 //! - Metadata and media type are changed in place, each with its own request.
 
 use std::collections::BTreeMap;
@@ -38,7 +39,7 @@ use crate::providers::{
 };
 
 const BASE_URL: &str = "https://blob.core.windows.net";
-/// Blocks without a list are kept for seven days.
+/// Azure discards uncommitted blocks after seven days; one day is left as a margin.
 const SESSION: SignedDuration = SignedDuration::from_hours(6 * 24);
 
 pub(in crate::providers) static SPEC: Spec = Spec {
@@ -108,7 +109,7 @@ static NAMES: Names = Names {
     storage_class: "x-ms-access-tier",
 };
 
-/// Variables with a credential, and the name by which `object_store` knows them.
+/// Variables with a credential, and their names in `object_store`.
 const CREDENTIALS: &[(&str, &str)] = &[
     ("AZURE_STORAGE_ACCOUNT_KEY", "azure_storage_account_key"),
     ("AZURE_STORAGE_ACCESS_KEY", "azure_storage_account_key"),
@@ -134,7 +135,7 @@ struct Azure {
     has_credentials: bool,
 }
 
-/// A container: a bucket with its own listings, changes and uploads in parts.
+/// A container: a bucket with its own listings, changes and multipart uploads.
 struct Container {
     bucket: Bucket,
 }
@@ -306,7 +307,7 @@ struct Blob {
     metadata: Option<BTreeMap<String, Option<String>>>,
 }
 
-/// A name. Where XML cannot express it, it is percent-encoded.
+/// A name, percent-encoded if XML cannot express it.
 #[derive(Debug, Deserialize)]
 struct Name {
     #[serde(rename = "@Encoded", default)]

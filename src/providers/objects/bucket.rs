@@ -86,7 +86,7 @@ pub(super) struct Bucket {
     pub(super) url: Url,
     /// The bucket's name.
     pub(super) name: String,
-    /// The start of all keys.
+    /// The prefix of all keys.
     pub(super) prefix: String,
     /// Whether to look for an object before an upload, because the service may ignore conditions.
     pub(super) looks_first: bool,

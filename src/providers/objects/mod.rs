@@ -123,7 +123,7 @@ fn flag(connection: &Connection, key: &str) -> Result<Option<bool>> {
     Ok(connection.choice(key, &["true", "false"])?.map(|word| word == "true"))
 }
 
-/// The bucket, and the text before all keys.
+/// The bucket, and the prefix of all keys.
 fn place(connection: &Connection, scheme: &str, what: &str) -> Result<(String, String)> {
     let Some(bucket) = connection.setting("bucket") else {
         return Err(Error::usage(format!("{}: no {what}", connection.profile))
@@ -170,7 +170,7 @@ fn credential(connection: &Connection, key: &str) -> Option<String> {
     connection.credentials.get(key).map(|secret| secret.expose().to_owned())
 }
 
-/// The upload in parts and the name of its file. An upload id has no space.
+/// The multipart upload and the name of its file. An upload id has no space.
 fn upload_of(session: &Session) -> Result<(&str, FileId)> {
     let ids = session.id.split_once(' ');
     let (upload, id) = ids.ok_or_else(|| Error::platform("the upload session has no id"))?;

@@ -29,14 +29,14 @@ pub(super) struct Entry {
     pub(super) storage_class: Option<String>,
 }
 
-/// The beginning of an upload in parts.
+/// The beginning of a multipart upload.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Begun {
     pub(super) upload_id: String,
 }
 
-/// The result of a copy or of an upload in parts.
+/// The result of a copy or of a multipart upload.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Stored {

@@ -1,4 +1,4 @@
-//! The settings of uploads in parts.
+//! The settings of multipart uploads.
 
 use super::super::{Connection, Setting};
 use crate::error::{Error, Result};

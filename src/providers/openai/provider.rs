@@ -26,7 +26,7 @@ use crate::http::{Client, ContentStream, Part, Problem, Range, Reply, Request, f
 use crate::model::{File, FileId, NewFile};
 use crate::progress::Progress;
 
-/// The default page size. With OpenAI's own default of 10,000, the first page takes long.
+/// The default page size. With OpenAI's own default of 10,000, the first page takes a long time.
 const PAGE: u32 = 1_000;
 
 /// The value of `limit` for a listing without pages.
@@ -180,7 +180,7 @@ impl Provider for OpenAi {
     }
 
     fn settles_in(&self, file: &File) -> Duration {
-        // A new attachment may not be found for some seconds.
+        // A new attachment may not be found for a few seconds.
         let usual = if self.store.is_some() { USUAL_DELAY } else { Duration::ZERO };
         self.connection.settles_in(file, usual)
     }

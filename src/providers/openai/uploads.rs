@@ -1,4 +1,4 @@
-//! Uploads in parts by OpenAI's Uploads API.
+//! Multipart uploads through OpenAI's Uploads API.
 //!
 //! An upload receives parts in any order and combines those that its completion lists. It cannot be queried, so only the
 //! caller's record contains the parts that have arrived. A part that is sent twice is harmless, because only one of the two is

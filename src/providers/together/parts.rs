@@ -1,4 +1,4 @@
-//! Uploads in parts. The response to the first request contains a presigned URL for each part.
+//! Multipart uploads. The response to the first request contains a presigned URL for each part.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -59,7 +59,7 @@ pub(in crate::store) struct Bucket {
     background: Arc<Background>,
     database: Arc<Database>,
     objects: Arc<dyn ObjectStore>,
-    /// The start of all keys; empty or with a slash at its end.
+    /// The prefix of all keys; empty or ending in a slash.
     prefix: String,
     /// The address, for messages.
     pub(in crate::store) shown: String,
@@ -119,7 +119,7 @@ impl Bucket {
         if !prefix.is_empty() && Path::parse(prefix).ok().is_none_or(|path| path.as_ref() != prefix) {
             return Err(invalid("the prefix is not valid"));
         }
-        // The client of the crate takes the provider of the process.
+        // The HTTP client of `object_store` uses the process's default crypto provider.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client =
             ClientOptions::new().with_allow_http(true).with_timeout_disabled().with_read_timeout(SILENCE);
@@ -342,7 +342,7 @@ impl Bucket {
         }
     }
 
-    /// Deletes blobs that no file refers to any more. What cannot be deleted is collected later.
+    /// Deletes blobs that no file refers to any more. The collector deletes the ones that this cannot.
     pub(in crate::store) fn delete(&self, keys: &[String]) {
         if keys.is_empty() {
             return;

@@ -140,7 +140,7 @@ impl Bytes {
         }
     }
 
-    /// Moves back by bytes that [`fill`](Self::fill) read in excess.
+    /// Moves back by the number of bytes that [`fill`](Self::fill) read in excess.
     fn seek_back(&mut self, excess: i64) -> io::Result<()> {
         match self {
             Self::File(file) => file.seek_relative(-excess),

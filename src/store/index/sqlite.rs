@@ -331,7 +331,7 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection> {
     let open = || {
         let connection = Connection::open_with_flags(path, flags)?;
         connection.busy_timeout(BUSY_TIMEOUT)?;
-        // Otherwise SQLite plans a prepared statement again whenever it gets other values.
+        // Otherwise SQLite plans a prepared statement again whenever other values are bound.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         Ok(connection)
     };

@@ -80,7 +80,7 @@ pub(super) fn open(path: &Path, warn: &Warn) -> Result<Connection, String> {
 fn open_tables(path: &Path) -> rusqlite::Result<Connection> {
     create_private(path);
     let db = Connection::open(path)?;
-    // Otherwise SQLite plans a prepared statement again whenever it gets other values.
+    // Otherwise SQLite plans a prepared statement again whenever other values are bound.
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     db.busy_timeout(BUSY_TIMEOUT)?;
     let version: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;

@@ -92,7 +92,8 @@ fn check(case: Case, size: u64, seed: u64) {
         assert!(run.is_killed(), "{}, seed {seed}: {run}", case.name());
     }
     assert!(kills == KILLS, "{}, seed {seed}: done after {kills} kills", case.name());
-    // A response may be logged after the program has read it, and a killed request without the last buffer of its body.
+    // A response may be logged after the program has read it, and the logged size of a killed request may lack the last
+    // buffer of its body.
     let all = within(|| {
         sent += received(&served).0;
         sent >= size - (SMALL + BUFFER) * KILLS as u64

@@ -189,7 +189,7 @@ fn a_row_that_disagrees_with_the_platform_is_a_conflict() {
         let env = machine(&case, &served, &served.root);
         write(&env, 0, "content");
         sync(&env, &case, &[]).ok();
-        // The platform has another content than the lock file, or it does not state any.
+        // The content on the platform differs from the lock file, or the platform returns no checksum.
         let lock = String::from_utf8(env.read("haul.lock")).unwrap();
         env.write("haul.lock", lock.replace("\"size\":7", "\"size\":8"));
         write(&env, 0, "content ");

@@ -14,7 +14,7 @@ use crate::support::sandbox::Run;
 const MEMORY: u64 = 128 << 10;
 /// An upper bound of the bytes that socket buffers hold.
 const IN_SOCKETS: u64 = 48 << 20;
-/// An upper bound of the requests of one command, retries included.
+/// An upper bound for the number of requests of one command, retries included.
 const REQUESTS: usize = 12;
 
 impl Cell {
@@ -182,7 +182,7 @@ impl Cell {
     }
 }
 
-/// Whether the start of a text matches a pattern, in which `*` stands for any text.
+/// Whether the start of a string matches a pattern, in which `*` stands for any text.
 fn matches(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('*');
     let Some(mut rest) = text.strip_prefix(parts.next().unwrap_or_default()) else { return false };

@@ -13,7 +13,7 @@ use crate::hostile::world::{
 use crate::platforms::some;
 use crate::support::server::Answer;
 
-/// Bodies that are not a valid response. Each is exit 8 as the response to a request for files.
+/// Bodies that are not a valid response. Each causes exit code 8 if it is the response to a request for files.
 fn invalid_bodies() -> Vec<(&'static str, Vec<u8>)> {
     let deep = |open: &str, close: &str| {
         let levels = 10_000;

@@ -1,4 +1,4 @@
-//! Local paths for the names of a server.
+//! Local paths for names returned by a server.
 
 use std::path::{Component, Path, PathBuf};
 

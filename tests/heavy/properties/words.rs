@@ -11,7 +11,7 @@ use crate::support::filters::now;
 
 const UNITS: [(&str, i64); 5] = [("w", 604_800), ("d", 86_400), ("h", 3600), ("m", 60), ("s", 1)];
 
-/// Texts that resemble numbers, sizes and times.
+/// Strings that resemble numbers, sizes and times.
 fn value_like() -> impl Strategy<Value = String> {
     const PARTS: &[&str] = &[
         "1",

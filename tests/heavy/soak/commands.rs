@@ -1,4 +1,4 @@
-//! Runs of single commands with a time limit, killed on request.
+//! Runs single commands with a time limit, and kills them after a given time.
 
 use std::fs;
 use std::path::PathBuf;

@@ -168,7 +168,7 @@ fn files_are_completed_by_name_and_id() {
     // Ids are offered once the user starts typing one.
     assert_eq!(offered(&env, &["get", "0d"]), ["0data0000", "0data0001", "0data0002"]);
     assert_eq!(offered(&env, &["get", "id:1"]), ["id:1special"]);
-    // After a profile nothing is parsed as an option.
+    // Text after `local:` is never parsed as an option.
     assert_eq!(offered(&env, &["get", "local:-"]), ["local:-dash"]);
     assert_eq!(offered(&env, &["get", "local:id:2s"]), ["local:id:2special"]);
     assert_eq!(explained(&env, &["get", "rep"])[0], "report.pdf\t23 B, now");
@@ -321,7 +321,8 @@ fn a_platform_is_queried_once_a_minute() {
     env.haul(["-p", "far", "upload", "resume.pdf"]).ok();
     assert_eq!(offered(&env, &["get", "far:re"]), ["far:report.pdf", "far:resume.pdf"]);
 
-    // Another server under the same name has another listing, and an entry expires even if the clock was set back.
+    // An entry expires even if the clock was set back, and a profile that now points to another server does not use the
+    // old entry.
     let requests = served.requests().len();
     at(&mut env, "2026-02-01T13:01:01Z");
     assert_eq!(offered(&env, &["get", "far:re"]).len(), 2);

@@ -88,11 +88,11 @@ fn every_platform_is_a_destination() {
     }
 }
 
-/// A platform that states checksums and continues downloads.
+/// A platform that returns checksums and continues downloads.
 const SOURCE: Case =
     Case { wire: Some("xai=gateway"), quirks: &["xai.ranges"], ..Case::of("xai", "gateway") };
 
-/// A platform that states neither checksums nor metadata.
+/// A platform that returns neither checksums nor metadata.
 const DESTINATION: Case = Case { wire: Some("xai=openai"), ..Case::of("xai", "openai") };
 
 impl Platforms {

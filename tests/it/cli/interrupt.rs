@@ -22,7 +22,7 @@ const SIGNALS: [(Signal, i32, &str); 3] = [
     (Signal::HUP, 129, "interrupted by SIGHUP"),
 ];
 
-/// Waits for a condition; the message of a timeout names it.
+/// Waits for a condition. On timeout, panics with a message that contains `what`.
 fn until(what: &str, mut so: impl FnMut() -> bool) {
     let start = Instant::now();
     while !so() {

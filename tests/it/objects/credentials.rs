@@ -3,7 +3,7 @@ use crate::support::s3::{KEY_ID, SECRET};
 use crate::support::sandbox::Sandbox;
 use crate::support::server::{Answer, Server};
 
-/// The sandbox of a bucket without credentials.
+/// A sandbox for a bucket, with no credentials set.
 fn without() -> (Sandbox, crate::support::emulator::Emulator) {
     let (env, served) = bucket();
     (env.with_var("AWS_ACCESS_KEY_ID", "").with_var("AWS_SECRET_ACCESS_KEY", ""), served)

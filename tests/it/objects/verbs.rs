@@ -118,7 +118,7 @@ fn sync_replaces_objects_in_place() {
     sync("").fails(5).says("the content of a.txt was changed on s3").says("new.txt already exists on s3");
     assert_eq!(env.line("get s3://bucket/site/a.txt -o -").ok().stdout(), "foreign content");
     assert_eq!(env.line("get s3://bucket/site/new.txt -o -").ok().stdout(), "foreign content");
-    // A fresh machine adopts what is equal by its checksum, without a download.
+    // A fresh machine adopts the files whose checksums match, without a download.
     std::fs::remove_file(env.work().join("haul.lock")).unwrap();
     env.write("docs/a.txt", "foreign content");
     env.write("docs/new.txt", "foreign content");

@@ -56,7 +56,7 @@ pub const PLATFORM: Platform = Platform {
         (L0, "rm @", 0, "@"),
     ],
     records: Records {
-        // The file is indexed some seconds after the upload, and the platform ignores the requested lifetime.
+        // The file is indexed a few seconds after the upload, and the platform ignores the requested lifetime.
         show: |_, file| (file.status, file.expires_at) = (Some("indexed".to_owned()), None),
         ..Records::PLAIN
     },

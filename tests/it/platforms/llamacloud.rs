@@ -120,7 +120,7 @@ pub const PLATFORM: Platform = Platform {
                 files: "/llamacloud/api/v1/beta/files",
                 file: "/llamacloud/api/v1/beta/files/*",
                 others: &[
-                    // Not the listing by which an id is looked up first.
+                    // Not the listing that looks up the id first.
                     (
                         &[Verb::Ls],
                         Ok(Target::of(Class::Read, "GET", "/llamacloud/api/v1/beta/files?!file_ids")),

@@ -66,7 +66,7 @@ pub const VENDOR: Platform = Platform {
     soak: Err("the requests of openai, by the same provider"),
 };
 
-/// The settings of an upload in parts of 1 MiB.
+/// The settings of a multipart upload with parts of 1 MiB.
 pub const PARTS: Parts = Parts { set: &[("via", "uploads"), ("part_size", "1")], purpose: None };
 
 pub const PLATFORM: Platform = Platform {

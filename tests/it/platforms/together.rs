@@ -14,7 +14,7 @@ use crate::support::rig::Case;
 pub const V1: Case = Case::of("together", "v1");
 /// Uploads in one form.
 pub const FORM: Case = Case { set: &[("via", "form")], ..V1 };
-/// Uploads in parts.
+/// Multipart uploads.
 pub const PARTS: Case = Case { set: &[("via", "parts")], ..V1 };
 
 const REPLIES: Replies = Replies {

@@ -164,7 +164,7 @@ impl Memory {
         self.peak = self.peak.max(resident("RssAnon:").saturating_sub(self.start));
     }
 
-    /// Prints the peak for [`peak`].
+    /// Prints the peak in the form that [`peak`] parses.
     pub fn print(&mut self) {
         self.sample();
         println!("peak {} KiB", self.peak);

@@ -221,7 +221,7 @@ impl ServeProcess {
         String::from_utf8_lossy(&content(&self.process.err)).into_owned()
     }
 
-    /// Waits for its end.
+    /// Waits for the process to exit.
     #[track_caller]
     pub fn ended(&mut self) -> Run {
         self.process.end_in_time()

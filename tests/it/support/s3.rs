@@ -1,4 +1,4 @@
-//! A server with the API of S3 for tests, in memory: objects with metadata, conditions, ranges, copies, uploads in parts,
+//! A server with the API of S3 for tests, in memory: objects with metadata, conditions, ranges, copies, multipart uploads,
 //! listings, and signatures in headers and URLs. It has one bucket, `bucket`.
 
 #![allow(clippy::result_large_err, reason = "an error is a response like any other")]

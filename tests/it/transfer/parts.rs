@@ -1,4 +1,4 @@
-//! Faults during uploads in parts of any order: which requests are sent again, and which file exists afterwards.
+//! Faults during multipart uploads with parts in any order: which requests are repeated, and which file exists afterwards.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -85,7 +85,7 @@ impl Calls for Emulator {
 
 /// Checks of LlamaCloud's errors.
 pub trait Refusal {
-    /// Checks that this is an error with a text and returns the text.
+    /// Checks that this is an error with a message and returns the message.
     fn refused(&self, status: u16) -> String;
 
     /// Checks that this is a failed validation and returns the locations and types.

@@ -132,7 +132,7 @@ async fn a_session_is_asked_where_to_continue() {
         assert_eq!(commands(&server), ["upload", "query"]);
     }
 
-    // An answer without a state is no confirmation.
+    // A response without a state does not confirm the upload.
     let server = at(vec![Answer::new(200, "")]);
     let unconfirmed = open(&server);
     let sent = unconfirmed.multipart().unwrap().put_part(&session(&server), &new, first, silent()).await;

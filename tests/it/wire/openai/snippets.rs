@@ -42,7 +42,7 @@ fn the_curl_command_sends_the_file_and_never_shows_the_token() {
     let request = sent("file-2");
     assert_eq!(request.line(), "POST /v1/batches");
     assert_eq!(request.json()["input_file_id"], "file-2");
-    // A file for batches is no part of a prompt.
+    // A file for batches cannot be part of a prompt.
     let run = env.haul(["ref", "openai:id:file-2", "--as", "openai"]).fails(5);
     assert!(run.stderr().contains("hint: for this file: `haul ref openai:id:file-2 --as curl`"), "{run}");
 }

@@ -1,4 +1,4 @@
-//! Uploads in parts: the requests, and the responses that decide whether a session continues.
+//! Multipart uploads: the requests, and the responses that decide whether a session continues.
 
 use haul::error::Kind;
 use haul::model::{Checksums, NewFile};
