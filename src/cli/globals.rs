@@ -40,7 +40,7 @@ pub struct Globals {
     /// Print one JSON object per line
     #[arg(long, global = true, help_heading = "Output")]
     pub jsonl: bool,
-    /// Print the results of a jq program that gets the JSON
+    /// Run a jq program on the JSON and print its results
     #[arg(long, global = true, value_name = "EXPR", value_parser = Jq::parse, help_heading = "Output")]
     pub jq: Option<Jq>,
     /// Print only these fields, in this order

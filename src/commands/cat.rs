@@ -15,8 +15,8 @@ use crate::providers::Op;
     haul cat notes.md\n  \
     haul cat '*.csv' | wc -l\n  \
     haul cat xai:file_1 local:notes.md > both.txt\n\n\
-    The same as `haul get REF -o -`, except that a terminal gets no binary content. All files are looked up before \
-    the first one is written, so a missing file causes an error and no output.")]
+    The same as `haul get REF -o -`, except that binary content is not written to a terminal. All files are looked up \
+    before the first one is written, so a missing file causes an error and no output.")]
 pub struct CatArgs {
     #[command(flatten)]
     selector: Selector,

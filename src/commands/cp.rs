@@ -34,9 +34,9 @@ use crate::transfer::{Claim, Compare, IfExists, RemoteFile, Targets, UploadOptio
     haul cp xai: backup/ --report r.jsonl\n  \
     haul cp -r docs openai:\n  \
     haul cp --retry-from r.jsonl backup/\n\n\
-    Name, media type, metadata and remaining lifetime are kept where the destination stores them; a note names the others. \
-    Between platforms the content is not saved on this machine, unless its size is unknown or the destination needs its \
-    checksum first or takes it in parts.")]
+    Name, media type, metadata and remaining lifetime are kept if the destination stores them; a note lists the \
+    properties that are lost. Between platforms the content is not saved on this machine, unless its size is unknown or \
+    the destination needs its checksum first or receives it in parts.")]
 pub struct CpArgs {
     /// Files to copy, then the destination. `PROFILE:REF` is a file on a platform; `PROFILE:` is all files of a profile or,
     /// as the destination, the profile itself; anything else is a local path, and - is standard input or output
@@ -256,7 +256,7 @@ impl CpArgs {
         copies.refuse_itself(&selector)?;
         let is_several = selector.refs.len() > 1 || selector.is_pattern(ctx);
         if self.name.is_some() && is_several {
-            return Err(Error::usage("several files cannot have one name").hint(to_keep_names(profile)));
+            return Err(Error::usage("several files cannot have the same name").hint(to_keep_names(profile)));
         }
         let mut targets = copies.targets();
         if is_several && (targets.names.slash != NameSlash::Kept || targets.places.may_be_shared()) {

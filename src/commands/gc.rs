@@ -116,7 +116,7 @@ pub(super) struct Row {
     size: Option<u64>,
     /// The time of creation, UTC, if known.
     created_at: Option<Timestamp>,
-    /// The criteria that it meets.
+    /// The criteria that the file meets.
     reasons: Vec<Reason>,
     /// Whether it was deleted; false without `--yes`.
     deleted: bool,
@@ -180,8 +180,9 @@ impl GcArgs {
         let Some(text) = &self.target else { return Ok(None) };
         match ctx.address(text).whole_profile() {
             Some(profile) => Ok(Some(profile.to_owned())),
-            None => Err(Error::usage(format!("{text}: not a profile"))
-                .hint("to name a profile, add a colon: `haul gc local:`; to select files: `--filter EXPR`")),
+            None => Err(Error::usage(format!("{text}: not a profile")).hint(
+                "to specify a profile, add a colon: `haul gc local:`; to select files: `--filter EXPR`",
+            )),
         }
     }
 
@@ -456,7 +457,7 @@ impl Locks {
         if let Some(profile) = required.filter(|_| paths.is_empty()) {
             let message = "--unlocked requires a lock file: no `haul.lock` in this directory or above it";
             return Err(Error::usage(message)
-                .hint("to name one: `--lock FILE`")
+                .hint("to specify one: `--lock FILE`")
                 .hint(format!("to create one: `haul sync DIR {}`", word(&format!("{profile}:")))));
         }
         let mut locks = Self::default();

@@ -95,8 +95,8 @@ pub struct ServeArgs {
     ephemeral: bool,
     #[command(flatten)]
     shared: shared::SharedArgs,
-    /// Write a JSON line per request to this file; `-` is standard error, which gets a short line
-    /// instead if it is a terminal
+    /// Write a JSON line per request to this file; `-` is standard error, where a terminal
+    /// shows a short line instead
     #[arg(long, value_name = "FILE")]
     log: Option<PathBuf>,
     /// Print the environment variables for the official clients and exit
@@ -249,7 +249,7 @@ impl ServeArgs {
     fn reload(&self, ctx: &Context, signal: Signal, tokens: Option<&Tokens>) -> bool {
         let (Signal::Hangup, Some(path), Some(tokens)) = (signal, &self.tokens, tokens) else { return false };
         match token::reload(tokens, path) {
-            Ok(()) => ctx.ui.note(&format!("{}: read again", path.display())),
+            Ok(()) => ctx.ui.note(&format!("{}: reloaded", path.display())),
             Err(error) => {
                 ctx.ui.error(&error);
                 ctx.ui.note("the previous tokens still apply");
@@ -307,7 +307,9 @@ impl ServeArgs {
                 }
                 () = &mut quiet, if !quiet.is_elapsed() => {
                     let time = human::duration(drain);
-                    ctx.ui.note(&format!("waiting up to {time} for running requests; a second signal stops at once"));
+                    ctx.ui.note(&format!(
+                        "waiting up to {time} for running requests; a second signal stops the server immediately"
+                    ));
                 }
             }
         }
@@ -464,7 +466,7 @@ fn token_in(path: &Path) -> Result<Secret> {
 
 fn temporary() -> Result<tempfile::TempDir> {
     let made = tempfile::Builder::new().prefix("haul-").tempdir();
-    made.map_err(|error| Error::failed("cannot create a temporary directory").caused_by(error))
+    made.map_err(|error| Error::failed("cannot create a temporary folder").caused_by(error))
 }
 
 fn cannot_listen(listen: &str, why: &str) -> Error {

@@ -46,7 +46,7 @@ enum SkillCommand {
     after_long_help = "Examples:\n  haul skill install .claude/skills\n  haul skill install .agents/skills --force"
 )]
 struct InstallArgs {
-    /// The agent's folder of skills
+    /// The agent's skills folder
     #[arg(value_name = "DIR")]
     folder: PathBuf,
     /// Replace a file that haul did not write

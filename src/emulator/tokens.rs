@@ -71,7 +71,7 @@ impl Tokens {
             };
             let line = Line::parse(text).map_err(invalid)?;
             if let Some(first) = seen.insert(line.hash, number) {
-                return Err(invalid(format!("the token is the same as in line {first}")));
+                return Err(invalid(format!("the token is the same as on line {first}")));
             }
             lines.push(line);
         }
@@ -133,7 +133,7 @@ pub fn check_space(name: &str) -> std::result::Result<(), String> {
         return Ok(());
     }
     Err(format!(
-        "space `{name}`: must have 1 to {MAX_NAME} characters of a-z, 0-9, `-` and `_`, and start with a letter or digit"
+        "space `{name}`: must consist of 1 to {MAX_NAME} characters from a-z, 0-9, `-` and `_`, and start with a letter or digit"
     ))
 }
 
@@ -180,12 +180,12 @@ mod tests {
         let hash = "0".repeat(64);
         assert_eq!(error("red"), "tokens:1: missing SHA-256 of the token");
         assert_eq!(error("\nred secret"), "tokens:2: the second word must be a SHA-256 in hexadecimal");
-        assert!(error(&format!("Red {hash}")).starts_with("tokens:1: space `Red`: must have"));
+        assert!(error(&format!("Red {hash}")).starts_with("tokens:1: space `Red`: must consist of"));
         assert!(error(&format!("a/b {hash}")).starts_with("tokens:1: space `a/b`"));
         assert_eq!(error(&format!("a {hash} write")), "tokens:1: unknown word `write`: expected `read-only`");
         assert_eq!(
             error(&format!("a {hash}\n# b\nb {hash}")),
-            "tokens:3: the token is the same as in line 1"
+            "tokens:3: the token is the same as on line 1"
         );
         let (token, line) = new_token("red", false);
         let tokens = Tokens::parse(&line, "tokens").unwrap();

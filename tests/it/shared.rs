@@ -94,14 +94,14 @@ fn a_new_token_is_printed_once_and_its_hash_is_stored_in_a_private_file() {
     assert!(!text.contains(&red) && !text.contains(&blue) && red != blue);
     let tokens = shared.tokens.to_str().unwrap();
     let add = |space: &str| shared.env.haul(["serve", "token", "add", space, "--tokens", tokens]);
-    add("Red").fails(2).says("space `Red`: must have");
+    add("Red").fails(2).says("space `Red`: must consist of");
     fs::write(&shared.tokens, format!("{text}green\n")).unwrap();
     add("blue").fails(2).says("tokens:3: missing SHA-256 of the token");
     let serve = || shared.env.haul(["serve", "--tokens", tokens]);
     serve().fails(2).says("tokens:3: missing SHA-256 of the token");
     fs::set_permissions(&shared.tokens, fs::Permissions::from_mode(0o640)).unwrap();
     for run in [serve(), add("blue")] {
-        run.fails(2).says("other users can access the file of tokens (mode 0640)");
+        run.fails(2).says("other users can access the tokens file (mode 0640)");
     }
     serve().says("chmod 600");
     fs::remove_file(&shared.tokens).unwrap();

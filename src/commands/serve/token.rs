@@ -33,7 +33,7 @@ pub enum ServeCommand {
 /// The subcommands of `haul serve token`.
 #[derive(Debug, Subcommand)]
 pub enum TokenCommand {
-    /// Create a token, print it once, and add its hash to the file of tokens
+    /// Create a token, print it once, and add its hash to the tokens file
     ///
     /// All tokens of a space share its files. The files of other spaces cannot be seen. To revoke a token, delete its line from
     /// the file.
@@ -53,7 +53,7 @@ pub struct AddArgs {
     /// Permit listing, reading and linking only
     #[arg(long)]
     read_only: bool,
-    /// File of the tokens [default: `serve-tokens` in the folder of the config file]
+    /// Tokens file [default: `serve-tokens` in the folder of the config file]
     #[arg(long, value_name = "FILE")]
     tokens: Option<PathBuf>,
 }
@@ -163,8 +163,7 @@ fn read(path: &Path) -> Result<String> {
     let mut file = File::open(path).map_err(failed)?;
     // Check the mode of the open file, because the path may lead to a different file by now.
     if let Some(mode) = files::shared_mode(&file.metadata().map_err(failed)?) {
-        let message =
-            format!("{}: other users can access the file of tokens (mode {mode:04o})", path.display());
+        let message = format!("{}: other users can access the tokens file (mode {mode:04o})", path.display());
         let shown = path.to_string_lossy();
         return Err(Error::usage(message).hint(format!("run `chmod 600 {}`", word(&shown))));
     }

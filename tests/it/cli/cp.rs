@@ -328,7 +328,7 @@ fn conflicts_are_found_before_anything_is_sent() {
     }
     env.haul(["cp", "local:", "local:"]).fails(2).says("source and destination are the same");
     env.haul(["cp", "local:a.txt", "local:a.txt", "--latest"]).fails(2).says("are the same");
-    env.haul(["cp", "local:*", "dst:name"]).fails(2).says("several files cannot have one name");
+    env.haul(["cp", "local:*", "dst:name"]).fails(2).says("several files cannot have the same name");
     env.haul(["cp", "a.txt", "local:a.txt", "dst:"]).fails(2).says("cannot be copied together");
     env.haul(["cp", "a.txt", "loca:"]).fails(2).says("did you mean the profile `local:`?");
     env.haul(["cp", "local:a.txt", "dst:id:x"]).fails(2).says("the destination is an id");

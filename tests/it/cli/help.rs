@@ -52,7 +52,7 @@ fn the_first_screen() {
     Output:
           --json            Print a JSON array
           --jsonl           Print one JSON object per line
-          --jq <EXPR>       Print the results of a jq program that gets the JSON
+          --jq <EXPR>       Run a jq program on the JSON and print its results
           --fields <A,B,C>  Print only these fields, in this order
       -q, --quiet           Print only data, warnings and errors
       -v, --verbose...      Print more details; -vv shows each request
@@ -120,7 +120,7 @@ fn every_command_has_help_with_examples() {
     Output:
           --json            Print a JSON array
           --jsonl           Print one JSON object per line
-          --jq <EXPR>       Print the results of a jq program that gets the JSON
+          --jq <EXPR>       Run a jq program on the JSON and print its results
           --fields <A,B,C>  Print only these fields, in this order
       -q, --quiet           Print only data, warnings and errors
       -v, --verbose...      Print more details; -vv shows each request

@@ -117,7 +117,7 @@ fn what_goes_wrong() {
     Output:
           --json            Print a JSON array
           --jsonl           Print one JSON object per line
-          --jq <EXPR>       Print the results of a jq program that gets the JSON
+          --jq <EXPR>       Run a jq program on the JSON and print its results
           --fields <A,B,C>  Print only these fields, in this order
       -q, --quiet           Print only data, warnings and errors
       -v, --verbose...      Print more details; -vv shows each request
