@@ -238,7 +238,7 @@ impl DuArgs {
                     return Err(if ctx.profile(Some(text)).is_ok() {
                         error.hint(hint)
                     } else {
-                        error.hint("name a profile, such as `local:`, or a pattern, such as '*.pdf'")
+                        error.hint("specify a profile, such as `local:`, or a pattern, such as '*.pdf'")
                     });
                 }
             },

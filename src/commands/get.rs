@@ -237,7 +237,7 @@ fn binary(Chosen { provider, file, .. }: &Chosen) -> Error {
     let reference = reference(provider.profile(), &file.id);
     Error::usage(format!("{}: binary content is not written to a terminal", file.name))
         .hint(format!("to save it: `haul get {reference}`"))
-        .hint(format!("to write it nevertheless: `haul get {reference} -o -`"))
+        .hint(format!("to write it anyway: `haul get {reference} -o -`"))
 }
 
 /// Files whose names differ without folders. Two files with one name are an error, before anything is written.

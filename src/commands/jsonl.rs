@@ -153,7 +153,7 @@ impl Check {
                     self.error(at, format!("duplicate custom_id {id:?}"));
                 }
             }
-            Some(_) => self.error(at, "custom_id must be nonempty text".to_owned()),
+            Some(_) => self.error(at, "custom_id must be a nonempty string".to_owned()),
             None => self.error(at, "missing custom_id".to_owned()),
         }
         for (key, is_present) in [
@@ -218,7 +218,7 @@ impl Check {
                     self.warn(at, format!("unknown role {role:?}"));
                 }
                 if messages.incomplete {
-                    self.warn(at, "a message lacks role or content".to_owned());
+                    self.warn(at, "a message has no role or content".to_owned());
                 }
             }
             _ => self.warn(at, "messages must be a nonempty list".to_owned()),
@@ -536,7 +536,7 @@ mod tests {
             (a[..40].to_owned(), "1: not valid JSON: EOF while parsing a string, column 40"),
             (format!("{a} {b}"), "1: not valid JSON: trailing characters, column 86"),
             (a.replace("custom_id", "id"), "1: missing custom_id"),
-            (a.replace("\"a\"", "7"), "1: custom_id must be nonempty text"),
+            (a.replace("\"a\"", "7"), "1: custom_id must be a nonempty string"),
             (a.replace("method", "m"), "1: missing method"),
             (a.replace("url", "u"), "1: missing url"),
             (a.replace("body", "b"), "1: missing body"),
@@ -593,8 +593,8 @@ mod tests {
             (r#"{"messages":[]}"#, "messages must be a nonempty list"),
             (r#"{"messages":"a"}"#, "messages must be a nonempty list"),
             (r#"{"messages":[{"role":"robot","content":"a"}]}"#, "unknown role \"robot\""),
-            (r#"{"messages":[{"role":"user"}]}"#, "a message lacks role or content"),
-            (r#"{"messages":[7]}"#, "a message lacks role or content"),
+            (r#"{"messages":[{"role":"user"}]}"#, "a message has no role or content"),
+            (r#"{"messages":[7]}"#, "a message has no role or content"),
             (r#"{"text":"a"}"#, "has no messages, input or prompt"),
             (r#"{"prompt":"a","completion":"b"}"#, "has different keys from the first line"),
         ] {

@@ -146,7 +146,7 @@ impl RefArgs {
             let purpose =
                 file.purpose.as_ref().map_or_else(String::new, |purpose| format!(" with purpose {purpose}"));
             let message =
-                format!("{}: haul knows no API of {} that uses files{purpose}", file.name, spec.name);
+                format!("{}: haul knows of no {} API that uses files{purpose}", file.name, spec.name);
             return Err(with_copy(unsupported(message), "openai"));
         };
         let formats = Format::of(usage, spec.name);

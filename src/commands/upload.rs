@@ -442,7 +442,7 @@ fn note_action(ctx: &Context, uploaded: &Uploaded) {
         }
         Action::Reused => ctx.ui.note(&match evidence {
             Some(evidence) if ctx.ui.verbosity() > 0 => {
-                format!("{name}: reused {id} (equal by {})", evidence.word())
+                format!("{name}: reused {id} (matched by {})", evidence.word())
             }
             _ => format!("{name}: reused {id}"),
         }),
@@ -477,7 +477,7 @@ fn warn_of_expiry(
     };
     let wanted = wanted.map_or_else(|| format!("after {requested:#}"), |at| format!("at {at}"));
     let (name, profile) = (&file.name, provider.profile());
-    ctx.ui.warn(&format!("{name}: the file {actual}, not {wanted} as requested"));
+    ctx.ui.warn(&format!("{name}: the file {actual}; requested: {wanted}"));
     let id = format!("id:{}", file.id);
     ctx.ui.hint(&format!("to delete it: `haul rm -p {} {}`", word(profile), word(&id)));
 }

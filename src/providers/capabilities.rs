@@ -411,7 +411,7 @@ pub fn require_upload(spec: &'static Spec, can: &Capabilities, file: &NewFile) -
             .map_err(|error| error.hint(format!("choose another name: `--name {}`", word(&other))));
     }
     if file.purpose.is_some() && !limits.purpose {
-        return refuse(format!("{platform} does not support a purpose"))
+        return refuse(format!("{platform} does not support purposes"))
             .map_err(|error| error.hint("remove `--purpose`"));
     }
     if !file.metadata.is_empty() && !limits.metadata {

@@ -352,7 +352,7 @@ fn next_page(first: &Url, next: &str) -> Result<Url> {
     })?;
     if url.origin() != first.origin() {
         return Err(Error::platform(format!(
-            "the next page is at {}, not at {}; haul does not send the token there",
+            "the next page is at {} instead of {}; haul does not send the token to another host",
             url.origin().ascii_serialization(),
             first.origin().ascii_serialization()
         )));

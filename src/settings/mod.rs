@@ -192,7 +192,7 @@ impl Settings {
             return Ok(Sourced { value: 4, origin: Origin::BuiltIn });
         };
         let value =
-            text.parse().map_err(|_| Error::usage(format!("{}={text}: not an integer", env::RETRIES)))?;
+            text.parse().map_err(|_| Error::usage(format!("{}={text}: not a whole number", env::RETRIES)))?;
         Ok(Sourced { value, origin: Origin::Variable(env::RETRIES.to_owned()) })
     }
 

@@ -64,8 +64,9 @@ impl Store {
     }
 
     fn directory(&self) -> Result<&Directory> {
-        let none =
-            || Error::new(Kind::Unsupported, "a store in object storage has no copies for other programs");
+        let none = || {
+            Error::new(Kind::Unsupported, "a store in object storage cannot create copies for other programs")
+        };
         self.inner.blobs.directory().ok_or_else(none)
     }
 

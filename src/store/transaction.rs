@@ -292,7 +292,7 @@ impl Transaction<'_> {
         #[cfg(feature = "shared")]
         if let Some(upload) = blob.upload {
             if !self.rows.keep_blob(upload.key())? {
-                return Err(Error::failed("the upload took too long: its content has been collected"));
+                return Err(Error::failed("the upload took too long: its content has already been deleted"));
             }
             write(&file, upload.key())?;
             self.marks.has_added = true;

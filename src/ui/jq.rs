@@ -97,7 +97,8 @@ impl Jq {
 fn failed(reason: &str, is_array: bool) -> Error {
     let error = Error::failed(format!("--jq: {reason}"));
     if is_array && reason.starts_with("cannot index [") {
-        return error.hint("the program gets an array; for each row, begin with `.[] |`, or add `--jsonl`");
+        return error
+            .hint("the program's input is an array; for each row, begin with `.[] |`, or add `--jsonl`");
     }
     error
 }

@@ -192,7 +192,7 @@ fn read(settings: &Settings, profile: &str, backend: Backend, timeout: &Timeout)
         let error = error.hint(to_log_in(profile));
         if backend == Backend::KernelKeyring {
             error.hint(
-                "the kernel removes tokens that have not been used for some days, and all tokens on reboot",
+                "the kernel removes tokens that have not been used for a few days, and all tokens on reboot",
             )
         } else {
             error

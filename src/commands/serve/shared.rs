@@ -25,13 +25,19 @@ impl SharedArgs {
         match (self.index.as_deref().or(variable), self.blobs.as_deref()) {
             (None, None) => Ok(None),
             (Some(index), Some(blobs)) => open(ctx, index, self.index.is_none(), blobs).map(Some),
-            (Some(_), None) => Err(Error::usage("a shared index needs a bucket")
-                .hint("name it: `--blobs s3://BUCKET/PREFIX`")
-                .hint(
-                    "to use a store on this machine: unset HAUL_SERVE_INDEX, or name it with `--data DIR`",
-                )),
-            (None, Some(_)) => Err(Error::usage("--blobs: the content of files needs an index")
-                .hint("name it: `--index postgres://USER@HOST/DATABASE`")),
+            (Some(_), None) => {
+                let given = if self.index.is_some() { "--index" } else { env::SERVE_INDEX };
+                let error = Error::usage(format!("{given} requires --blobs"))
+                    .hint("to specify a bucket: `--blobs s3://BUCKET/PREFIX`");
+                Err(match self.index {
+                    Some(_) => error,
+                    None => error.hint(
+                        "to use a store on this machine: `unset HAUL_SERVE_INDEX`, or add `--data DIR`",
+                    ),
+                })
+            }
+            (None, Some(_)) => Err(Error::usage("--blobs requires --index")
+                .hint("to specify an index: `--index postgres://USER@HOST/DATABASE`")),
         }
     }
 }
@@ -68,5 +74,5 @@ fn open(ctx: &Context, index: &str, is_variable: bool, blobs: &str) -> Result<St
 #[cfg(not(feature = "shared"))]
 fn open(_: &Context, _: &str, _: bool, _: &str) -> Result<Store> {
     Err(Error::new(crate::error::Kind::Unsupported, "this build of haul cannot share files between servers")
-        .hint("from a clone of haul: `cargo install --locked --path . --features shared`"))
+        .hint("to install a build that can, in a clone of haul: `cargo install --locked --path . --features shared`"))
 }

@@ -320,7 +320,7 @@ impl SyncArgs {
         match ctx.address(text).whole_profile() {
             Some(profile) => Ok(Some(profile.to_owned())),
             None => Err(Error::usage(format!("{text}: not a profile")).hint(format!(
-                "to name a profile, add a colon: `haul sync {} local:`",
+                "to specify a profile, add a colon: `haul sync {} local:`",
                 word(&self.folder.to_string_lossy())
             ))),
         }

@@ -33,7 +33,7 @@ pub static GEMINI: Platform = Platform {
         Quirk {
             name: "granularity",
             value: "BYTES",
-            help: "parts of an upload, except the last, must be a multiple of this [default: 8388608]",
+            help: "the size of each part of an upload, except the last, must be a multiple of this [default: 8388608]",
         },
         Quirk {
             name: "session-life",

@@ -48,7 +48,7 @@ const QUIRKS_WITH_UPLOADS: &[Quirk] = &[
     Quirk {
         name: "upload-life",
         value: "SECONDS",
-        help: "time after which an upload in parts has expired [default: 3600]",
+        help: "time after which a multipart upload expires [default: 3600]",
     },
 ];
 

@@ -31,9 +31,9 @@ pub static TOGETHER: Platform = Platform {
         Quirk {
             name: "any-purpose",
             value: "",
-            help: "also rejects content that a file with another purpose has",
+            help: "also rejects content that already exists with another purpose",
         },
-        Quirk { name: "form-only", value: "", help: "supports only uploads in one form" },
+        Quirk { name: "form-only", value: "", help: "supports only uploads as a single form" },
         Quirk { name: "processing", value: "SECONDS", help: "new files are QUEUED for this long" },
         Quirk { name: "processing-fails", value: "", help: "files are INVALID_FORMAT after processing" },
         Quirk {

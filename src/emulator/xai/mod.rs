@@ -39,7 +39,11 @@ pub static XAI: Platform = Platform {
             value: "BYTES",
             help: "rejects files above this size [default: 52428800]",
         },
-        Quirk { name: "team", value: "ID", help: "keys belong to this team; other teams are not found" },
+        Quirk {
+            name: "team",
+            value: "ID",
+            help: "keys belong to this team; requests for any other team return 404",
+        },
     ],
     variables: |root, token| {
         let base = format!("{root}/v1");

@@ -43,7 +43,7 @@ impl LlamaCloud {
     /// the file is deleted.
     pub(super) async fn upload_presigned(&self, file: &NewFile, progress: Arc<dyn Progress>) -> Result<File> {
         if file.purpose.is_some() {
-            return Err(Error::new(Kind::Unsupported, "llamacloud via=presigned does not support a purpose")
+            return Err(Error::new(Kind::Unsupported, "llamacloud via=presigned does not support purposes")
                 .hint("remove `--purpose` or `--set via=presigned`")
                 .about(file.name.clone()));
         }

@@ -373,7 +373,10 @@ impl Provider for Bucket {
         if file.size > MAX_SINGLE {
             return Err(Error::new(
                 Kind::Unsupported,
-                format!("{id}: {} can replace an object with at most 5 GiB in one request", self.platform()),
+                format!(
+                    "{id}: the new content exceeds 5 GiB, the most that {} accepts in one request",
+                    self.platform()
+                ),
             )
             .hint(format!(
                 "delete the object, then run the same command again: `haul rm {}`",
@@ -479,7 +482,7 @@ impl Multipart for Bucket {
         let request = Request::post(self.object(&id)?, body).query("uploads", "");
         // Repeatable: an upload without parts stores nothing.
         let request = self.with_metadata(request, self.pairs(file)?).repeatable();
-        let begun: Begun = xml::read(self.platform(), &self.send(request).await?, "upload in parts")?;
+        let begun: Begun = xml::read(self.platform(), &self.send(request).await?, "multipart upload")?;
         Ok(Session {
             id: format!("{} {id}", begun.upload_id),
             secret: None,

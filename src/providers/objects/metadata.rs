@@ -36,7 +36,7 @@ fn pair(platform: &str, key: &str, value: &Value) -> Result<(String, String)> {
     let is_valid = key.starts_with(|c: char| c.is_ascii_lowercase())
         && key.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
     if !is_valid {
-        return refuse(&format!("contains characters that {platform} does not accept"))
+        return refuse(&format!("is not valid for {platform}"))
             .map_err(|error| error.hint("use lowercase letters, digits and `_`, starting with a letter"));
     }
     if key == SHA256 {

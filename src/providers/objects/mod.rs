@@ -44,7 +44,7 @@ const USUAL_LIFETIME: i64 = 60 * 60;
 
 const BUCKET: Setting = Setting { key: "bucket", help: "bucket", secret: false };
 const PREFIX: Setting =
-    Setting { key: "prefix", help: "start of all keys, which ids and names omit", secret: false };
+    Setting { key: "prefix", help: "prefix of all keys; ids and names omit it", secret: false };
 const METADATA: Setting = Setting {
     key: "metadata",
     help: "true: ask the instance metadata service for credentials",
@@ -127,7 +127,7 @@ fn flag(connection: &Connection, key: &str) -> Result<Option<bool>> {
 fn place(connection: &Connection, scheme: &str, what: &str) -> Result<(String, String)> {
     let Some(bucket) = connection.setting("bucket") else {
         return Err(Error::usage(format!("{}: no {what}", connection.profile))
-            .hint(format!("name it in an address, such as `{scheme}://{}/KEY`", what.to_uppercase()))
+            .hint(format!("use an address, such as `{scheme}://{}/KEY`", what.to_uppercase()))
             .hint("or as a setting: `--set bucket=NAME`"));
     };
     if !bucket.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._$".contains(&byte)) {

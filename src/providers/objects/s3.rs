@@ -261,7 +261,7 @@ pub(super) fn read_problem(reply: &Reply) -> Option<Problem> {
             Some(region),
         ) => other_region(&sentence, &region),
         ("PermanentRedirect" | "AuthorizationHeaderMalformed", None) => {
-            problem(Some(Kind::Failed), Some("name the region of the bucket: `--set region=NAME`"))
+            problem(Some(Kind::Failed), Some("to specify the region of the bucket: `--set region=NAME`"))
         }
         ("NoSuchBucket", _) => problem(Some(Kind::Failed), None),
         ("RequestTimeTooSkewed", _) => {

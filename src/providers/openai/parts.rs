@@ -21,7 +21,7 @@ pub(super) const PART_SIZE: Setting = Setting {
 };
 pub(super) const MD5: Setting = Setting {
     key: "md5",
-    help: "`true` sends the MD5 of a file in parts, so that the platform verifies it",
+    help: "`true` sends the MD5 of a file that is uploaded in parts, so that the platform verifies the content",
     secret: false,
 };
 

@@ -44,14 +44,16 @@ impl OpenAi {
             Some(408 | 409 | 425 | 499 | 500..=599) => return error.unanswered(),
             Some(401 | 403 | 429) | None => return error,
             // The upload is missing, not a file.
-            Some(status @ (404 | 410)) => Error::platform(format!("{platform} rejected the upload in parts"))
-                .cause(error.message())
-                .with_status(status)
-                .with_request_id(error.request_id().map(str::to_owned)),
+            Some(status @ (404 | 410)) => {
+                Error::platform(format!("{platform} rejected the multipart upload"))
+                    .cause(error.message())
+                    .with_status(status)
+                    .with_request_id(error.request_id().map(str::to_owned))
+            }
             Some(_) => error,
         };
         if session.expires_at.is_some_and(|end| end <= self.connection.clock.now()) {
-            error.cause(format!("{platform} discards an upload in parts after one hour"))
+            error.cause(format!("{platform} discards a multipart upload after one hour"))
         } else {
             error
         }
@@ -62,7 +64,7 @@ impl OpenAi {
         let platform = self.vendor.spec.name;
         match error.status() {
             Some(status @ (404 | 405 | 501)) => {
-                let message = format!("{platform} does not accept files in parts at this base URL");
+                let message = format!("{platform} does not support multipart uploads at this base URL");
                 let refusal = Error::new(Kind::Unsupported, message).cause(error.message());
                 let refusal =
                     refusal.with_status(status).with_request_id(error.request_id().map(str::to_owned));
@@ -75,7 +77,7 @@ impl OpenAi {
             Some(400 | 422) if !is_among(self.purpose(file), self.vendor.parts_for) => {
                 let known = self.vendor.parts_for;
                 error.hint(format!(
-                    "{platform} documents these purposes for files in parts: {}",
+                    "{platform} documents these purposes for multipart uploads: {}",
                     known.join(", ")
                 ))
             }
@@ -180,7 +182,7 @@ impl OpenAi {
         let size = upload.take(&["bytes"], as_count);
         let Some(Value::Object(file)) = upload.get("file").cloned() else {
             return Err(Error::platform(format!(
-                "{} completed an upload without a file",
+                "{} returned no file for the completed upload",
                 self.vendor.spec.name
             )));
         };

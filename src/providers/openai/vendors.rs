@@ -32,7 +32,7 @@ pub(in crate::providers) static OPENAI: Vendor = Vendor {
             QUERY,
             Setting {
                 key: "download",
-                help: "`all` tries to download files with any purpose, for other servers",
+                help: "`all` tries to download files with any purpose; for servers other than the vendor's own",
                 secret: false,
             },
             VIA,

@@ -107,10 +107,7 @@ const CAN: Capabilities = Capabilities {
     appears_within: USUAL_DELAY,
     rate: None,
     instead: &[
-        (
-            Op::Annotate,
-            "a file keeps its name; to use another one: `haul rm {ref}`, then `haul upload FILE --name NAME`",
-        ),
+        (Op::Annotate, "to change the name: `haul rm {ref}`, then `haul upload FILE --name NAME`"),
         (Op::Replace, "to upload a new file and delete the old one: `haul upload FILE --if-exists replace`"),
         (Op::Link, "to download the file: `haul get {ref}`"),
     ],

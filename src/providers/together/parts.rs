@@ -118,13 +118,13 @@ impl Multipart for Together {
         body.insert("num_parts".to_owned(), json!(count));
         // Repeatable: an upload without parts stores no file.
         let request = self.step("initiate", body)?.repeatable();
-        let begun: Begun = self.connection.http.json(&request, "upload in parts").await?;
+        let begun: Begun = self.connection.http.json(&request, "multipart upload").await?;
         if begun.parts.len() as u64 != count {
             let message = format!("together returned {} part URLs instead of {count}", begun.parts.len());
             return Err(Error::platform(message));
         }
         let secret = serde_json::to_string(&begun.parts);
-        let secret = secret.map_err(|error| Error::failed("cannot keep the part URLs").caused_by(error))?;
+        let secret = secret.map_err(|error| Error::failed("cannot save the part URLs").caused_by(error))?;
         Ok(Session {
             id: format!("{}/{}", begun.upload_id, begun.file_id),
             secret: Some(Secret::new(&secret)),

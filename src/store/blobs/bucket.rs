@@ -213,9 +213,9 @@ impl Bucket {
                 Err(error) => return Err(self.failed("read objects", &error)),
             };
             if found != id.as_bytes() {
-                return Err(Error::failed(format!("{}: the place belongs to another index", self.shown))
-                    .hint("name an empty prefix: `--blobs s3://BUCKET/PREFIX`")
-                    .hint("or the index that belongs to it: `--index postgres://…`"));
+                return Err(Error::failed(format!("{}: this prefix belongs to another index", self.shown))
+                    .hint("use an empty prefix: `--blobs s3://BUCKET/PREFIX`")
+                    .hint("or use the index of this prefix: `--index postgres://…`"));
             }
             let probe = self.path(&format!("probe-{}", Uuid::new_v4().simple()));
             let wrote = self.objects.put(&probe, PutPayload::from_static(b"probe")).await;
@@ -355,7 +355,7 @@ impl Bucket {
     /// Deletes a blob and its row, with a warning if that fails.
     async fn discard(&self, key: &str) {
         if let Err(error) = self.remove(key).await {
-            self.database.warn(format!("{error}; the collector tries again"));
+            self.database.warn(format!("{error}; the collector will try again"));
         }
     }
 

@@ -204,9 +204,9 @@ impl Database {
             return self.rejected("the server requires a password");
         }
         let hint = if reason.contains("invalid peer certificate") {
-            "name a PEM file with the authority of the certificate in the address: `sslrootcert=FILE`"
+            "add the certificate authority's PEM file to the address: `sslrootcert=FILE`"
         } else {
-            "check that PostgreSQL runs and that the address is right"
+            "check that PostgreSQL is running and that the address is correct"
         };
         self.error(Kind::Unreachable, UNREACHABLE, reason).hint(hint)
     }
@@ -228,7 +228,7 @@ impl Database {
         if *code == SqlState::READ_ONLY_SQL_TRANSACTION {
             return self
                 .error(Kind::Unreachable, "the database of the index is read-only", reason)
-                .hint("name the primary server, or add `target_session_attrs=read-write` to the address");
+                .hint("use the address of the primary server, or add `target_session_attrs=read-write`");
         }
         if *code == SqlState::LOCK_NOT_AVAILABLE {
             let message = "the index is busy: another transaction has been changing it for a minute";
@@ -259,7 +259,7 @@ impl Database {
     }
 
     fn rejected(&self, reason: &str) -> Error {
-        self.error(Kind::Auth, "the database of the index rejects the login", reason)
+        self.error(Kind::Auth, "the database of the index rejected the login", reason)
             .hint("set PGPASSWORD, or add a line to ~/.pgpass that only you can read")
             .hint(format!("to try the login: `psql {}`", word(&self.shown)))
     }

@@ -205,7 +205,7 @@ fn an_expiry_in_another_unit_is_reported() {
         let run = program(&server, V1).haul(["upload", "a.txt", "--expires", "48h"]).ok();
         let text = run.stderr();
         assert_eq!(
-            text.contains("a.txt: the file expires at ") && text.contains("as requested"),
+            text.contains("a.txt: the file expires at ") && text.contains("; requested: "),
             warns,
             "{run}"
         );

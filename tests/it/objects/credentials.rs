@@ -23,7 +23,7 @@ fn without_credentials_nothing_is_sent() {
     let run = env.line("ls -p s3").fails(2);
     insta::assert_snapshot!(run.stderr(), @"
     error: s3: no bucket
-    hint: name it in an address, such as `s3://BUCKET/KEY`
+    hint: use an address, such as `s3://BUCKET/KEY`
     hint: or as a setting: `--set bucket=NAME`
     ");
 }

@@ -54,7 +54,7 @@ pub const PLATFORM: Platform = Platform {
     commands: &[
         (GA, "upload up.txt --expires 24h", 0, "up.txt"),
         (GA, "upload up.txt --expires 91d", 5, "anthropic accepts 1h to 2160h for a file"),
-        (GA, "upload up.txt --purpose p", 5, "anthropic does not support a purpose"),
+        (GA, "upload up.txt --purpose p", 5, "anthropic does not support purposes"),
         (GA, "upload up.txt --metadata a=b", 5, "anthropic does not support metadata"),
         (GA, "upload up.txt --name a:b.txt", 5, "contains ':', which anthropic does not accept"),
         (BETA, "upload up.txt", 0, "up.txt"),

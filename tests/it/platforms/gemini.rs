@@ -59,7 +59,7 @@ pub const PLATFORM: Platform = Platform {
         (V1, "upload up.txt --wait", 0, "up.txt"),
         (V1BETA, "upload up.txt --metadata a=b", 5, "gemini does not support metadata"),
         (V1BETA, "upload up.txt --expires 24h", 5, "gemini does not support a lifetime for a file"),
-        (V1BETA, "upload up.txt --purpose p", 5, "gemini does not support a purpose"),
+        (V1BETA, "upload up.txt --purpose p", 5, "gemini does not support purposes"),
         (V1BETA, "ls --ids", 0, "@"),
         (V1, "ls --ids", 0, "@"),
         (V1BETA, "info doc.pdf", 0, "doc.pdf"),

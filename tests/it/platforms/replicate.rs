@@ -53,7 +53,7 @@ pub const PLATFORM: Platform = Platform {
     commands: &[
         (API, "upload up.txt --metadata a=b", 0, "up.txt"),
         (API, "upload up.txt --expires 24h", 5, "replicate does not support a lifetime for a file"),
-        (API, "upload up.txt --purpose p", 5, "replicate does not support a purpose"),
+        (API, "upload up.txt --purpose p", 5, "replicate does not support purposes"),
         (API, "ls --ids", 0, "@"),
         (API, "info @", 0, "doc.pdf"),
         (API, "get @ -o -", 5, "replicate cannot download an uploaded file"),

@@ -123,7 +123,7 @@ fn a_newer_or_foreign_place_is_refused() {
     let other = SharedPlace::new().unwrap();
     let mixed = SharedOptions { blobs: place.options().blobs, ..other.options() };
     let error = Store::open_shared(mixed).err().unwrap();
-    assert!(error.message().ends_with("the place belongs to another index"), "{error}");
+    assert!(error.message().ends_with("this prefix belongs to another index"), "{error}");
     place.number("WITH newer AS (UPDATE store SET format = 99 RETURNING format) SELECT format FROM newer");
     let error = Store::open_shared(place.options()).err().unwrap();
     assert!(error.message().contains("unsupported index format 99"), "{error}");

@@ -82,7 +82,9 @@ impl Address {
             || !schema.chars().all(is_name)
             || schema.starts_with(|c: char| c.is_ascii_digit())
         {
-            return Err(invalid("the name of a schema consists of lowercase letters, digits and `_`"));
+            return Err(invalid(
+                "the schema name must consist of lowercase letters, digits and `_`, and must not start with a digit",
+            ));
         }
         // A space in a query is written as `%20`.
         let text = format!("{base}?{}", rest.finish().replace('+', "%20"));
@@ -238,8 +240,10 @@ fn roots(authority: Option<&str>) -> Result<RootCertStore> {
         }
     }
     if roots.is_empty() {
-        return Err(Error::failed("no certificate authorities are known, so PostgreSQL cannot be verified")
-            .hint("name a PEM file in the address: `sslrootcert=FILE`"));
+        return Err(Error::failed(
+            "no certificate authorities are installed, so the PostgreSQL server cannot be verified",
+        )
+        .hint("add a PEM file to the address: `sslrootcert=FILE`"));
     }
     Ok(roots)
 }

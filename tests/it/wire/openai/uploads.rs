@@ -145,7 +145,7 @@ async fn only_a_rejection_ends_the_session_of_a_part() {
     let complete = openai.multipart().unwrap().complete(&ended, &hello(), &[], &Checksums::default()).await;
     let causes = complete.unwrap_err().causes();
     assert!(
-        causes.iter().any(|cause| cause == "openai discards an upload in parts after one hour"),
+        causes.iter().any(|cause| cause == "openai discards a multipart upload after one hour"),
         "{causes:?}"
     );
 }
@@ -161,7 +161,7 @@ async fn an_upload_that_cannot_begin_says_why() {
     for (set, hint) in [(&[][..], None), (&[("via", "uploads")][..], Some("remove `--set via=uploads`"))] {
         let error = open("openai", &missing, set).multipart().unwrap().begin(&hello()).await.unwrap_err();
         assert_eq!(error.kind(), Kind::Unsupported);
-        assert_eq!(error.message(), "openai does not accept files in parts at this base URL");
+        assert_eq!(error.message(), "openai does not support multipart uploads at this base URL");
         assert_eq!(error.hints().first().map(String::as_str), hint);
     }
     let server = Server::repeating([Answer::json(error_body()).with_status(400)]);
@@ -172,7 +172,7 @@ async fn an_upload_that_cannot_begin_says_why() {
         assert_eq!(error.kind(), Kind::Failed);
         error.hints().to_vec()
     };
-    let hint = "azure documents these purposes for files in parts: assistants, batch, fine-tune, vision";
+    let hint = "azure documents these purposes for multipart uploads: assistants, batch, fine-tune, vision";
     assert_eq!(begin("azure", None).await, [hint]);
     assert_eq!(begin("azure", Some("batch")).await, [""; 0]);
     assert_eq!(begin("openai", None).await, [""; 0]);
