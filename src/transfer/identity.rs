@@ -1,5 +1,6 @@
 //! Decides whether a file on a platform has the same content as a local file, and on what evidence.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -12,7 +13,7 @@ use super::digest::{compare, digest_of};
 use super::ledger::{Ledger, Stamp, version};
 use super::mark;
 use super::wait::once_found;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, word};
 use crate::hash::Hasher;
 use crate::interrupt::Interrupt;
 use crate::model::{Checksums, Clock, File, NewFile, Source};
@@ -398,5 +399,18 @@ pub(super) fn conflict(provider: &dyn Provider, new: &NewFile, file: &File) -> E
     if file.size.is_some() {
         error = error.hint("to accept equal sizes: `--compare size`");
     }
-    error.hint("to upload another copy: `--if-exists upload`")
+    if let Source::Path(path) = &new.source {
+        let folder = path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
+        let (folder, target) = (folder.to_string_lossy(), format!("{}:", provider.profile()));
+        error = error.hint(format!(
+            "to record ids and hashes in a lock file: `haul sync {} {}`",
+            word(&folder),
+            word(&target)
+        ));
+    }
+    error = error.hint("to upload another copy: `--if-exists upload`");
+    if can.replace || can.delete {
+        error = error.hint("to replace the existing file: `--if-exists replace`");
+    }
+    error
 }

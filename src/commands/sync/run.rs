@@ -321,7 +321,7 @@ impl Run<'_> {
         if error.kind() != Kind::Conflict {
             return error;
         }
-        let error = error.keep_hints(|hint| !hint.contains("--if-exists"));
+        let error = error.keep_hints(|hint| !hint.contains("--if-exists") && !hint.contains("haul sync"));
         error.hint("to upload the local file in addition: `--on-conflict upload`")
     }
 

@@ -219,7 +219,14 @@ fn files_are_compared_by_size_the_ledger_or_their_content() {
     env.set("HAUL_LEDGER", "off");
     env.haul(["upload", "a.txt"]).ok();
     let conflict = env.haul(["upload", "a.txt", "--if-exists", "skip", "--compare", "stored"]).fails(5);
-    assert!(conflict.stderr().contains("--compare size"), "{conflict}");
+    for hint in [
+        "to accept equal sizes: `--compare size`",
+        "to record ids and hashes in a lock file: `haul sync . mistral:`",
+        "to upload another copy: `--if-exists upload`",
+        "to replace the existing file: `--if-exists replace`",
+    ] {
+        assert!(conflict.stderr().contains(&format!("hint: {hint}\n")), "{conflict}");
+    }
     let reused = env.haul(["upload", "a.txt", "--if-exists", "skip", "--fields", "evidence"]).ok();
     assert_eq!(reused.stdout(), "download\n");
     env.write("a.txt", "other");
