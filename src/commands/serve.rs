@@ -116,6 +116,8 @@ fn after_help() -> String {
     let text = format!(
         "Examples:\n  haul serve\n  haul serve --ephemeral -- pytest -q\n  \
         haul serve --only xai --fault '429 POST times=2 retry-after=1'\n  eval \"$(haul serve --print-env)\"\n\n\
+        Mistral's official clients do not read the base URL from a variable; `haul serve --only mistral` prints the \
+        argument that they need.\n\n\
         Faults: WORD[=VALUE] [METHOD] [PATH] [KEY=VALUE…]\n{}\n\nPATH is a pattern for the whole path, \
         starting with the platform: `*` matches one segment, `**` any number.\nThe keys limit a fault to some of the \
         matching requests:\n{}",
@@ -286,7 +288,7 @@ impl ServeArgs {
                     ended = &mut server => return ended.map_err(broke)?.map(|()| 0),
                     signal = signals.next() => {
                         if !self.reload(ctx, signal, tokens.as_ref()) {
-                            break Err(Error::interrupted(signal));
+                            break Ok(signal.exit_code());
                         }
                     }
                 }
@@ -298,6 +300,9 @@ impl ServeArgs {
             tokio::select! {
                 ended = &mut server => {
                     ended.map_err(broke)??;
+                    if self.command.is_empty() {
+                        ctx.ui.note("stopped");
+                    }
                     return status;
                 }
                 signal = signals.next() => {
@@ -364,7 +369,10 @@ fn print_variables(
             env: variables.iter().cloned().collect(),
         });
     }
-    for (platform, arguments) in options.client_arguments(address) {
+    // A script for all platforms sees no note that concerns a single one.
+    let is_noted = ctx.ui.err_is_terminal() || options.roots(address).len() == 1;
+    let arguments = if is_noted { options.client_arguments(address) } else { Vec::new() };
+    for (platform, arguments) in arguments {
         ctx.ui.note(&format!(
             "{platform}: the official clients do not read the base URL from a variable. {arguments}"
         ));
@@ -491,7 +499,13 @@ async fn run_command(
         Err(error) => {
             // The statuses that shells use.
             let status = if error.kind() == io::ErrorKind::NotFound { 127 } else { 126 };
-            ctx.ui.error(&failed(error));
+            let is_command = Path::new(program).components().count() == 1;
+            ctx.ui.error(&match error.kind() {
+                io::ErrorKind::NotFound if is_command => {
+                    Error::failed(format!("{}: command not found", program.display()))
+                }
+                _ => failed(error),
+            });
             return Ok(status);
         }
     };
