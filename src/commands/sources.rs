@@ -13,7 +13,7 @@ use super::report::{Entry, Unfinished};
 use crate::context::Context;
 use crate::error::{Error, Kind, Result, word};
 use crate::files;
-use crate::model::hash_of;
+use crate::model::{Address, Ref, hash_of};
 use crate::providers::{NameSlash, Provider};
 use crate::transfer::{self, Claim, IfExists, LeftOut, Leftover, Planned, Selection, Targets};
 
@@ -101,6 +101,44 @@ impl Work {
             Self::Stream { path, .. } => path,
         }
     }
+}
+
+/// Refuses a profile or a URL among the paths of `haul upload`, unless a file with that name exists.
+pub(super) fn check_paths(ctx: &Context, paths: &[PathBuf], recursive: bool) -> Result<()> {
+    let missing = paths.iter().filter(|path| path.symlink_metadata().is_err());
+    for text in missing.filter_map(|path| path.to_str()) {
+        if text.starts_with("http://") || text.starts_with("https://") {
+            let base = text.split(['?', '#']).next().unwrap_or_default();
+            let name =
+                base.splitn(4, '/').nth(3).and_then(|path| path.rsplit('/').next()).unwrap_or_default();
+            let name = if name.is_empty() { "NAME".into() } else { word(name) };
+            let command = ctx.command("upload", None);
+            return Err(Error::usage(format!("{text}: a URL cannot be uploaded")).hint(format!(
+                "download it first: `curl -fsSL {} | {command} - --name {name}`",
+                word(text)
+            )));
+        }
+        let Address { profile: Some(profile), reference } = ctx.address(text) else { continue };
+        let message = match &reference {
+            Ref::Any(name) if name.is_empty() => format!("{text} is a profile, not a file"),
+            _ => format!("{text} is a file on the profile {profile}, not a local file"),
+        };
+        let is_other = |path: &&PathBuf| path.to_str() != Some(text);
+        let others: Vec<_> = paths.iter().filter(is_other).map(|path| path.to_string_lossy()).collect();
+        let mut command = format!("haul upload -p {}", word(&profile));
+        if recursive {
+            command.push_str(" -r");
+        }
+        match (others.as_slice(), &reference) {
+            ([], _) => command.push_str(" FILE"),
+            ([one], Ref::Any(name)) if !name.is_empty() && !recursive => {
+                command.extend([" ", &word(one), " --name ", &word(name)]);
+            }
+            _ => others.iter().for_each(|other| command.extend([" ", &word(other)])),
+        }
+        return Err(Error::usage(message).hint(format!("`{command}`")));
+    }
+    Ok(())
 }
 
 impl Sources {

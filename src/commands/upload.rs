@@ -15,7 +15,7 @@ use super::media;
 use super::planned;
 use super::report::{Entry, Outcome, Reported};
 use super::select::resolve;
-use super::sources::{FolderArgs, Sources, Work, read_paths};
+use super::sources::{self, FolderArgs, Sources, Work, read_paths};
 use crate::context::Context;
 use crate::error::{Error, Result, word};
 use crate::files;
@@ -133,6 +133,7 @@ pub(super) fn target_of(profile: &Profile) -> String {
 impl UploadArgs {
     /// Uploads files.
     pub async fn run(self, ctx: &Context) -> Result<()> {
+        sources::check_paths(ctx, &self.paths, self.recursive)?;
         let provider = ctx.open(self.on.as_deref())?;
         let template = self.template()?;
         let sources = self.sources(ctx).await?;
@@ -446,6 +447,7 @@ fn note_action(ctx: &Context, uploaded: &Uploaded) {
             }
             _ => format!("{name}: reused {id}"),
         }),
+        Action::Replaced if uploaded.keeps_id => ctx.ui.note(&format!("{name}: content replaced")),
         Action::Replaced => ctx.ui.note(&format!("{name}: replaced, now {id}")),
         Action::Resumed => {
             ctx.ui.note(&format!("{name}: already uploaded by an earlier run: {id}"));

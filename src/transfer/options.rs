@@ -113,6 +113,8 @@ pub struct Uploaded {
     pub name: String,
     /// The action that was taken.
     pub action: Action,
+    /// Whether no existing file was replaced by one with another id.
+    pub keeps_id: bool,
     /// The evidence used to compare the file with existing ones, if they were compared.
     pub evidence: Option<Evidence>,
     /// An existing file with the same name but different content. The new file was uploaded in addition to it.

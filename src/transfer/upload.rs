@@ -237,6 +237,7 @@ impl Uploads {
                 }
             },
         };
+        let keeps_id = job.old.as_ref().is_none_or(|old| *old == file.id);
         let (mut action, mut kept) = (if job.repairs { Action::Repaired } else { action }, None);
         if let Some(old) = job.old.clone().filter(|old| *old != file.id) {
             kept = self.retire(&job.new, &file, &old).await?.map(|error| (old, error));
@@ -255,7 +256,7 @@ impl Uploads {
             file
         };
         let Job { new: NewFile { name, .. }, evidence, different, before, .. } = job;
-        Ok(Uploaded { file, name, action, evidence, different, twin, before, kept, sent })
+        Ok(Uploaded { file, name, action, keeps_id, evidence, different, twin, before, kept, sent })
     }
 
     /// Decides what to do with a file from the ledger and from the existing files.

@@ -68,7 +68,9 @@ impl Commands {
         if err.contains("panicked") {
             self.totals.report(&format!("{arguments:?} panicked\n{err}"));
         }
-        for message in ["already uploaded by an earlier run", ": reused ", ": replaced, now "] {
+        for message in
+            ["already uploaded by an earlier run", ": reused ", ": replaced, now ", ": content replaced"]
+        {
             let count = err.matches(message).count() as u64;
             self.totals.note(format!("files reported as: {}", message.trim_matches([':', ' '])), count);
         }

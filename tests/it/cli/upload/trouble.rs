@@ -36,6 +36,37 @@ fn a_failed_file_does_not_affect_the_others() {
 }
 
 #[test]
+fn a_profile_or_url_stops_everything() {
+    let env = Sandbox::new();
+    env.write("a.txt", "a");
+    check!(env.haul(["upload", "a.txt", "xai:"]), @"
+    status 2
+    --- err
+    error: xai: is a profile, not a file
+    hint: `haul upload -p xai a.txt`
+    ");
+    check!(env.haul(["upload", "a.txt", "xai:docs/b.txt"]), @"
+    status 2
+    --- err
+    error: xai:docs/b.txt is a file on the profile xai, not a local file
+    hint: `haul upload -p xai a.txt --name docs/b.txt`
+    ");
+    env.haul(["upload", "xai:"]).fails(2).says("`haul upload -p xai FILE`");
+    env.haul(["upload", "-r", "docs", "more", "xai:"]).fails(2).says("`haul upload -p xai -r docs more`");
+    check!(env.haul(["upload", "a.txt", "https://example.com/docs/a.pdf?v=1"]), @"
+    status 2
+    --- err
+    error: https://example.com/docs/a.pdf?v=1: a URL cannot be uploaded
+    hint: download it first: `curl -fsSL 'https://example.com/docs/a.pdf?v=1' | haul upload - --name a.pdf`
+    ");
+    env.haul(["upload", "https://example.com/"]).fails(2).says("| haul upload - --name NAME`");
+    assert!(env.ids().is_empty());
+    env.write("xai:b.txt", "b");
+    env.haul(["upload", "a.txt", "xai:b.txt", "--fields", "name"]).ok();
+    assert_eq!(env.ids().len(), 2);
+}
+
+#[test]
 fn pipes_and_devices_are_refused() {
     let env = Sandbox::new();
     env.run(env.program("mkfifo").arg("pipe")).ok();

@@ -148,7 +148,7 @@ fn existing_files() {
     --- out
     [id]............	a.txt
     --- err
-    a.txt: replaced, now [id]............
+    a.txt: content replaced
     ");
     assert_eq!(env.ids(), old);
     env.write("a.txt", "other");
@@ -173,7 +173,7 @@ fn new_content_keeps_the_id_and_name() {
     --- out
     a.txt	14
     --- err
-    a.txt: replaced, now [id]............
+    a.txt: content replaced
     ");
     check!(env.haul(["upload", "b.txt", "--to", "nope"]), @"
     status 3
