@@ -304,6 +304,13 @@ impl Error {
         self
     }
 
+    /// Adds text at the end of the message.
+    #[must_use]
+    pub fn with_suffix(mut self, suffix: &str) -> Self {
+        self.0.message.text.push_str(suffix);
+        self
+    }
+
     /// Keeps only the hints for which `keep` returns true.
     #[must_use]
     pub fn keep_hints(mut self, mut keep: impl FnMut(&str) -> bool) -> Self {

@@ -172,11 +172,8 @@ impl Tries {
         if self.count < 2 {
             return error;
         }
-        error.cause(format!(
-            "gave up after {} attempts in {}",
-            self.count,
-            waiting_time(self.begun.elapsed())
-        ))
+        let time = waiting_time(self.begun.elapsed());
+        error.with_suffix(&format!(" (gave up after {} attempts in {time})", self.count))
     }
 }
 

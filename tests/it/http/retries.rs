@@ -29,9 +29,10 @@ async fn a_server_error_is_retried_for_repeatable_requests() {
         let error = client(&server).send(&get(&server)).await.unwrap_err();
         assert_eq!(server.count(), 3, "{status}: the attempts of the policy");
         assert_eq!(error.status(), Some(status));
-        assert_eq!(error.message(), format!("testland returned {status}: no luck"));
+        let message = format!("testland returned {status}: no luck (gave up after 3 attempts in 0.");
+        assert!(error.message().starts_with(&message), "{}", error.message());
         assert_eq!(error.request_id(), Some("req-7"));
-        assert!(error.causes()[0].starts_with("gave up after 3 attempts in 0."), "{:?}", error.causes());
+        assert!(error.causes().is_empty(), "{:?}", error.causes());
         assert!(!error.is_unanswered());
     }
 }
@@ -134,9 +135,10 @@ async fn an_unsent_request_is_retried() {
     let client = Client::new(Config { own: vec![url.clone()], ..config(&server) });
     let error = client.send(&Request::post(url, Body::json(&json!({})))).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Unreachable);
-    assert_eq!(error.message(), format!("could not reach testland at http://127.0.0.1:{port}"));
+    let message =
+        format!("could not reach testland at http://127.0.0.1:{port} (gave up after 3 attempts in ");
+    assert!(error.message().starts_with(&message), "{}", error.message());
     assert!(error.causes()[0].contains("refused"), "{:?}", error.causes());
-    assert!(error.causes()[1].starts_with("gave up after 3 attempts"), "{:?}", error.causes());
     assert!(!error.is_unanswered());
 }
 
@@ -172,5 +174,5 @@ async fn the_elapsed_time_is_limited_too() {
     let client = Client::new(Config { policy, ..config(&server) });
     let error = client.send(&get(&server)).await.unwrap_err();
     assert!(server.count() > 1 && server.count() < 500, "{}", server.count());
-    assert!(error.causes()[0].starts_with("gave up after"));
+    assert!(error.message().contains(" (gave up after "), "{}", error.message());
 }
