@@ -47,6 +47,11 @@ pub fn error(wrong: &clap::Error, root: &Command, arguments: &[OsString]) -> Err
             let (argument, value) = (given(ContextKind::InvalidArg), given(ContextKind::InvalidValue));
             match std::error::Error::source(wrong) {
                 _ if value.is_empty() => format!("{argument} requires a value"),
+                Some(why)
+                    if why.is::<ParseIntError>() && value.parse::<i64>().is_ok_and(i64::is_negative) =>
+                {
+                    format!("{argument}: {value} must be 0 or more")
+                }
                 Some(why) if why.is::<ParseIntError>() => {
                     format!("{argument}: {value:?} is not a whole number")
                 }
@@ -158,7 +163,11 @@ fn command<'a>(root: &'a Command, arguments: &[OsString]) -> (&'a Command, Strin
 /// The hint for a subcommand that haul does not have, if several commands or options do the same.
 fn other_way(command: &Command, typed: &str) -> Option<String> {
     let hint = match (command.get_name(), typed) {
-        ("haul", "mv" | "rename" | "ren") => "to rename a file: `haul meta set REF --name NAME`",
+        ("haul", "mv" | "move" | "rename" | "ren") => "to rename a file: `haul meta set REF --name NAME`",
+        ("haul", "find" | "search" | "grep") => "to search for files: `haul ls --filter 'name:report'`",
+        ("profile", "show" | "get" | "info") => {
+            "to show the settings of a profile: `haul config show -p xai`"
+        }
         ("haul", "init" | "setup" | "configure") => {
             "to store a token: `haul auth login xai`; to add a profile: `haul profile add NAME --provider xai`"
         }
@@ -209,6 +218,12 @@ fn option_hint(command: &Command, argument: &str) -> Option<String> {
         }
         "-f" | "--force" if has("overwrite") => return Some("to overwrite files: `--overwrite`".to_owned()),
         "-f" | "--force" if has("yes") => return Some("to skip the confirmation: `--yes`".to_owned()),
+        "-f" | "--force" | "--overwrite" if has("if-exists") => {
+            return Some("to replace existing files: `--if-exists replace`".to_owned());
+        }
+        "-r" if has("reverse") => {
+            return Some("to reverse the order: `--sort name --reverse`".to_owned());
+        }
         "-l" if has("long") => return Some("did you mean `--long`?".to_owned()),
         "-t" if has("sort") => return Some("to sort by time: `--sort -created_at`".to_owned()),
         "-S" if has("sort") => return Some("to sort by size: `--sort -size`".to_owned()),

@@ -74,7 +74,12 @@ pub(super) fn resolve(typed: &str, platform: &[&str]) -> Result<(String, Kind), 
         hints.push(format!("checksums: {}", CHECKSUMS.join(", ")));
         return Err((format!("unknown checksum `{shown}`"), hints));
     }
-    hints.extend(near(typed, platform).map(|near| format!("did you mean `{near}`?")));
+    let is_key = |text: &str| text.chars().all(|c| c.is_alphanumeric() || "_-".contains(c));
+    match near(typed, platform) {
+        Some(near) => hints.push(format!("did you mean `{near}`?")),
+        None if is_key(typed) => hints.push(format!("for a metadata key: `metadata.{shown} = …`")),
+        None => {}
+    }
     hints.push(format!(
         "fields: {}, metadata.KEY, extra.KEY, {}",
         names(platform).join(", "),
@@ -97,6 +102,24 @@ pub(super) fn known(name: &str) -> Option<Kind> {
             _ => return None,
         },
     })
+}
+
+/// Whether this is a common field or an alias of one.
+pub(super) fn is_field(typed: &str) -> bool {
+    known(typed).is_some() || ALIASES.iter().any(|(alias, _)| *alias == typed)
+}
+
+/// A comparison of a common field, as an example.
+pub(super) fn example(typed: &str) -> String {
+    let name = ALIASES.iter().find(|(alias, _)| *alias == typed).map_or(typed, |(_, name)| name);
+    let comparison = match (name, known(name)) {
+        (_, Some(Kind::Size)) => "> 1MB",
+        (_, Some(Kind::Time)) => "> -7d",
+        (_, Some(Kind::Bool)) => "= true",
+        ("name" | "path", _) => "~ *.pdf",
+        _ => "= VALUE",
+    };
+    format!("{typed} {comparison}")
 }
 
 /// Whether a common field can be compared with a pattern.

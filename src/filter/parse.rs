@@ -323,6 +323,10 @@ impl<'a> Parser<'a> {
         Err(match self.verb(field) {
             Some(comparison) => problem.hint(format!("write `{comparison}`")),
             None if field.quoted => problem.hint("to search in names: `name:\"…\"`"),
+            // The shell splits an unquoted filter or redirects its output: `--filter size > 1MB`.
+            None if field::is_field(&field.text) && self.rest().is_empty() => {
+                problem.hint(format!("quote the whole filter: `--filter '{}'`", field::example(&field.text)))
+            }
             None => problem.hint(format!("to search in names: `name:{typed}`")),
         })
     }

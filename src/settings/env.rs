@@ -173,10 +173,14 @@ impl Env {
 
     /// A warning about variables that start with `HAUL_` but have no meaning.
     pub(super) fn unknown(&self) -> Option<String> {
-        let known: Vec<&str> =
-            DOCUMENTED.iter().map(|(name, _)| *name).filter(|name| name.starts_with(PREFIX)).collect();
-        let describe = |name: &String| match nearest(name, known.iter().copied()) {
-            Some(near) => format!("{name} (did you mean {near}?)"),
+        let known: Vec<&str> = DOCUMENTED.iter().filter_map(|(name, _)| name.strip_prefix(PREFIX)).collect();
+        // The prefix and the length are excluded from the comparison, because they make short names look similar.
+        let near = |name: &str| {
+            let rest = name.strip_prefix(PREFIX)?;
+            nearest(rest, known.iter().copied().filter(|known| known.len().abs_diff(rest.len()) <= 2))
+        };
+        let describe = |name: &String| match near(name) {
+            Some(near) => format!("{name} (did you mean {PREFIX}{near}?)"),
             None => name.clone(),
         };
         let unknown: Vec<String> =
@@ -249,6 +253,12 @@ mod tests {
         assert_eq!(
             warning(&["HAUL_PROFIL", "HAUL_SET_COLOR"]),
             "unknown environment variables: HAUL_PROFIL (did you mean HAUL_PROFILE?), HAUL_SET_COLOR"
+        );
+        assert_eq!(warning(&["HAUL_FOO"]), "unknown environment variable: HAUL_FOO");
+        assert_eq!(warning(&["HAUL_LOG"]), "unknown environment variable: HAUL_LOG");
+        assert_eq!(
+            warning(&["HAUL_TIMEOTU"]),
+            "unknown environment variable: HAUL_TIMEOTU (did you mean HAUL_TIMEOUT?)"
         );
         assert_eq!(
             warning(&["HAUL_PROFILE_WORK_BASE_ULR"]),

@@ -131,7 +131,7 @@ impl Settings {
                 format!("unknown profile {name:?}")
             });
             error
-                .did_you_mean(name, names.iter().map(String::as_str))
+                .did_you_mean(platform_of(name), names.iter().map(String::as_str))
                 .hint(format!("profiles: {}", names.join(", ")))
         })
     }
@@ -361,11 +361,22 @@ struct Part<'a> {
     key: &'static str,
 }
 
+/// The platform of a product that has another name; otherwise the name itself.
+fn platform_of(name: &str) -> &str {
+    match name.to_ascii_lowercase().as_str() {
+        "claude" => "anthropic",
+        "chatgpt" | "gpt" => "openai",
+        "google" => "gemini",
+        "grok" => "xai",
+        _ => name,
+    }
+}
+
 /// The error for an unknown provider. `origin` is where it was named.
 pub fn no_such_provider(provider: &str, origin: &Origin) -> Error {
     let names: Vec<&str> = REGISTRY.iter().map(|spec| spec.name).collect();
     Error::usage(format!("{origin}: unknown provider {provider:?}"))
-        .did_you_mean(provider, names.iter().copied())
+        .did_you_mean(platform_of(provider), names.iter().copied())
         .hint(format!("providers: {}", names.join(", ")))
 }
 

@@ -97,6 +97,19 @@ fn words_of_other_programs_get_a_hint() {
     let env = Sandbox::with_files(&["a.txt"]);
     for (line, hint) in [
         ("haul mv a.txt b.txt", "to rename a file: `haul meta set REF --name NAME`"),
+        ("haul move a.txt b.txt", "to rename a file: `haul meta set REF --name NAME`"),
+        ("haul find a.txt", "to search for files: `haul ls --filter 'name:report'`"),
+        ("haul search a.txt", "to search for files: `haul ls --filter 'name:report'`"),
+        ("haul profile show", "to show the settings of a profile: `haul config show -p xai`"),
+        ("haul upload -f a.txt", "to replace existing files: `--if-exists replace`"),
+        ("haul upload --force a.txt", "to replace existing files: `--if-exists replace`"),
+        ("haul upload --overwrite a.txt", "to replace existing files: `--if-exists replace`"),
+        ("haul ls -r", "to reverse the order: `--sort name --reverse`"),
+        ("haul ls -p claude", "did you mean `anthropic`?"),
+        ("haul ls -p chatgpt", "did you mean `openai`?"),
+        ("haul ls -p gpt", "did you mean `openai`?"),
+        ("haul ls -p google", "did you mean `gemini`?"),
+        ("haul profile add work --provider claude", "did you mean `anthropic`?"),
         ("haul init", "to store a token: `haul auth login xai`"),
         ("haul whoami", "did you mean `haul auth status`?"),
         (

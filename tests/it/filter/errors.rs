@@ -54,6 +54,14 @@ fn errors_name_the_problem_and_its_column() {
             "expected a value for `id`",
             "quote a value that is empty or an operator: `\"\"`, `\"AND\"`",
         ),
+        ("size", 1, "expected an operator after `size`", "quote the whole filter: `--filter 'size > 1MB'`"),
+        (
+            "created_at",
+            1,
+            "expected an operator after `created_at`",
+            "quote the whole filter: `--filter 'created_at > -7d'`",
+        ),
+        ("author = kim", 1, "unknown field `author`", "for a metadata key: `metadata.author = …`"),
         ("report", 1, "expected an operator after `report`", "to search in names: `name:report`"),
         ("size > many", 8, "expected a size for `size`, found `many`", "sizes: 1000, 10MB, 1.5GiB"),
         (
