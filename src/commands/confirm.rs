@@ -79,6 +79,11 @@ impl ConfirmArgs {
         if ctx.ask(move |ui| ui.confirm(&question)).await? {
             return Ok(());
         }
-        Err(Error::failed(format!("nothing {done}")))
+        let answered = Error::failed(format!("nothing {done}"));
+        if ctx.ui.is_json() {
+            return Err(answered);
+        }
+        ctx.ui.note(answered.message());
+        Err(answered.reported())
     }
 }

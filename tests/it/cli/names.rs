@@ -154,7 +154,7 @@ fn control_characters_are_shown_escaped() {
     status 1
     --- out
       [id]............  red\u{1b}[31m\nbidi\u{202e}fdp\u{7}
-    delete 1 file (20 B) from local? [y/N] ␛[1;31merror:␛[0m nothing deleted
+    delete 1 file (20 B) from local? [y/N] nothing deleted
     ");
     check!(env.terminal(100, "", &["get", "red*"]), @r"
     status 0

@@ -82,21 +82,21 @@ fn a_question_states_the_action_and_the_size() {
     --- out
       [id]............  a.txt
       [id]............  b.txt
-    delete 2 files (10 B) from local, work? [y/N] ␛[1;31merror:␛[0m nothing deleted
+    delete 2 files (10 B) from local, work? [y/N] nothing deleted
     ");
     check!(env.terminal(80, "n\n", &["meta", "set", "*", "k=v"]), @"
     status 1
     --- out
       [id]............  b.txt
       [id]............  a.txt
-    change the metadata of 2 files (10 B) on local? [y/N] ␛[1;31merror:␛[0m nothing changed
+    change the metadata of 2 files (10 B) on local? [y/N] nothing changed
     ");
     check!(env.terminal(80, "n\n", &["link", "*"]), @"
     status 1
     --- out
       [id]............  b.txt
       [id]............  a.txt
-    create links to 2 files (10 B) on local? [y/N] ␛[1;31merror:␛[0m nothing linked
+    create links to 2 files (10 B) on local? [y/N] nothing linked
     ");
     // A listing without sizes.
     let silent = all().find(|platform| !platform.facts.lists_sizes_and_times).unwrap().name;

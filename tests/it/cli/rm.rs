@@ -135,7 +135,7 @@ fn on_a_terminal_it_asks_before_deleting_several() {
       [id]............  c.txt
       [id]............  b.txt
       [id]............  a.txt
-    delete 3 files (15 B) from local? [y/N] ␛[1;31merror:␛[0m nothing deleted
+    delete 3 files (15 B) from local? [y/N] nothing deleted
     ");
     check!(env.terminal(80, "\u{4}", &["rm", "a.txt", "b.txt"]), @"
     status 1
@@ -143,7 +143,7 @@ fn on_a_terminal_it_asks_before_deleting_several() {
       [id]............  a.txt
       [id]............  b.txt
     delete 2 files (10 B) from local? [y/N] 
-    ␛[1;31merror:␛[0m nothing deleted
+    nothing deleted
     ");
     check!(env.terminal(80, "", &["rm", "a.txt"]), @"
     status 0

@@ -108,6 +108,6 @@ fn display_of_hostile_names() {
       [id]............  both\n and\n.txt
       [id]............  tab\tbed.txt
       [id]............  title\u{1b}]0;owned\u{7}.txt
-    delete 4 files (59 B) from local? [y/N] ␛[1;31merror:␛[0m nothing deleted
+    delete 4 files (59 B) from local? [y/N] nothing deleted
     ");
 }
