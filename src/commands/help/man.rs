@@ -72,7 +72,9 @@ fn add_pages(command: &Command, name: &str, pages: &mut Vec<(String, String)>) -
 
 fn page(command: &Command, name: &str, has_commands: bool) -> Result<String> {
     let failed = |error: std::io::Error| Error::failed("cannot render the man page").caused_by(error);
-    let man = Man::new(command.clone()).title(name.to_uppercase()).manual("haul");
+    let man = Man::new(command.clone().subcommand_help_heading("COMMANDS"))
+        .title(name.to_uppercase())
+        .manual("haul");
     let mut page = Vec::new();
     let out = &mut page;
     man.render_title(out).map_err(failed)?;
@@ -84,9 +86,18 @@ fn page(command: &Command, name: &str, has_commands: bool) -> Result<String> {
         man.render_subcommands_section(out).map_err(failed)?;
     }
     if let Some(text) = command.get_after_long_help().or(command.get_after_help()) {
+        let text = text.to_string();
+        let (examples, notes) = match text.strip_prefix("Examples:\n") {
+            Some(rest) => rest.split_once("\n\n").unwrap_or((rest, "")),
+            None => ("", text.as_str()),
+        };
         let mut roff = Roff::new();
-        roff.control("SH", ["EXTRA"]);
-        add_text(&mut roff, &text.to_string());
+        for (heading, text) in [("EXAMPLES", examples), ("NOTES", notes)] {
+            if !text.is_empty() {
+                roff.control("SH", [heading]);
+                add_text(&mut roff, text);
+            }
+        }
         roff.to_writer(out).map_err(failed)?;
     }
     sections(name == "haul").to_writer(out).map_err(failed)?;
@@ -104,9 +115,10 @@ fn sections(all: bool) -> Roff {
         }
     }
     roff.control("SH", ["EXIT STATUS"]);
-    for (code, meaning) in exit_code_rows() {
+    for rows in exit_code_rows().chunk_by(|(code, _), (next, _)| code == next) {
+        let meanings: Vec<&str> = rows.iter().map(|(_, meaning)| *meaning).collect();
         roff.control("TP", []);
-        roff.text([bold(code.to_string())]).text([roman(meaning)]);
+        roff.text([bold(rows[0].0.to_string())]).text([roman(meanings.join("; "))]);
     }
     roff
 }
