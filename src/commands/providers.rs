@@ -133,7 +133,7 @@ pub fn table() -> String {
     let yes = |yes: bool| if yes { "yes" } else { "no" }.to_owned();
     let or_no = |words: Option<String>| words.unwrap_or_else(|| "no".to_owned());
     let mut table = String::from(
-        "| name | platform | download | `meta set` | replace | link | `--expires` | checksums | largest file |\n\
+        "| name | platform | download | `meta set` | replace | link | `--expires` | checksums | max size |\n\
         | --- | --- | --- | --- | --- | --- | --- | --- | ---: |\n",
     );
     for spec in REGISTRY {

@@ -15,8 +15,15 @@ const FIRST_PAGE: usize = 100;
 pub(super) const GAP: u16 = 2;
 /// The width of a name for which other columns are hidden.
 const NAME: usize = 24;
+/// The width of a name for which columns of text are hidden.
+const WIDE_NAME: usize = 40;
 /// The least width of a name at which numbers are shown.
 const NARROW_NAME: usize = 12;
+/// The least width of a name at which ids are whole. A shorter name would lose its end.
+const LEAST_NAME: usize = 9;
+
+/// Titles that differ from the name of the field.
+const TITLES: [(&str, &str); 2] = [("meta_set", "meta set"), ("max_size", "max size")];
 
 /// A table printed page by page.
 pub(super) struct Table {
@@ -259,6 +266,10 @@ impl Cell {
             Value::String(text) if text.is_empty() => "-".to_owned(),
             Value::Object(object) if object.is_empty() => "-".to_owned(),
             Value::Array(list) if list.is_empty() => "-".to_owned(),
+            Value::Array(list) if list.iter().all(Value::is_string) => {
+                let words: Vec<&str> = list.iter().filter_map(Value::as_str).collect();
+                text::one_line(&words.join(", ")).into_owned()
+            }
             Value::Number(number) if is_size(field) => {
                 number.as_u64().map_or_else(|| number.to_string(), human::size)
             }
@@ -278,6 +289,7 @@ impl Cell {
     /// The title of a column, in capitals unless it is a path whose keys are the user's own.
     fn title(field: &str) -> Self {
         let is_own = field.contains('.') && !field.starts_with("file.");
+        let field = TITLES.iter().find(|(name, _)| *name == field).map_or(field, |(_, title)| title);
         let text = if is_own { text::one_line(field).into_owned() } else { field.to_ascii_uppercase() };
         Self { text, short: None, tone: Tone::Title, number: false }
     }
@@ -389,7 +401,7 @@ fn fit(columns: &mut [Column], width: usize, named: bool, more: bool) {
         }))
     };
     let hideable = [
-        (Kind::Text, NAME),
+        (Kind::Text, WIDE_NAME),
         (Kind::Status, NAME),
         (Kind::Time, NAME),
         (Kind::Number, NARROW_NAME),
@@ -423,7 +435,7 @@ fn fit(columns: &mut [Column], width: usize, named: bool, more: bool) {
     }
     shrink(columns, Kind::Name, &|column| name_floor(column, NARROW_NAME));
     if !has_url {
-        shrink(columns, Kind::Name, &|_| if named { 6 } else { NARROW_NAME });
+        shrink(columns, Kind::Name, &|_| if named { 6 } else { LEAST_NAME });
         shrink(columns, Kind::Id, &|_| 12);
         shrink(columns, Kind::Name, &|_| 4);
         shrink(columns, Kind::Id, &|_| 4);
@@ -486,6 +498,8 @@ mod tests {
         for nothing in [json!(null), json!(""), json!({}), json!([])] {
             assert_eq!(cell("purpose", &nothing).0, "-");
         }
+        assert_eq!(cell("reasons", &json!(["old", "duplicate"])).0, "old, duplicate");
+        assert_eq!(cell("extra.pages", &json!([1, "2"])).0, r#"[1,"2"]"#);
         assert_eq!(cell("metadata", &json!({"a": "x\ny"})).0, r#"{"a":"x\ny"}"#);
         assert_eq!(cell("name", &json!("\u{1b}[2J")).0, "\\u{1b}[2J");
     }
@@ -539,10 +553,12 @@ mod tests {
 
     #[test]
     fn text_shrinks_then_columns_are_hidden_then_names_and_ids_shrink() {
-        assert_eq!(fit(&DEFAULT, 120, false, false), [41, 29, 8, 12, 10, 10]);
+        assert_eq!(fit(&DEFAULT, 128, false, false), [41, 30, 8, 19, 10, 10]);
+        assert_eq!(fit(&DEFAULT, 120, false, false), [41, 30, 8, 0, 10, 10]);
         assert_eq!(fit(&DEFAULT, 108, false, false), [41, 28, 8, 0, 10, 10]);
         assert_eq!(fit(&DEFAULT, 80, false, false), [41, 24, 8, 0, 0, 0]);
-        assert_eq!(fit(&DEFAULT, 40, false, false), [26, 12, 0, 0, 0, 0]);
+        assert_eq!(fit(&DEFAULT, 52, false, false), [41, 9, 0, 0, 0, 0]);
+        assert_eq!(fit(&DEFAULT, 40, false, false), [29, 9, 0, 0, 0, 0]);
         assert_eq!(fit(&DEFAULT, 10, false, false), [4, 4, 0, 0, 0, 0]);
     }
 

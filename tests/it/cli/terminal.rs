@@ -29,10 +29,10 @@ fn tables_fit() {
     check!(env.terminal(80, "", &["ls"]), @"
     status 0
     --- out
-    ␛[1mID␛[0m                ␛[1mNAME␛[0m                            ␛[1mSIZE␛[0m  ␛[1mCONTENT_TYPE␛[0m  ␛[1mCREATED_AT␛[0m
-    [id]............  日本語.txt                       0 B  text/plain    now
-    [id]............  a name that is ra…ble.tar.gz     5 B  application…  now
-    [id]............  report.pdf                    1.2 MB  application…  now
+    ␛[1mID␛[0m                ␛[1mNAME␛[0m                                       ␛[1mSIZE␛[0m  ␛[1mCREATED_AT␛[0m  ␛[1m…␛[0m
+    [id]............  日本語.txt                                  0 B  now
+    [id]............  a name that is rather l… a table.tar.gz     5 B  now
+    [id]............  report.pdf                               1.2 MB  now
     ");
     check!(env.terminal(200, "", &["ls"]), @"
     status 0
