@@ -371,17 +371,19 @@ impl Uploading<'_> {
             },
         )
         .await;
-        // All rows have been printed. If the process is killed before this call, the same command prints the ids
-        // again instead of sending the files.
+        if result.is_ok() {
+            // A kill while the platform is asked does not lose what was uploaded.
+            uploads.record();
+            if !note_repetition(ctx, provider.as_ref(), uploads, &repeated).await
+                && let Some(id) = last
+            {
+                ctx.ui.suggest(&next(ctx, provider.as_ref(), self.is_named, count, &id));
+            }
+        }
+        // The last step: if the process is killed before this call, the same command prints the ids again instead of
+        // sending the files again.
         uploads.end(result.is_ok());
-        result?;
-        if note_repetition(ctx, provider.as_ref(), uploads, &repeated).await {
-            return Ok(());
-        }
-        if let Some(id) = last {
-            ctx.ui.suggest(&next(ctx, provider.as_ref(), self.is_named, count, &id));
-        }
-        Ok(())
+        result
     }
 }
 

@@ -378,6 +378,11 @@ impl Ledger {
         });
     }
 
+    /// Writes all pending changes.
+    pub(super) fn record(&self) {
+        self.write(State::flush);
+    }
+
     /// Ends the run. If all files are done, the same command starts over next time; otherwise it continues.
     pub fn end(&self, all_done: bool) {
         if all_done {

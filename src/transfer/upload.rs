@@ -95,6 +95,11 @@ impl Uploads {
         self.identity.ledger.end(all_done);
     }
 
+    /// Writes what has been uploaded so far to the ledger.
+    pub fn record(&self) {
+        self.identity.ledger.record();
+    }
+
     /// How many files were compared by downloading them, and how many bytes that took.
     pub fn downloaded(&self) -> (u64, u64) {
         self.identity.downloaded()

@@ -130,6 +130,29 @@ fn download_survives(kills: usize) {
     }
 }
 
+/// After all files are sent, a request can still be made for a note.
+#[test]
+fn a_kill_while_a_note_is_looked_up_sends_nothing_again() {
+    let platform = Platform::start(&["delay=10000 GET **/v1/files/* times=1"]);
+    let env = platform.sandbox();
+    env.write("file", noise(6, 1000));
+    let first = env.haul(["upload", "file", "--ids"]).ok().stdout();
+    let upload = || env.spawn(env.command().args(["upload", "file", "--ids"]));
+    let process = upload();
+    let ledger = Connection::open(env.home().join("state/ledger.db")).unwrap();
+    let done = || ledger.query_row("SELECT count(*) FROM uploads WHERE state = 'done'", [], |row| row.get(0));
+    let begun = Instant::now();
+    while done() != Ok(2) {
+        assert!(begun.elapsed() < Duration::from_secs(30));
+        thread::sleep(Duration::from_millis(1));
+    }
+    assert!(process.end_within(Duration::from_millis(300)).is_killed());
+    let run = upload().end().ok().says("already uploaded by an earlier run");
+    assert_ne!(run.stdout(), first);
+    assert_eq!(platform.names(), ["file", "file"]);
+    assert_eq!(unfinished(&env.home()), 0);
+}
+
 /// A kill loses only the bytes written after the last update of the note.
 #[test]
 fn a_killed_download_is_resumed() {
