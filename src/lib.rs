@@ -25,6 +25,7 @@ pub mod secret;
 pub mod settings;
 pub mod signing;
 pub mod source;
+pub mod spool;
 pub mod store;
 pub mod sync;
 pub mod transfer;

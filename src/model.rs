@@ -374,7 +374,7 @@ pub enum Source {
     /// A file on this machine.
     Path(PathBuf),
     /// A temporary file with a copy of standard input, deleted when the last reference is dropped.
-    Spooled(Arc<tempfile::NamedTempFile>),
+    Spooled(Arc<crate::spool::Spool>),
     /// Bytes in memory.
     Bytes(bytes::Bytes),
     /// A file on a platform.

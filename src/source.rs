@@ -3,11 +3,13 @@
 use std::fs::{File, Metadata};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bytes::Bytes;
 
 use crate::error::{Error, Result};
 use crate::model::{Remote, Source};
+use crate::spool::{Spool, SpoolReader};
 
 /// Bytes per read. Larger reads use more memory and are hardly any faster; 8 KiB, a common default, is 11 times
 /// slower.
@@ -47,7 +49,7 @@ impl Opened {
         Ok(match source {
             Source::Bytes(bytes) => Self::Memory(bytes.clone()),
             Source::Path(path) => Self::Disk(Watched::open(path)?),
-            Source::Spooled(file) => Self::Disk(Watched::open(file.path())?),
+            Source::Spooled(file) => Self::Disk(Watched::spooled(file)?),
             Source::Remote(remote) => Self::Remote(Download::open(remote.as_ref(), 0)?),
         })
     }
@@ -55,7 +57,7 @@ impl Opened {
     /// Reads to the end and passes each chunk to `take`. Returns an error at the end if the file has changed since it
     /// was opened.
     pub fn read_all(self, mut take: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
-        let file = match self {
+        let mut file = match self {
             Self::Memory(bytes) => return if bytes.is_empty() { Ok(()) } else { take(&bytes) },
             Self::Remote(download) => {
                 let Download { name, reader, .. } = download;
@@ -66,7 +68,8 @@ impl Opened {
         // Read one more byte than expected to notice a file that has grown.
         let expected = file.size().and_then(|size| usize::try_from(size).ok()).unwrap_or(CHUNK);
         let size = CHUNK.min(expected.saturating_add(1));
-        read_chunks(&file.file, size, |error| file.unreadable(error), take)?;
+        let path = file.path.clone();
+        read_chunks(&mut file, size, |error| unreadable_at(&path, error), take)?;
         file.check()
     }
 }
@@ -135,9 +138,14 @@ pub fn unreadable(name: &str, error: io::Error) -> Error {
 
 /// A file opened for reading, with its metadata at that time.
 pub struct Watched {
-    file: File,
+    file: Handle,
     path: PathBuf,
     opened: Metadata,
+}
+
+enum Handle {
+    File(File),
+    Spool(SpoolReader),
 }
 
 impl Watched {
@@ -149,7 +157,15 @@ impl Watched {
             Ok((file, opened))
         };
         let (file, opened) = open().map_err(|error| Error::io("open", path, error))?;
-        Ok(Self { file, path: path.to_owned(), opened })
+        Ok(Self { file: Handle::File(file), path: path.to_owned(), opened })
+    }
+
+    /// Opens a temporary copy of standard input.
+    pub fn spooled(spool: &Arc<Spool>) -> Result<Self> {
+        let path = PathBuf::from("standard input");
+        let open = || Ok((spool.reader(0)?, spool.metadata()?));
+        let (file, opened) = open().map_err(|error| Error::io("open", &path, error))?;
+        Ok(Self { file: Handle::Spool(file), path, opened })
     }
 
     /// The size when the file was opened; `None` if it is not a regular file.
@@ -159,34 +175,52 @@ impl Watched {
 
     /// Seeks to `position`.
     pub fn start_at(&mut self, position: u64) -> Result<()> {
-        self.file.seek(SeekFrom::Start(position)).map_err(|error| self.unreadable(error))?;
-        Ok(())
+        let sought = match &mut self.file {
+            Handle::File(file) => file.seek(SeekFrom::Start(position)).map(|_| ()),
+            Handle::Spool(file) => file.seek_to(position),
+        };
+        sought.map_err(|error| self.unreadable(error))
     }
 
     /// Returns an error if the size or modification time has changed since the file was opened, because the bytes may
     /// then mix two versions.
     pub fn check(&self) -> Result<()> {
-        let now = self.file.metadata().map_err(|error| self.unreadable(error))?;
+        let now = match &self.file {
+            Handle::File(file) => file.metadata(),
+            Handle::Spool(file) => file.metadata(),
+        };
+        let now = now.map_err(|error| self.unreadable(error))?;
         let same = now.len() == self.opened.len() && now.modified().ok() == self.opened.modified().ok();
         if same { Ok(()) } else { Err(self.changed()) }
     }
 
     /// The error for a file that has changed.
     pub fn changed(&self) -> Error {
-        Error::failed(format!("{}: changed during the upload", self.path.display()))
+        changed(&self.path)
     }
 
     /// The error for a failed read.
     pub fn unreadable(&self, error: io::Error) -> Error {
-        match error.kind() {
-            io::ErrorKind::UnexpectedEof => self.changed(),
-            _ => Error::io("read", &self.path, error),
-        }
+        unreadable_at(&self.path, error)
+    }
+}
+
+fn changed(path: &Path) -> Error {
+    Error::failed(format!("{}: changed during the upload", path.display()))
+}
+
+fn unreadable_at(path: &Path, error: io::Error) -> Error {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => changed(path),
+        _ => Error::io("read", path, error),
     }
 }
 
 impl Read for Watched {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.file.read(buffer)
+        match &mut self.file {
+            Handle::File(file) => file.read(buffer),
+            Handle::Spool(file) => file.read(buffer),
+        }
     }
 }

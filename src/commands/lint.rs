@@ -1,6 +1,5 @@
 //! `haul lint`
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -12,6 +11,7 @@ use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::human::count;
 use crate::model::{NewFile, Source};
+use crate::source::Watched;
 use crate::ui::Columns;
 
 /// The arguments of `haul lint`.
@@ -55,7 +55,8 @@ impl LintArgs {
         let mut wrong = 0_u64;
         for path in &self.files {
             let name = path.to_string_lossy();
-            for Finding { severity, line, message } in findings(path, &name, self.purpose, Severity::Error)? {
+            let file = Watched::open(path)?;
+            for Finding { severity, line, message } in findings(file, &name, self.purpose, Severity::Error)? {
                 wrong += u64::from(severity == Severity::Error);
                 rows.push(&Row { file: path.display().to_string(), line, severity, message })?;
             }
@@ -68,11 +69,10 @@ impl LintArgs {
     }
 }
 
-fn findings(path: &Path, name: &str, purpose: Purpose, limits: Severity) -> Result<Vec<Finding>> {
-    let failed = |error| Error::io("read", path, error);
-    let file = File::open(path).map_err(failed)?;
-    let size = file.metadata().map_err(failed)?.len();
-    let mut findings = jsonl::check(file, size, purpose, limits).map_err(failed)?;
+fn findings(mut file: Watched, name: &str, purpose: Purpose, limits: Severity) -> Result<Vec<Finding>> {
+    let size = file.size().unwrap_or_default();
+    let found = jsonl::check(&mut file, size, purpose, limits);
+    let mut findings = found.map_err(|error| file.unreadable(error))?;
     if !Path::new(name).extension().is_some_and(|word| word.eq_ignore_ascii_case("jsonl")) {
         let message = "the name does not end in .jsonl".to_owned();
         findings.insert(0, Finding { severity: Severity::Warning, line: None, message });
@@ -87,14 +87,22 @@ pub(super) async fn before_upload(
     purpose: Purpose,
     limits: Severity,
 ) -> Result<()> {
-    let (path, shown) = match &new.source {
-        Source::Path(path) => (path.clone(), path.display().to_string()),
-        Source::Spooled(file) => (file.path().to_owned(), new.name.clone()),
+    let shown = match &new.source {
+        Source::Path(path) => path.display().to_string(),
+        Source::Spooled(_) => new.name.clone(),
         Source::Bytes(_) | Source::Remote(_) => return Ok(()),
     };
     let place = |line: Option<u64>| line.map_or_else(|| shown.clone(), |line| format!("{shown}:{line}"));
-    let name = new.name.clone();
-    let findings = ctx.interrupt.unblock(move || findings(&path, &name, purpose, limits)).await?;
+    let (name, source) = (new.name.clone(), new.source.clone());
+    let check = move || {
+        let file = match &source {
+            Source::Path(path) => Watched::open(path)?,
+            Source::Spooled(spool) => Watched::spooled(spool)?,
+            Source::Bytes(_) | Source::Remote(_) => return Ok(Vec::new()),
+        };
+        findings(file, &name, purpose, limits)
+    };
+    let findings = ctx.interrupt.unblock(check).await?;
     let (errors, warnings): (Vec<_>, Vec<_>) =
         findings.into_iter().partition(|finding| finding.severity == Severity::Error);
     for warning in warnings.iter().take(SHOWN) {

@@ -23,6 +23,7 @@ use crate::human;
 use crate::model::{File, FileId, NewFile, Object, Source, names_match};
 use crate::providers::{BatchFormat, Op, Provider, require, require_together, require_upload, states};
 use crate::settings::{Origin, Profile, env, parse_lifetime};
+use crate::spool::Spool;
 use crate::transfer::{
     Action, COMPARE_LIMIT, Compare, IfExists, Ledger, LeftOut, Twin, UploadOptions, Uploaded, Uploads,
 };
@@ -499,14 +500,12 @@ async fn spool(ctx: &Context, stream: PathBuf) -> Result<(Source, u64)> {
     }
     // On Windows, Ctrl-C kills the process until the first await, which would leave the temporary file behind.
     tokio::task::yield_now().await;
-    let file =
-        tempfile::NamedTempFile::new().map_err(|error| Error::io("write", &std::env::temp_dir(), error))?;
-    let path = file.path().to_owned();
+    let file = Spool::new().map_err(|error| Error::io("write", &std::env::temp_dir(), error))?;
     let what = if is_input { "standard input".to_owned() } else { stream.display().to_string() };
-    let failed = move |error| Error::io(&format!("save {what}"), &path, error);
+    let failed = move |error| Error::io(&format!("save {what}"), &std::env::temp_dir(), error);
     // The thread has its own handle, because it may still be waiting for input after a signal, when `file` has been
     // removed.
-    let mut copy = file.reopen().map_err(&failed)?;
+    let mut copy = file.writer().map_err(&failed)?;
     let saving = move || {
         let copied = if is_input {
             std::io::copy(&mut std::io::stdin().lock(), &mut copy)

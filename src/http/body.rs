@@ -380,7 +380,7 @@ impl<'a> PieceReader<'a> {
         (whole, base64): (bool, bool),
         download: &mut Option<Download>,
     ) -> Result<Self> {
-        let path = match source {
+        let mut file = match source {
             Source::Remote(remote) => {
                 let rest = download.take().filter(|download| download.position() == from);
                 let download = rest.map_or_else(|| Download::open(remote.as_ref(), from), Ok)?;
@@ -397,10 +397,9 @@ impl<'a> PieceReader<'a> {
                     scratch: scratch(base64),
                 });
             }
-            Source::Path(path) => path.as_path(),
-            Source::Spooled(file) => file.path(),
+            Source::Path(path) => Watched::open(path)?,
+            Source::Spooled(file) => Watched::spooled(file)?,
         };
-        let mut file = Watched::open(path)?;
         if file.size().is_some_and(|size| size < from + len || whole && size != len) {
             return Err(file.changed());
         }

@@ -2,8 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::fs;
-use std::io::{self, Read, Seek as _, SeekFrom, Write as _};
+use std::io::{self, Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -20,6 +19,7 @@ use crate::interrupt::Interrupt;
 use crate::model::{File, NewFile, Remote, Source};
 use crate::providers::{Provider, require_upload};
 use crate::source::{CHUNK, read_chunks, unreadable};
+use crate::spool::Spool;
 
 /// Maximum number of chunks that wait to be sent.
 const QUEUE: usize = 2;
@@ -51,7 +51,7 @@ struct State {
 #[derive(Clone)]
 enum Spooled {
     Memory(Bytes),
-    Disk(Arc<tempfile::NamedTempFile>, u64),
+    Disk(Arc<Spool>, u64),
 }
 
 impl RemoteFile {
@@ -105,11 +105,7 @@ impl Remote for RemoteFile {
                 reader.set_position(from);
                 return Ok(Box::new(reader));
             }
-            Some(Spooled::Disk(spool, _)) => {
-                let mut file = spool.reopen()?;
-                file.seek(SeekFrom::Start(from))?;
-                return Ok(Box::new(SpoolReader { file, _spool: spool }));
-            }
+            Some(Spooled::Disk(spool, _)) => return Ok(Box::new(spool.reader(from)?)),
             None => {}
         }
         state.end_current();
@@ -153,8 +149,8 @@ impl Remote for RemoteFile {
             content.read_to_end(&mut bytes)?;
             Spooled::Memory(bytes.into())
         } else {
-            let spool = tempfile::NamedTempFile::new()?;
-            let (mut copy, mut size) = (spool.reopen()?, 0_u64);
+            let spool = Spool::new()?;
+            let (mut copy, mut size) = (spool.writer()?, 0_u64);
             read_chunks(
                 content,
                 CHUNK,
@@ -168,18 +164,6 @@ impl Remote for RemoteFile {
         };
         self.state().spooled = Some(spooled);
         Ok(())
-    }
-}
-
-/// A temporary file, which is deleted after the last reader.
-struct SpoolReader {
-    file: fs::File,
-    _spool: Arc<tempfile::NamedTempFile>,
-}
-
-impl Read for SpoolReader {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.file.read(buffer)
     }
 }
 

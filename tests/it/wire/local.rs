@@ -12,6 +12,7 @@ use haul::filter::Filter;
 use haul::model::{Clock, File, FileId, NewFile, Object, Patch, Source};
 use haul::progress::{Progress, silent};
 use haul::providers::{ContentStream, Provider, Query, Range, Sort, find};
+use haul::spool::Spool;
 use jiff::{SignedDuration, Timestamp};
 use url::Url;
 
@@ -115,8 +116,8 @@ async fn a_file_is_uploaded_shown_downloaded_and_deleted() {
 async fn other_sources_are_uploaded() {
     let home = tempfile::tempdir().unwrap();
     let local = open(home.path(), &[]);
-    let mut spooled = tempfile::NamedTempFile::new().unwrap();
-    spooled.write_all(b"from a pipe").unwrap();
+    let spooled = Spool::new().unwrap();
+    spooled.writer().unwrap().write_all(b"from a pipe").unwrap();
     let new =
         NewFile { source: Source::Spooled(Arc::new(spooled)), size: 11, ..NewFile::from_bytes("stdin", "") };
     let file = upload(local.as_ref(), new).await.unwrap();
