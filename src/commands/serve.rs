@@ -494,7 +494,9 @@ async fn run_command(
     let failed =
         |error: io::Error| Error::failed(format!("{}: cannot run", program.display())).caused_by(error);
     let mut command = tokio::process::Command::new(program);
-    let mut child = match command.args(arguments).envs(variables).kill_on_drop(true).spawn() {
+    command.args(arguments).envs(variables).kill_on_drop(true);
+    let reach = Reach::of(&mut command, ctx.ui.in_is_terminal());
+    let mut child = match command.spawn() {
         Ok(child) => child,
         Err(error) => {
             // The statuses that shells use.
@@ -515,9 +517,9 @@ async fn run_command(
             status = child.wait() => return status.map(exit_code).map_err(failed),
             signal = signals.next() => {
                 if is_first {
-                    pass_on(signal, &child);
+                    reach.pass_on(signal, &child);
                 } else {
-                    child.start_kill().map_err(failed)?;
+                    reach.kill(&mut child).map_err(failed)?;
                 }
                 is_first = false;
             }
@@ -525,19 +527,55 @@ async fn run_command(
     }
 }
 
-/// Forwards a signal to the command, except for Ctrl-C in a terminal, which reaches the command directly.
+/// The processes that get a signal for the command.
+#[derive(Clone, Copy, PartialEq)]
+enum Reach {
+    /// The command and its children, which are a process group of their own.
+    Group,
+    /// The command only. In a terminal, it is in the group of this process: another group could not read the terminal.
+    Command,
+}
+
 #[cfg(unix)]
-fn pass_on(signal: Signal, child: &tokio::process::Child) {
-    use rustix::process;
-    let sent = match signal {
-        Signal::Interrupt if has_terminal() => return,
-        Signal::Interrupt => process::Signal::INT,
-        Signal::Terminate => process::Signal::TERM,
-        Signal::Hangup => process::Signal::HUP,
-    };
-    let id = child.id().and_then(|id| i32::try_from(id).ok()).and_then(process::Pid::from_raw);
-    // The command may have just exited.
-    let _ = id.map(|id| process::kill_process(id, sent));
+impl Reach {
+    /// Starts a process group for a command that does not use the terminal.
+    fn of(command: &mut tokio::process::Command, reads_terminal: bool) -> Self {
+        if reads_terminal || has_terminal() {
+            return Self::Command;
+        }
+        command.process_group(0);
+        Self::Group
+    }
+
+    /// Forwards a signal, except for Ctrl-C in a terminal, which reaches the command directly.
+    fn pass_on(self, signal: Signal, child: &tokio::process::Child) {
+        use rustix::process::Signal as Number;
+        let number = match signal {
+            Signal::Interrupt if self == Self::Command && has_terminal() => return,
+            Signal::Interrupt => Number::INT,
+            Signal::Terminate => Number::TERM,
+            Signal::Hangup => Number::HUP,
+        };
+        self.send(number, child);
+    }
+
+    /// Kills the command.
+    fn kill(self, child: &mut tokio::process::Child) -> io::Result<()> {
+        if self == Self::Group {
+            self.send(rustix::process::Signal::KILL, child);
+        }
+        child.start_kill()
+    }
+
+    fn send(self, signal: rustix::process::Signal, child: &tokio::process::Child) {
+        use rustix::process;
+        let id = child.id().and_then(|id| i32::try_from(id).ok()).and_then(process::Pid::from_raw);
+        // The command may have just exited.
+        let _ = id.map(|id| match self {
+            Self::Group => process::kill_process_group(id, signal),
+            Self::Command => process::kill_process(id, signal),
+        });
+    }
 }
 
 /// Whether this process and the command are in the terminal's foreground.
@@ -549,7 +587,17 @@ fn has_terminal() -> bool {
 }
 
 #[cfg(not(unix))]
-fn pass_on(_: Signal, _: &tokio::process::Child) {}
+impl Reach {
+    fn of(_: &mut tokio::process::Command, _: bool) -> Self {
+        Self::Command
+    }
+
+    fn pass_on(self, _: Signal, _: &tokio::process::Child) {}
+
+    fn kill(self, child: &mut tokio::process::Child) -> io::Result<()> {
+        child.start_kill()
+    }
+}
 
 /// The exit status as a shell reports it: 128 plus the number of a signal.
 fn exit_code(status: ExitStatus) -> u8 {

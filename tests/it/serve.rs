@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::platforms::all;
 use crate::platforms::wire::{Dialect, Fetch};
-use crate::support::process::{Process, ServeProcess};
+use crate::support::process::{Process, ServeProcess, peak_memory};
 use crate::support::sandbox::{HAUL, Run, Sandbox, script};
 use crate::support::terminal::{On, Terminal};
 
@@ -132,6 +132,13 @@ fn an_address_in_use_or_open_to_others_is_reported() {
 }
 
 #[test]
+fn the_help_of_a_quirk_names_the_clients_that_it_excludes() {
+    let quirks = run(&["--quirks", "--jsonl"]).ok().jsonl();
+    let quirk = quirks.iter().find(|row| row["quirk"] == "dfl-ids").unwrap();
+    assert!(quirk["help"].as_str().unwrap().contains("clients of the legacy API reject"), "{quirk}");
+}
+
+#[test]
 fn foreign_hosts_and_pages_are_refused() {
     let mut served = ServeProcess::start(&Sandbox::new(), ["--allow-host", "box.test"]);
     let address = served.address().to_owned();
@@ -225,6 +232,52 @@ fn a_log_that_is_not_read_does_not_prevent_the_end() {
     rustix::process::kill_process(id, Signal::TERM).unwrap();
     let status = child.wait().unwrap();
     assert_eq!(status.code(), Some(143));
+}
+
+/// A reader that pauses gets the lines that the queue holds and the number of the others.
+#[test]
+fn dropped_log_lines_are_counted_and_take_no_memory() {
+    const REQUESTS: u64 = 6000;
+    let env = Sandbox::new();
+    let mut command = env.command();
+    command.args(["serve", "--ephemeral", "--listen", "127.0.0.1:0", "--log", "-"]);
+    let mut child =
+        command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(child.stdout.take().unwrap()), &mut line)
+        .unwrap();
+    let mut stream = TcpStream::connect(line.trim().trim_start_matches("http://")).unwrap();
+    let mut answers = stream.try_clone().unwrap();
+    let answered = std::thread::spawn(move || std::io::copy(&mut answers, &mut std::io::sink()));
+    let before = peak_memory(child.id()).unwrap();
+    // 36 MB of lines.
+    let path = "x".repeat(6000);
+    for number in 1..=REQUESTS {
+        let end = if number == REQUESTS { "Connection: close\r\n" } else { "" };
+        write!(stream, "GET /{path} HTTP/1.1\r\nHost: localhost\r\n{end}\r\n").unwrap();
+    }
+    answered.join().unwrap().unwrap();
+    let grown = peak_memory(child.id()).unwrap() - before;
+    assert!(grown < 25_000, "{grown} KiB");
+    let mut log = std::io::BufReader::new(child.stderr.take().unwrap());
+    let (mut shown, mut dropped) = (0, 0);
+    while shown + dropped < REQUESTS {
+        let mut line = String::new();
+        assert!(
+            std::io::BufRead::read_line(&mut log, &mut line).unwrap() > 0,
+            "{shown} shown, {dropped} dropped"
+        );
+        // Notes come before the log.
+        let Ok(line) = serde_json::from_str::<Value>(&line) else { continue };
+        match line["dropped"].as_u64() {
+            Some(count) => dropped += count,
+            None => shown += 1,
+        }
+    }
+    assert_eq!(shown + dropped, REQUESTS);
+    assert!(dropped > 1000, "{dropped}");
+    rustix::process::kill_process(rustix::process::Pid::from_child(&child), Signal::TERM).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(143));
 }
 
 /// Returns the body of the response, or `None` if the server died before it was complete. HTTP/1.0 avoids chunked
@@ -321,13 +374,18 @@ fn serve_script(env: &Sandbox, script: &str) -> Process {
     let mut command = env.interruptible();
     command.args(["serve", "--ephemeral", "--", "sh", "-c", script]);
     let process = env.spawn(&mut command);
+    until_ready(env);
+    process
+}
+
+/// Waits until the script has written the file `ready`.
+fn until_ready(env: &Sandbox) {
     let ready = env.work().join("ready");
     let begun = Instant::now();
     while !ready.exists() {
         assert!(begun.elapsed() < Duration::from_secs(20), "it did not start");
         std::thread::sleep(Duration::from_millis(5));
     }
-    process
 }
 
 /// The folders of ephemeral stores.
@@ -351,6 +409,41 @@ fn a_signal_is_passed_to_the_command_and_its_end_is_awaited() {
         assert!(env.work().join("cleaned").exists(), "{name}");
         assert_eq!(ephemeral_folders(&env), 0, "{name}");
     }
+}
+
+#[test]
+fn a_signal_reaches_the_children_of_the_command() {
+    for signal in [Signal::TERM, Signal::HUP] {
+        let env = Sandbox::new();
+        // Without a terminal, as in CI.
+        let mut command = env.program("setsid");
+        let script = "sleep 60 & echo $! > child; mv child ready; wait";
+        command.args(["env", "--default-signal", HAUL, "serve", "--ephemeral", "--", "bash", "-c", script]);
+        let process = env.spawn(&mut command);
+        until_ready(&env);
+        let child = String::from_utf8(env.read("ready")).unwrap();
+        process.signal(signal);
+        process.end().fails(if signal == Signal::TERM { 143 } else { 129 });
+        let stat = format!("/proc/{}/stat", child.trim());
+        let begun = Instant::now();
+        while std::fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z ")) {
+            assert!(begun.elapsed() < Duration::from_secs(10), "the child still runs");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+#[test]
+fn a_command_can_read_the_terminal() {
+    let env = Sandbox::new();
+    let mut command = env.program("setsid");
+    let script = "echo asks; read line < /dev/tty; echo got $line";
+    command.args(["--ctty", HAUL, "serve", "--ephemeral", "--", "bash", "-c", script]);
+    let mut terminal = Terminal::start(&env, command, 80, On::All);
+    terminal.sees(&["asks"]);
+    terminal.types("text\n");
+    terminal.sees(&["got text"]);
+    terminal.end().ok();
 }
 
 #[test]
