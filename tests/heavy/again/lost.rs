@@ -28,7 +28,7 @@ const OLDER: [Older; 3] = [Older::None, Older::Equal, Older::Different];
 const MINUTES: SignedDuration = SignedDuration::from_mins(5);
 
 const fn fault(status: Option<u16>) -> Fault {
-    Fault { status, ahead: Some(SignedDuration::ZERO), lag: Duration::ZERO }
+    Fault { status, ahead: SignedDuration::ZERO, is_dated: true, lag: Duration::ZERO }
 }
 
 /// Uploads once and returns a description of the failure.
@@ -50,7 +50,7 @@ fn check(case: Case, fault: Fault, older: Older) -> Option<String> {
     } else {
         served
     };
-    let ahead = fault.ahead.unwrap_or_default();
+    let ahead = fault.ahead;
     let shifted = Timestamp::now().checked_add(ahead).unwrap();
     let clock = if ahead.is_zero() { Clock(None) } else { Clock(Some(shifted)) };
     let served = Arc::new(served.again(&case.setup(clock)));
@@ -102,11 +102,25 @@ fn a_lost_answer_leaves_one_new_file() {
     );
 }
 
+/// Without a `Date`, only the ids and the contents show which files are new.
+#[test]
+fn a_lost_answer_of_a_platform_with_an_unknown_clock_leaves_one_new_file() {
+    let late = Fault { ahead: -MINUTES, is_dated: false, ..fault(Some(502)) };
+    check_all(remote_cases().enumerate().map(move |(at, case)| (case, late, OLDER[at % OLDER.len()])));
+}
+
 #[test]
 #[ignore = "heavy: every status, clock and older file in every dialect"]
 fn every_lost_answer_leaves_one_new_file() {
     let own = [Some(520), Some(522), Some(524), Some(529), None].map(fault);
-    let clocks = [None, Some(MINUTES), Some(-MINUTES)].map(|ahead| Fault { ahead, ..fault(Some(524)) });
+    let clocks = [
+        (SignedDuration::ZERO, false),
+        (MINUTES, true),
+        (-MINUTES, true),
+        (MINUTES, false),
+        (-MINUTES, false),
+    ]
+    .map(|(ahead, is_dated)| Fault { ahead, is_dated, ..fault(Some(524)) });
     let late = Fault { lag: Duration::from_secs(3), ..fault(Some(520)) };
     let faults: Vec<Fault> = own.into_iter().chain(clocks).chain([late]).collect();
     check_all(remote_cases().flat_map(move |case| {

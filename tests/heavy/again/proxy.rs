@@ -17,8 +17,10 @@ use crate::support::server::{Answer, Request, Server};
 pub struct Fault {
     /// The status that replaces the answer of an upload; None closes the connection.
     pub status: Option<u16>,
-    /// The platform's clock relative to the real time; None sends no `Date`.
-    pub ahead: Option<SignedDuration>,
+    /// The platform's clock relative to the real time.
+    pub ahead: SignedDuration,
+    /// Whether answers have a `Date`.
+    pub is_dated: bool,
     /// How long after the answer the file appears in listings.
     pub lag: Duration,
 }
@@ -91,8 +93,10 @@ fn passed_on(reply: &Reply) -> Answer {
 }
 
 fn dated(fault: Fault, answer: Answer) -> Answer {
-    let Some(ahead) = fault.ahead else { return answer };
-    let now = Timestamp::now().checked_add(ahead).unwrap();
+    if !fault.is_dated {
+        return answer;
+    }
+    let now = Timestamp::now().checked_add(fault.ahead).unwrap();
     answer.header("Date", http_date(now))
 }
 

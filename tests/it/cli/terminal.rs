@@ -233,3 +233,14 @@ fn progress_bars_appear_only_on_a_terminal() {
     assert!(!events.errors().is_empty());
     events.json();
 }
+
+#[test]
+fn names_are_escaped_with_color_and_raw_without() {
+    let env = Sandbox::new();
+    env.write("a\u{1b}]0;x\u{7}b", "");
+    env.haul(["upload", "a\u{1b}]0;x\u{7}b"]).ok();
+    let names = |color| env.haul(["ls", "--fields", "name", "--color", color]).ok().stdout();
+    assert!(names("never").contains("a\u{1b}]0;x\u{7}b"));
+    let escaped = names("always");
+    assert!(!escaped.contains("\u{1b}]") && !escaped.contains('\u{7}'), "{escaped:?}");
+}

@@ -343,3 +343,10 @@ fn a_retried_file_keeps_its_name_while_it_is_missing() {
     env.haul(["upload", "--retry-from", "r2"]).ok();
     assert_eq!(platform.names(), ["0.txt", "sub/1.txt"]);
 }
+
+#[test]
+fn a_wait_for_a_rate_limit_is_announced() {
+    let platform = Platform::start(&["429 GET **/v1/files times=1 retry-after=2"]);
+    let run = platform.sandbox().haul(["ls"]).ok();
+    assert!(run.stderr().starts_with("rate limited by xai, trying again in 2 s (2 of "), "{run}");
+}

@@ -242,3 +242,31 @@ fn an_earlier_upload_of_the_same_file_is_noted() {
     env.set("HAUL_LEDGER", "off");
     assert_eq!(env.haul(["upload", "a.txt"]).ok().stderr(), "");
 }
+
+#[test]
+fn update_leaves_an_equal_file_and_replaces_a_changed_one() {
+    let env = Sandbox::new();
+    let update = |content: &str| {
+        env.write("a.txt", content);
+        env.haul(["upload", "a.txt", "--if-exists", "update", "--ids"]).ok()
+    };
+    let first = update("one").stdout();
+    assert_eq!(update("one").says("reused").stdout(), first);
+    // The size stays the same.
+    let changed = update("two").says("replaced").stdout();
+    assert_eq!(env.ids(), [changed.trim()]);
+    assert_eq!(env.haul(["get", "a.txt", "-o", "-"]).ok().stdout(), "two");
+}
+
+#[test]
+fn skip_finds_a_name_in_its_other_unicode_form() {
+    for (stored, other) in [("caf\u{e9}.txt", "cafe\u{301}.txt"), ("cafe\u{301}.txt", "caf\u{e9}.txt")] {
+        let env = Sandbox::new();
+        env.write(stored, "content");
+        env.write(other, "content");
+        let first = env.haul(["upload", stored, "--ids"]).ok().stdout();
+        let again = env.haul(["upload", other, "--if-exists", "skip", "--ids"]).ok();
+        assert_eq!(again.stdout(), first, "{again}");
+        assert_eq!(env.ids(), [first.trim()]);
+    }
+}
