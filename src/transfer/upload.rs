@@ -54,12 +54,10 @@ impl Uploads {
         clock: Clock,
         interrupt: Interrupt,
     ) -> Self {
-        let stored = provider.collection().map(Collection::all_files);
-        let stored = stored.unwrap_or_else(|| Arc::clone(&provider));
+        let stored = provider.collection().map_or_else(|| Arc::clone(&provider), Collection::all_files);
         let lost = LostUploads::new(Arc::clone(&stored), options.appears_within);
         let (names, contents) = (NameLocks::new(&ledger), NameLocks::default());
-        let only_anew = AtomicBool::new(false);
-        let listed = Listed::new(std::mem::take(&mut options.names));
+        let (listed, only_anew) = (Listed::new(std::mem::take(&mut options.names)), AtomicBool::new(false));
         let (added, began) = (Added::default(), clock.now());
         let evidence = (options.compare, options.compare_limit);
         let identity = Identity::new(Arc::clone(&provider), ledger, evidence, clock, interrupt.clone());
