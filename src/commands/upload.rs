@@ -414,6 +414,8 @@ async fn note_repetition(
 
 /// Notes the files that other commands uploaded at the same time.
 async fn note_twins(ctx: &Context, uploads: &Uploads) {
+    // A kill during the search does not lose what was uploaded.
+    uploads.record();
     for Twin { name, id, other } in uploads.twins().await {
         note_twin(ctx, &name, &id, &other);
     }
