@@ -4,13 +4,14 @@
 //! several files therefore lists them once, and again only for names that another command has uploaded since.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::OnceCell;
 
+use super::job::Job;
 use super::ledger::Ledger;
 use crate::error::Result;
-use crate::model::{Clock, File, hash_of, names_match, nfc};
+use crate::model::{Clock, File, FileId, NewFile, hash_of, names_match, nfc};
 use crate::providers::{Listing, Provider, Query, exact_or_equivalent, files_named, filters_names};
 
 /// The existing files with certain names, from one listing. The default value lists the files for each name.
@@ -73,5 +74,26 @@ impl Listed {
             }
         }
         Ok(files)
+    }
+}
+
+/// The files that were uploaded and not yet compared with those of other commands, by the hash of their names in NFC.
+#[derive(Default)]
+pub(super) struct Added(pub(super) Mutex<HashMap<u64, AddedFile>>);
+
+/// A file of this command.
+pub(super) struct AddedFile {
+    pub(super) name: String,
+    pub(super) id: FileId,
+    pub(super) size: u64,
+    pub(super) purpose: Option<String>,
+    /// The files with this name that existed before.
+    pub(super) known: Vec<FileId>,
+}
+
+impl AddedFile {
+    pub(super) fn of(job: &Job, file: &File) -> Self {
+        let NewFile { name, size, purpose, .. } = job.new.clone();
+        Self { name, id: file.id.clone(), size, purpose, known: job.known.clone() }
     }
 }

@@ -1,35 +1,16 @@
 //! Finds files that other commands uploaded under the same name at the same time.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use super::job::Job;
+use super::listed::AddedFile;
 use super::lost::MARGIN;
 use super::options::{IfExists, Twin};
 use super::upload::Uploads;
 use crate::error::Result;
-use crate::model::{File, FileId, NewFile, hash_of, names_match, nfc};
+use crate::model::{File, FileId, hash_of, names_match, nfc};
 use crate::providers::{Listing, Query, newest_named};
-
-/// The files that were uploaded and not yet compared with those of other commands, by the hash of their names in NFC.
-#[derive(Default)]
-pub(super) struct Added(Mutex<HashMap<u64, Upload>>);
-
-struct Upload {
-    name: String,
-    id: FileId,
-    size: u64,
-    purpose: Option<String>,
-    /// The files with this name that existed before.
-    known: Vec<FileId>,
-}
-
-impl Upload {
-    fn of(job: &Job, file: &File) -> Self {
-        let NewFile { name, size, purpose, .. } = job.new.clone();
-        Self { name, id: file.id.clone(), size, purpose, known: job.known.clone() }
-    }
-}
 
 impl Uploads {
     /// Looks for a file with the same name that another command has uploaded since the names were compared. Reads one
@@ -39,7 +20,7 @@ impl Uploads {
         if !looks || self.provider.adds_once() {
             return None;
         }
-        let upload = Upload::of(job, file);
+        let upload = AddedFile::of(job, file);
         if self.listed.is_listed(self.provider.as_ref(), &upload.name) {
             let mut added = self.added.0.lock().unwrap_or_else(PoisonError::into_inner);
             added.insert(hash_of(&nfc(&upload.name)), upload);
@@ -61,7 +42,7 @@ impl Uploads {
         twins
     }
 
-    async fn find_twins(&self, added: &mut HashMap<u64, Upload>, twins: &mut Vec<Twin>) -> Result<()> {
+    async fn find_twins(&self, added: &mut HashMap<u64, AddedFile>, twins: &mut Vec<Twin>) -> Result<()> {
         let began = self.lost.platform_time(self.began);
         let listing = Listing::new(Arc::clone(&self.provider), Query::default(), None)?;
         let mut listing = listing.since(began.checked_sub(MARGIN).unwrap_or(began));
@@ -69,7 +50,7 @@ impl Uploads {
             for other in page {
                 let hash = hash_of(&nfc(&other.name));
                 if added.get(&hash).is_some_and(|upload| self.is_twin(upload, &other))
-                    && let Some(Upload { name, id, .. }) = added.remove(&hash)
+                    && let Some(AddedFile { name, id, .. }) = added.remove(&hash)
                 {
                     twins.push(Twin { name, id, other: other.id });
                 }
@@ -78,7 +59,7 @@ impl Uploads {
         Ok(())
     }
 
-    fn is_twin(&self, upload: &Upload, other: &File) -> bool {
+    fn is_twin(&self, upload: &AddedFile, other: &File) -> bool {
         other.id != upload.id
             && names_match(&other.name, &upload.name)
             && !upload.known.contains(&other.id)
