@@ -432,6 +432,11 @@ pub fn hash_of(what: &impl Hash) -> u64 {
     hasher.finish()
 }
 
+/// [Hashes](hash_of) a name, with the same result for all its Unicode forms.
+pub fn hash_of_name(name: &str) -> u64 {
+    hash_of(&nfc(name))
+}
+
 /// Adds `duration` to `time`; saturates at the last representable second.
 pub fn later(time: Timestamp, duration: SignedDuration) -> Timestamp {
     let last = || Timestamp::from_second(Timestamp::MAX.as_second()).unwrap_or(Timestamp::MAX);

@@ -11,7 +11,7 @@ use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::human::count;
 use crate::model::{NewFile, Source};
-use crate::source::Watched;
+use crate::source::{Opened, Watched};
 use crate::ui::Columns;
 
 /// The arguments of `haul lint`.
@@ -95,11 +95,7 @@ pub(super) async fn before_upload(
     let place = |line: Option<u64>| line.map_or_else(|| shown.clone(), |line| format!("{shown}:{line}"));
     let (name, source) = (new.name.clone(), new.source.clone());
     let check = move || {
-        let file = match &source {
-            Source::Path(path) => Watched::open(path)?,
-            Source::Spooled(spool) => Watched::spooled(spool)?,
-            Source::Bytes(_) | Source::Remote(_) => return Ok(Vec::new()),
-        };
+        let Opened::Disk(file) = Opened::open(&source)? else { return Ok(Vec::new()) };
         findings(file, &name, purpose, limits)
     };
     let findings = ctx.interrupt.unblock(check).await?;

@@ -105,8 +105,8 @@ impl Work {
 
 /// Refuses a profile or a URL among the paths of `haul upload`, unless a file with that name exists.
 pub(super) fn check_paths(ctx: &Context, paths: &[PathBuf], recursive: bool) -> Result<()> {
-    let missing = paths.iter().filter(|path| path.symlink_metadata().is_err());
-    for text in missing.filter_map(|path| path.to_str()) {
+    let addresses = paths.iter().filter_map(|path| path.to_str()).filter(|text| text.contains(':'));
+    for text in addresses.filter(|text| Path::new(text).symlink_metadata().is_err()) {
         if text.starts_with("http://") || text.starts_with("https://") {
             let base = text.split(['?', '#']).next().unwrap_or_default();
             let name =

@@ -372,14 +372,11 @@ impl Uploading<'_> {
             },
         )
         .await;
-        if result.is_ok() {
-            // A kill while the platform is asked does not lose what was uploaded.
-            uploads.record();
-            if !note_repetition(ctx, provider.as_ref(), uploads, &repeated).await
-                && let Some(id) = last
-            {
-                ctx.ui.suggest(&next(ctx, provider.as_ref(), self.is_named, count, &id));
-            }
+        if result.is_ok()
+            && !note_repetition(ctx, provider.as_ref(), uploads, &repeated).await
+            && let Some(id) = last
+        {
+            ctx.ui.suggest(&next(ctx, provider.as_ref(), self.is_named, count, &id));
         }
         // The last step: if the process is killed before this call, the same command prints the ids again instead of
         // sending the files again.
@@ -414,7 +411,7 @@ async fn note_repetition(
 
 /// Notes the files that other commands uploaded at the same time.
 async fn note_twins(ctx: &Context, uploads: &Uploads) {
-    // A kill during the search does not lose what was uploaded.
+    // All files have been processed. A kill during this or a later request does not lose what was uploaded.
     uploads.record();
     for Twin { name, id, other } in uploads.twins().await {
         note_twin(ctx, &name, &id, &other);

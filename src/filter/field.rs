@@ -55,9 +55,14 @@ const OBJECTS: [&str; 2] = ["metadata", "extra"];
 /// The fields for checksums.
 const CHECKSUMS: [&str; 3] = ["checksums.sha256", "checksums.md5", "checksums.blake3"];
 
+/// The name of a field that may be typed as an alias.
+fn canonical(typed: &str) -> &str {
+    ALIASES.iter().find(|(alias, _)| *alias == typed).map_or(typed, |(_, name)| name)
+}
+
 /// The name and type of a field as typed by the user. The error consists of a message and hints.
 pub(super) fn resolve(typed: &str, platform: &[&str]) -> Result<(String, Kind), (String, Vec<String>)> {
-    let name = ALIASES.iter().find(|(alias, _)| *alias == typed).map_or(typed, |(_, name)| name);
+    let name = canonical(typed);
     if let Some(kind) = known(name) {
         return Ok((name.to_owned(), kind));
     }
@@ -106,12 +111,12 @@ pub(super) fn known(name: &str) -> Option<Kind> {
 
 /// Whether this is a common field or an alias of one.
 pub(super) fn is_field(typed: &str) -> bool {
-    known(typed).is_some() || ALIASES.iter().any(|(alias, _)| *alias == typed)
+    known(canonical(typed)).is_some()
 }
 
 /// A comparison of a common field, as an example.
 pub(super) fn example(typed: &str) -> String {
-    let name = ALIASES.iter().find(|(alias, _)| *alias == typed).map_or(typed, |(_, name)| name);
+    let name = canonical(typed);
     let comparison = match (name, known(name)) {
         (_, Some(Kind::Size)) => "> 1MB",
         (_, Some(Kind::Time)) => "> -7d",

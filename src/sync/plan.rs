@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::lock::{Origin, Row, Sha256, Target};
 use super::state::{Present, State};
-use crate::model::{File, FileId, hash_of, nfc};
+use crate::model::{File, FileId, hash_of, hash_of_name, nfc};
 
 /// A listing that is compared with the rows of a lock file and the names of local files.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ struct Id {
 impl<'a> Remote<'a> {
     /// An empty listing for the rows of `target` and local files with these names on the platform.
     pub fn new(target: &'a mut Target, names: impl Iterator<Item = String>) -> Self {
-        let names = names.map(|name| hash_of(&nfc(&name))).collect();
+        let names = names.map(|name| hash_of_name(&name)).collect();
         let mut rows: Vec<&mut Row> = target.files.values_mut().collect();
         rows.sort_unstable_by(|one, two| one.id.cmp(&two.id));
         Self { rows, names, named: Named::default() }
@@ -55,11 +55,8 @@ impl<'a> Remote<'a> {
             row.state = state_of(row, &file);
             belongs_to_row = true;
         }
-        if !belongs_to_row {
-            let name = nfc(&file.name);
-            if self.names.contains(&hash_of(&name)) {
-                self.named.0.entry(name.into_owned()).or_default().push(file);
-            }
+        if !belongs_to_row && self.names.contains(&hash_of_name(&file.name)) {
+            self.named.0.entry(nfc(&file.name).into_owned()).or_default().push(file);
         }
     }
 

@@ -405,7 +405,7 @@ impl Ledger {
                 transaction.commit()
             });
         }
-        self.write(State::flush);
+        self.record();
         if let Some(state) = self.state().as_mut() {
             state.end_run();
         }

@@ -4,20 +4,19 @@
 //! several files therefore lists them once, and again only for names that another command has uploaded since.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::OnceCell;
 
 use super::job::Job;
 use super::ledger::Ledger;
 use crate::error::Result;
-use crate::model::{Clock, File, FileId, NewFile, hash_of, names_match, nfc};
+use crate::model::{Clock, File, FileId, hash_of_name, names_match};
 use crate::providers::{Listing, Provider, Query, exact_or_equivalent, files_named, filters_names};
 
-/// The existing files with certain names, from one listing. The default value lists the files for each name.
-#[derive(Default)]
+/// The existing files with certain names, from one listing.
 pub(super) struct Listed {
-    /// The hashes of the names in NFC. Files with other names are not kept, to limit memory use.
+    /// The [hashes](hash_of_name) of the names. Files with other names are not kept, to limit memory use.
     names: HashSet<u64>,
     files: OnceCell<HashMap<u64, Vec<File>>>,
 }
@@ -40,7 +39,7 @@ impl Listed {
         if !self.is_listed(provider.as_ref(), name) {
             return files_named(provider, name).await;
         }
-        let hash = hash_of(&nfc(name));
+        let hash = hash_of_name(name);
         let files = self
             .files
             .get_or_try_init(|| {
@@ -59,7 +58,7 @@ impl Listed {
 
     /// Whether the files with this name come from the listing.
     pub(super) fn is_listed(&self, provider: &dyn Provider, name: &str) -> bool {
-        self.names.contains(&hash_of(&nfc(name))) && !filters_names(provider)
+        self.names.contains(&hash_of_name(name)) && !filters_names(provider)
     }
 
     async fn list(&self, provider: &Arc<dyn Provider>) -> Result<HashMap<u64, Vec<File>>> {
@@ -67,7 +66,7 @@ impl Listed {
         let mut listing = Listing::new(Arc::clone(provider), Query::default(), None)?;
         while let Some(page) = listing.next().await? {
             for file in page {
-                let hash = hash_of(&nfc(&file.name));
+                let hash = hash_of_name(&file.name);
                 if self.names.contains(&hash) {
                     files.entry(hash).or_default().push(file);
                 }
@@ -77,9 +76,25 @@ impl Listed {
     }
 }
 
-/// The files that were uploaded and not yet compared with those of other commands, by the hash of their names in NFC.
+/// The files that were uploaded and not yet compared with those of other commands, by the [hash](hash_of_name) of their
+/// names.
 #[derive(Default)]
-pub(super) struct Added(pub(super) Mutex<HashMap<u64, AddedFile>>);
+pub(super) struct Added(Mutex<HashMap<u64, AddedFile>>);
+
+impl Added {
+    pub(super) fn add(&self, file: AddedFile) {
+        self.files().insert(hash_of_name(&file.name), file);
+    }
+
+    /// Removes and returns all files.
+    pub(super) fn take(&self) -> HashMap<u64, AddedFile> {
+        std::mem::take(&mut self.files())
+    }
+
+    fn files(&self) -> MutexGuard<'_, HashMap<u64, AddedFile>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// A file of this command.
 pub(super) struct AddedFile {
@@ -93,7 +108,12 @@ pub(super) struct AddedFile {
 
 impl AddedFile {
     pub(super) fn of(job: &Job, file: &File) -> Self {
-        let NewFile { name, size, purpose, .. } = job.new.clone();
-        Self { name, id: file.id.clone(), size, purpose, known: job.known.clone() }
+        Self {
+            name: job.new.name.clone(),
+            id: file.id.clone(),
+            size: job.new.size,
+            purpose: job.new.purpose.clone(),
+            known: job.known.clone(),
+        }
     }
 }

@@ -63,7 +63,7 @@ pub struct UploadOptions {
     pub appears_within: Option<std::time::Duration>,
     /// Whether every upload creates a file, instead of replacing the content of an existing one.
     pub anew: bool,
-    /// The hashes of the command's names in NFC, if there are several. Existing files with these names are listed once.
+    /// The [hashes](crate::model::hash_of_name) of the command's names, if there are several. Existing files with these names are listed once.
     pub names: HashSet<u64>,
     /// Earlier uploads whose replaced file still has to be deleted, by path and name.
     pub leftovers: HashMap<(PathBuf, String), Leftover>,

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::options::IfExists;
 use crate::files;
-use crate::model::{hash_of, nfc};
+use crate::model::{hash_of, hash_of_name};
 use crate::providers::{Overwrites, Provider};
 
 /// The targets of a command's uploads, each with its source. Both are stored as hashes, 16 bytes per file, to limit
@@ -44,7 +44,7 @@ impl<'a> Targets<'a> {
         self.of("name").next().is_some()
     }
 
-    /// The hashes of the claimed names in NFC; empty if several files may share a name.
+    /// The [hashes](hash_of_name) of the claimed names; empty if several files may share a name.
     pub fn names(&self) -> HashSet<u64> {
         if self.if_exists == IfExists::Upload {
             HashSet::new()
@@ -76,7 +76,7 @@ impl<'a> Targets<'a> {
     /// overwrite.
     fn of(&self, name: &str) -> impl Iterator<Item = (u64, Option<Overwrites>)> + use<> {
         // Equivalent Unicode forms are the same name.
-        let by_name = (self.if_exists != IfExists::Upload).then(|| (hash_of(&nfc(name)), None));
+        let by_name = (self.if_exists != IfExists::Upload).then(|| (hash_of_name(name), None));
         let by_place = self.provider.overwrites(name).map(|place| (hash_of(&place.place), Some(place)));
         by_name.into_iter().chain(by_place)
     }

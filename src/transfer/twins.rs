@@ -1,7 +1,7 @@
 //! Finds files that other commands uploaded under the same name at the same time.
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use super::job::Job;
 use super::listed::AddedFile;
@@ -9,7 +9,7 @@ use super::lost::MARGIN;
 use super::options::{IfExists, Twin};
 use super::upload::Uploads;
 use crate::error::Result;
-use crate::model::{File, FileId, hash_of, names_match, nfc};
+use crate::model::{File, FileId, hash_of_name, names_match};
 use crate::providers::{Listing, Query, newest_named};
 
 impl Uploads {
@@ -22,8 +22,7 @@ impl Uploads {
         }
         let upload = AddedFile::of(job, file);
         if self.listed.is_listed(self.provider.as_ref(), &upload.name) {
-            let mut added = self.added.0.lock().unwrap_or_else(PoisonError::into_inner);
-            added.insert(hash_of(&nfc(&upload.name)), upload);
+            self.added.add(upload);
             return None;
         }
         // The upload has succeeded even if this request fails.
@@ -34,7 +33,7 @@ impl Uploads {
     /// The files that other commands uploaded under the same names at the same time, at most one for each name, from one
     /// listing. An interrupt or an error ends the search.
     pub async fn twins(&self) -> Vec<Twin> {
-        let mut added = std::mem::take(&mut *self.added.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut added = self.added.take();
         let mut twins = Vec::new();
         if !added.is_empty() {
             let _ = self.interrupt.until_cancelled(self.find_twins(&mut added, &mut twins)).await;
@@ -48,7 +47,7 @@ impl Uploads {
         let mut listing = listing.since(began.checked_sub(MARGIN).unwrap_or(began));
         while let Some(page) = listing.next().await? {
             for other in page {
-                let hash = hash_of(&nfc(&other.name));
+                let hash = hash_of_name(&other.name);
                 if added.get(&hash).is_some_and(|upload| self.is_twin(upload, &other))
                     && let Some(AddedFile { name, id, .. }) = added.remove(&hash)
                 {

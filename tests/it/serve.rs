@@ -1,6 +1,8 @@
 //! `haul serve` from the command line.
-use std::io::{Read, Write};
+use std::io::{BufRead as _, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::process::{Child, Stdio};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
@@ -208,21 +210,25 @@ fn haul_uses_every_emulated_platform() {
     env.haul(["serve", "--ephemeral", "--", "bash", "-c", &script("haul upload -p activeloop a.txt")]).ok();
 }
 
+/// Starts a server whose log is a pipe that is not read. Also returns a connection to it, and the thread that discards the
+/// answers.
+fn logged_to_a_pipe(env: &Sandbox) -> (Child, TcpStream, JoinHandle<std::io::Result<u64>>) {
+    let mut command = env.command();
+    command.args(["serve", "--ephemeral", "--listen", "127.0.0.1:0", "--log", "-"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let stream = TcpStream::connect(line.trim().trim_start_matches("http://")).unwrap();
+    let mut answers = stream.try_clone().unwrap();
+    let answered = std::thread::spawn(move || std::io::copy(&mut answers, &mut std::io::sink()));
+    (child, stream, answered)
+}
+
 #[test]
 fn a_log_that_is_not_read_does_not_prevent_the_end() {
     let env = Sandbox::new();
-    let mut command = env.command();
-    command.args(["serve", "--ephemeral", "--listen", "127.0.0.1:0", "--log", "-"]);
-    let mut child =
-        command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
-    let mut line = String::new();
-    std::io::BufRead::read_line(&mut std::io::BufReader::new(child.stdout.take().unwrap()), &mut line)
-        .unwrap();
-    let address = line.trim().trim_start_matches("http://").to_owned();
+    let (mut child, mut stream, _) = logged_to_a_pipe(&env);
     // More lines than the pipe and the queue hold.
-    let mut stream = TcpStream::connect(&address).unwrap();
-    let mut reader = std::io::BufReader::new(stream.try_clone().unwrap());
-    std::thread::spawn(move || std::io::copy(&mut reader, &mut std::io::sink()));
     let request = format!("GET /{} HTTP/1.1\r\nHost: localhost\r\n\r\n", "x".repeat(200));
     for _ in 0..3000 {
         stream.write_all(request.as_bytes()).unwrap();
@@ -239,16 +245,7 @@ fn a_log_that_is_not_read_does_not_prevent_the_end() {
 fn dropped_log_lines_are_counted_and_take_no_memory() {
     const REQUESTS: u64 = 6000;
     let env = Sandbox::new();
-    let mut command = env.command();
-    command.args(["serve", "--ephemeral", "--listen", "127.0.0.1:0", "--log", "-"]);
-    let mut child =
-        command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
-    let mut line = String::new();
-    std::io::BufRead::read_line(&mut std::io::BufReader::new(child.stdout.take().unwrap()), &mut line)
-        .unwrap();
-    let mut stream = TcpStream::connect(line.trim().trim_start_matches("http://")).unwrap();
-    let mut answers = stream.try_clone().unwrap();
-    let answered = std::thread::spawn(move || std::io::copy(&mut answers, &mut std::io::sink()));
+    let (mut child, mut stream, answered) = logged_to_a_pipe(&env);
     let before = peak_memory(child.id()).unwrap();
     // 36 MB of lines.
     let path = "x".repeat(6000);
@@ -259,14 +256,11 @@ fn dropped_log_lines_are_counted_and_take_no_memory() {
     answered.join().unwrap().unwrap();
     let grown = peak_memory(child.id()).unwrap() - before;
     assert!(grown < 25_000, "{grown} KiB");
-    let mut log = std::io::BufReader::new(child.stderr.take().unwrap());
+    let mut log = BufReader::new(child.stderr.take().unwrap());
     let (mut shown, mut dropped) = (0, 0);
     while shown + dropped < REQUESTS {
         let mut line = String::new();
-        assert!(
-            std::io::BufRead::read_line(&mut log, &mut line).unwrap() > 0,
-            "{shown} shown, {dropped} dropped"
-        );
+        assert!(log.read_line(&mut line).unwrap() > 0, "{shown} shown, {dropped} dropped");
         // Notes come before the log.
         let Ok(line) = serde_json::from_str::<Value>(&line) else { continue };
         match line["dropped"].as_u64() {

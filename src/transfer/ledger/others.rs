@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use rusqlite::params;
 
 use super::{Ledger, State};
-use crate::model::{hash_of, nfc};
+use crate::model::hash_of_name;
 
 /// Rows are read again from this many rows before the last one: numbers of deleted rows are used again.
 const MARGIN: i64 = 1_000;
@@ -18,7 +18,7 @@ pub(super) struct Others {
     version: Option<i64>,
     /// The number of the last row when they were read.
     last: i64,
-    /// The hashes of the names in NFC.
+    /// The [hashes](hash_of_name) of the names.
     names: HashSet<u64>,
 }
 
@@ -31,7 +31,7 @@ impl Ledger {
         });
     }
 
-    /// Whether another command has been uploading a file with this name (the hash of its NFC form) since they are
+    /// Whether another command has been uploading a file with this name ([hashed](hash_of_name)) since they are
     /// [watched](Self::watch_others).
     pub(in crate::transfer) fn others_uploaded(&self, name: u64) -> bool {
         let found = self.with(|state| {
@@ -58,7 +58,7 @@ impl State {
         let first = others.last.saturating_sub(MARGIN);
         let mut rows = rows.query(params![first, self.target, own, others.since.as_microsecond()])?;
         while let Some(row) = rows.next()? {
-            others.names.insert(hash_of(&nfc(&row.get::<_, String>(0)?)));
+            others.names.insert(hash_of_name(&row.get::<_, String>(0)?));
         }
         others.last = last;
         others.version = Some(version);

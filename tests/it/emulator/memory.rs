@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use crate::emulator::support::{BEARER, SETUP};
 use crate::support::emulator::Emulator;
+use crate::support::process::peak_memory;
 use crate::support::raw::{Answer, FORM, form, noise, request};
 
 /// The server process: this test binary running [`child`].
@@ -33,9 +34,7 @@ impl Process {
 
     /// The peak memory in MiB.
     fn peak(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
+        peak_memory(self.child.id()).unwrap() / 1024
     }
 }
 
