@@ -31,7 +31,7 @@ impl Problem {
     }
 
     /// Converts the problem to an error: a message with the column (in characters, starting at 1), with the text
-    /// around the error and carets below it as details. Control characters are escaped.
+    /// around the error and carets below it as details. Control characters are escaped, in the hints too.
     pub(super) fn in_text(self, text: &str) -> Error {
         let (before, rest) = text.split_at(self.at);
         let (wrong, after) = rest.split_at(self.end.saturating_sub(self.at));
@@ -44,9 +44,9 @@ impl Problem {
         let line = format!("{before}{wrong}{}", clipped(after));
         let caret = format!("{}{}", " ".repeat(before.width()), "^".repeat(wrong.width().max(1)));
 
-        let error =
-            Error::usage(format!("filter, column {column}: {}", self.what)).detail(line).detail(caret);
-        self.hints.into_iter().fold(error, Error::hint)
+        let what = visible(&self.what);
+        let error = Error::usage(format!("filter, column {column}: {what}")).detail(line).detail(caret);
+        self.hints.iter().fold(error, |error, hint| error.hint(visible(hint)))
     }
 }
 
@@ -86,6 +86,13 @@ mod tests {
         assert_eq!(details("日本 = x", 6, 7), ["日本 = x", "    ^"]);
         assert_eq!(details("a\u{1b}b c", 4, 5), ["a\\u{1b}b c", "         ^"]);
         assert_eq!(details("", 0, 0), ["", "^"]);
+    }
+
+    #[test]
+    fn control_characters_are_escaped_in_the_message_and_its_hints() {
+        let error = Problem::new(0, 1, "`a\0`").hint("write `b\u{1b}`").in_text("a\0");
+        assert_eq!(error.message(), "filter, column 1: `a\\u{0}`");
+        assert_eq!(error.hints(), ["write `b\\u{1b}`"]);
     }
 
     #[test]
