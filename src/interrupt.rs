@@ -102,6 +102,12 @@ impl Signals {
         Self(system::Signals::listen())
     }
 
+    /// Also listens for SIGHUP if it was ignored when the program started.
+    #[must_use]
+    pub fn with_hangup(self) -> Self {
+        Self(self.0.with_hangup())
+    }
+
     /// Waits for the next signal.
     pub async fn next(&mut self) -> Signal {
         self.0.next().await
@@ -134,6 +140,10 @@ mod system {
                 terminate: listen(SignalKind::terminate()),
                 hangup: listen(SignalKind::hangup()),
             }
+        }
+
+        pub(super) fn with_hangup(self) -> Self {
+            Self { hangup: signal(SignalKind::hangup()).ok(), ..self }
         }
 
         pub(super) async fn next(&mut self) -> Signal {
@@ -172,6 +182,10 @@ mod system {
     impl Signals {
         pub(super) fn listen() -> Self {
             Self
+        }
+
+        pub(super) fn with_hangup(self) -> Self {
+            self
         }
 
         pub(super) async fn next(&mut self) -> Signal {

@@ -269,9 +269,11 @@ impl ServeArgs {
         options: emulator::Options,
         faults: Faults,
     ) -> Result<u8> {
-        let mut signals = Signals::listen();
         let variables = options.variables(address);
         let (tokens, drain) = (options.tokens.clone(), options.drain);
+        let signals = Signals::listen();
+        // `nohup` ignores SIGHUP, which reloads the tokens.
+        let mut signals = if tokens.is_some() { signals.with_hangup() } else { signals };
         if self.command.is_empty() {
             announce(ctx, &options, address, &variables)?;
         }

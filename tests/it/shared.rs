@@ -21,7 +21,7 @@ use crate::support::process::ServeProcess;
 use crate::support::proxy::RoundRobin;
 use crate::support::raw::within;
 use crate::support::rig::{Case, open_at, open_url};
-use crate::support::sandbox::Sandbox;
+use crate::support::sandbox::{HAUL, Sandbox};
 
 /// A sandbox with a tokens file and a store.
 struct Shared {
@@ -240,6 +240,22 @@ fn the_tokens_are_read_again_on_sighup() {
     for token in [&red, &blue] {
         assert!(!run.stderr().contains(token.as_str()), "{run}");
     }
+}
+
+#[test]
+fn the_tokens_are_read_again_even_if_sighup_was_ignored() {
+    let shared = Shared::new();
+    let red = shared.add(&["red"]);
+    let mut command = shared.env.program("env");
+    command.args(["--ignore-signal=HUP", HAUL, "serve", "--json", "--ephemeral", "--listen", "127.0.0.1:0"]);
+    command.arg("--tokens").arg(&shared.tokens);
+    let mut served = ServeProcess::of(&shared.env, &mut command);
+    let address = address(&served);
+    assert_eq!(status(address, &red), "200");
+    let blue = shared.add(&["blue"]);
+    served.signal(Signal::HUP);
+    assert!(within(|| status(address, &blue) == "200"));
+    served.stop(Signal::TERM).fails(143);
 }
 
 #[test]
