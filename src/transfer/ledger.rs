@@ -8,6 +8,9 @@
 //! - The hash of an unchanged local file does not have to be computed again.
 //! - A multipart upload resumes at the first missing part.
 //!
+//! An upload that is being sent is a line in the file of its process (see [`runs`]); when it is finished, it becomes a
+//! row of the database.
+//!
 //! A row never contains content, tokens, links or metadata. The secret of a multipart upload is erased when the
 //! upload ends. On an SQLite error, a single warning is printed and the ledger is turned off for the rest of the
 //! command, which works without it.
@@ -15,13 +18,14 @@
 mod database;
 mod others;
 mod outdated;
+mod runs;
 mod sessions;
 mod stamp;
 
 use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
@@ -29,6 +33,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use others::Others;
 pub(super) use outdated::Outdated;
+use runs::{Runs, Upload};
 pub(super) use sessions::OpenSession;
 pub(super) use stamp::Stamp;
 
@@ -43,7 +48,7 @@ const SETTLED: SignedDuration = SignedDuration::from_secs(2);
 
 /// Changes are written in batches: when this many are pending, or when this much time has passed since the last
 /// write. A crash loses pending changes, which only makes the next run slower.
-const BATCH: usize = 64;
+const BATCH: usize = 512;
 const BATCH_TIME: Duration = Duration::from_millis(250);
 
 /// The ledger as used by one command. The default value records nothing.
@@ -59,8 +64,7 @@ struct State {
     command: String,
     /// Whether to only read rows, as in a dry run.
     read_only: bool,
-    folder: PathBuf,
-    run: Option<Run>,
+    runs: Runs,
     /// The rows of earlier runs that this command has already used.
     used: Vec<i64>,
     /// Changes that have not been written yet, in order.
@@ -76,17 +80,20 @@ struct State {
 /// A change to the tables.
 type Change = Box<dyn FnOnce(&Connection) -> rusqlite::Result<usize> + Send>;
 
-/// A process that owns rows. Its lock file stays locked until the process exits.
-struct Run {
-    id: String,
-    _lock: fs::File,
+/// A recorded upload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Recorded {
+    /// An upload by an earlier run: the number of its row.
+    Earlier(i64),
+    /// An upload by this run: its number in the file of the run.
+    Own(u64),
 }
 
 /// An upload that was started but not finished.
 #[derive(Clone, Debug)]
 pub(super) struct Begun {
-    /// The number of its row.
-    pub(super) number: i64,
+    /// The upload in the ledger.
+    pub(super) recorded: Recorded,
     /// When it started, by this machine's clock.
     pub(super) at: Timestamp,
     /// The file that the upload replaces.
@@ -127,17 +134,17 @@ impl Ledger {
     /// and scope as text). If that fails, prints a warning with `warn` and turns the ledger off.
     pub fn open(folder: &Path, target: &str, command: &str, warn: Warn) -> Self {
         let path = folder.join("ledger.db");
+        let mut runs = Runs::new(folder.join("runs"));
         let opened = fs::create_dir_all(folder)
             .map_err(|error| error.to_string())
-            .and_then(|()| database::open(&path, &warn));
+            .and_then(|()| database::open(&path, &warn, |db| runs.recover(db)));
         let state = match opened {
             Ok(db) => Some(State {
                 db,
                 target: short_hash(target),
                 command: short_hash(command),
                 read_only: false,
-                folder: folder.join("runs"),
-                run: None,
+                runs,
                 used: Vec::new(),
                 pending: Vec::new(),
                 unwritten: HashSet::new(),
@@ -170,7 +177,7 @@ impl Ledger {
     pub(super) fn locks(&self) -> Option<(PathBuf, String)> {
         let guard = self.state();
         let state = guard.as_ref().filter(|state| !state.read_only)?;
-        Some((state.folder.with_file_name("locks"), state.target.clone()))
+        Some((state.runs.folder().with_file_name("locks"), state.target.clone()))
     }
 
     /// An earlier run's upload of this file, and the file of its latest upload under the same name. Each upload is returned
@@ -186,74 +193,94 @@ impl Ledger {
         found.unwrap_or((Earlier::Nothing, None))
     }
 
-    /// Records that a file is about to be sent. The row is written before this returns. Returns `None` if nothing was
-    /// recorded.
-    pub(super) async fn begin(
+    /// Records that a file is about to be sent. The record survives a kill once this returns. Returns `None` if nothing
+    /// was recorded.
+    pub(super) fn begin(
         &self,
         new: &NewFile,
         stamp: Option<Stamp>,
         at: Timestamp,
         old: Option<&FileId>,
-    ) -> Option<i64> {
-        // Set to the row's number once the row is written.
-        let number = Arc::new(OnceLock::new());
-        let written = Arc::clone(&number);
+    ) -> Option<Recorded> {
         self.write(|state| {
-            let run = state.run()?;
-            let (target, command) = (state.target.clone(), state.command.clone());
             let (path, mtime) = place(new, stamp).unzip();
-            let (name, size, mark) = (new.name.clone(), to_i64(new.size), new.mark.clone());
-            let old = old.map(|id| id.0.clone());
-            state.pending.push(Box::new(move |db| {
-                let rows = db.prepare_cached(
-                    "INSERT INTO uploads (target, command, run, state, path, mtime, name, size, at, old, mark)
-                     VALUES (?, ?, ?, 'begun', ?, ?, ?, ?, ?, ?, ?)",
-                )?.execute(params![target, command, run, path, mtime, name, size, at.as_microsecond(), old, mark])?;
-                let _ = written.set(db.last_insert_rowid());
-                Ok(rows)
-            }));
-            Ok(())
-        })?;
-        // Lets other uploads that start at the same time join the same write.
-        tokio::task::yield_now().await;
-        self.write(|state| {
-            if number.get().is_none() {
-                state.flush()?;
-            }
-            Ok(number.get().copied())
+            let upload = Upload {
+                target: state.target.clone(),
+                command: state.command.clone(),
+                path,
+                mtime,
+                name: new.name.clone(),
+                size: to_i64(new.size),
+                at: at.as_microsecond(),
+                old: old.map(|id| id.0.clone()),
+                mark: new.mark.clone(),
+            };
+            state.runs.begin(upload).map(Recorded::Own)
         })
-        .flatten()
     }
 
     /// Records the content that a file received from an upload, and the replaced file if it could not be deleted.
     pub(super) fn finish(
         &self,
-        number: Option<i64>,
+        recorded: Option<Recorded>,
         file: &File,
         size: u64,
         sums: &Checksums,
         old: Option<&FileId>,
     ) {
-        let Some(number) = number else { return };
+        let Some(recorded) = recorded else { return };
         let (id, version, sums) = (file.id.0.clone(), version(file), sums.clone());
         let (expires, old) = (file.expires_at.map(Timestamp::as_microsecond), old.map(|id| id.0.clone()));
-        self.change(move |db| {
-            db.prepare_cached(
-                "UPDATE uploads SET state = 'done', id = ?, version = ?, expires_at = ?, size = ?,
-                 blake3 = ?, sha256 = ?, md5 = ?, old = ? WHERE number = ?",
-            )?
-            .execute(params![
-                id,
-                version,
-                expires,
-                to_i64(size),
-                sums.blake3,
-                sums.sha256,
-                sums.md5,
-                old,
-                number,
-            ])
-        });
+        let size = to_i64(size);
+        match recorded {
+            Recorded::Earlier(number) => self.change(move |db| {
+                db.prepare_cached(
+                    "UPDATE uploads SET state = 'done', id = ?, version = ?, expires_at = ?, size = ?,
+                     blake3 = ?, sha256 = ?, md5 = ?, old = ? WHERE number = ?",
+                )?
+                .execute(params![
+                    id,
+                    version,
+                    expires,
+                    size,
+                    sums.blake3,
+                    sums.sha256,
+                    sums.md5,
+                    old,
+                    number
+                ])
+            }),
+            Recorded::Own(number) => {
+                let Some((run, upload)) = self.with(|state| Ok(state.runs.take(number))).flatten() else {
+                    return;
+                };
+                self.change(move |db| {
+                    db.prepare_cached(
+                        "INSERT INTO uploads (target, command, run, state, path, mtime, name, size, at, old, mark,
+                         id, version, expires_at, blake3, sha256, md5)
+                         VALUES (?, ?, ?, 'done', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    )?
+                    .execute(params![
+                        upload.target,
+                        upload.command,
+                        run,
+                        upload.path,
+                        upload.mtime,
+                        upload.name,
+                        size,
+                        upload.at,
+                        old,
+                        upload.mark,
+                        id,
+                        version,
+                        expires,
+                        sums.blake3,
+                        sums.sha256,
+                        sums.md5,
+                    ])
+                });
+            }
+        }
     }
 
     /// Records the content of a file that this command did not upload but has compared.
@@ -280,9 +307,16 @@ impl Ledger {
     }
 
     /// Removes an upload whose file does not exist on the platform.
-    pub(super) fn forget(&self, number: Option<i64>) {
-        let Some(number) = number else { return };
-        self.change(move |db| db.execute("DELETE FROM uploads WHERE number = ?", params![number]));
+    pub(super) fn forget(&self, recorded: Option<Recorded>) {
+        match recorded {
+            None => {}
+            Some(Recorded::Own(number)) => {
+                self.write(|state| state.runs.forget(number));
+            }
+            Some(Recorded::Earlier(number)) => {
+                self.change(move |db| db.execute("DELETE FROM uploads WHERE number = ?", params![number]));
+            }
+        }
     }
 
     /// The content that this file received from its latest recorded upload.
@@ -385,29 +419,14 @@ impl Ledger {
 
     /// Ends the run. If all files are done, the same command starts over next time; otherwise it continues.
     pub fn end(&self, all_done: bool) {
-        if all_done {
-            self.write(|state| {
-                if state.run.is_none() && state.used.is_empty() {
-                    return Ok(());
-                }
-                state.flush()?;
-                let of_command = "target = ? AND command = ? AND state = 'done'";
-                let select = format!("SELECT DISTINCT run FROM uploads WHERE {of_command}");
-                let mut runs = state.db.prepare(&select)?;
-                let runs: Vec<String> = runs
-                    .query_map(params![state.target, state.command], |row| row.get(0))?
-                    .collect::<Result<_, _>>()?;
-                let transaction = state.db.unchecked_transaction()?;
-                for run in runs.iter().filter(|run| !state.is_running(run)) {
-                    let update = format!("UPDATE uploads SET command = NULL WHERE {of_command} AND run = ?");
-                    transaction.execute(&update, params![state.target, state.command, run])?;
-                }
-                transaction.commit()
-            });
-        }
-        self.record();
+        self.write(|state| {
+            let is_used = state.runs.own().is_some() || !state.used.is_empty();
+            state.keep_begun();
+            state.flush()?;
+            if all_done && is_used { state.start_over() } else { Ok(()) }
+        });
         if let Some(state) = self.state().as_mut() {
-            state.end_run();
+            state.runs.end();
         }
     }
 
@@ -428,7 +447,6 @@ impl Ledger {
             Ok(value) => Some(value),
             Err(error) => {
                 let path = PathBuf::from(state.db.path().unwrap_or_default());
-                state.end_run();
                 *guard = None;
                 drop(guard);
                 self.warn.say(&off(&path, &error.to_string()));
@@ -480,6 +498,7 @@ impl State {
         mtime: i64,
         now: Timestamp,
     ) -> rusqlite::Result<(Earlier, Option<FileId>)> {
+        self.runs.recover_sometimes(&self.db)?;
         let since = now.checked_sub(KEPT).unwrap_or(Timestamp::MIN);
         // Finished uploads of this command come first, followed by started ones of any command. Rows of this run are
         // excluded, so that a file named twice is sent twice.
@@ -488,7 +507,7 @@ impl State {
              iif(mtime = ? AND size = ? AND at >= ? AND run IS NOT ? AND (state = 'begun' OR command = ?), 1, 0)
              FROM uploads WHERE target = ? AND path = ? AND name = ? ORDER BY state DESC, number DESC",
         )?;
-        let own = self.run.as_ref().map(|run| &run.id);
+        let own = self.runs.own();
         let mut rows = statement.query(params![
             mtime,
             to_i64(new.size),
@@ -509,7 +528,7 @@ impl State {
             let is_usable = matches!(earlier, Earlier::Nothing)
                 && row.get(6)?
                 && !self.used.contains(&number)
-                && !self.is_running(&run);
+                && !self.runs.is_running(&run);
             if !is_usable {
                 continue;
             }
@@ -517,51 +536,38 @@ impl State {
             let old = row.get::<_, Option<String>>(3)?.map(FileId);
             earlier = match id {
                 Some(id) => Earlier::Finished { id, old },
-                None => Earlier::Begun(Begun { number, at, old, mark: row.get(4)? }),
+                None => {
+                    Earlier::Begun(Begun { recorded: Recorded::Earlier(number), at, old, mark: row.get(4)? })
+                }
             };
             self.used.push(number);
         }
         Ok((earlier, latest))
     }
 
-    /// The id of this process. The first call creates the id and takes its lock.
-    fn run(&mut self) -> rusqlite::Result<String> {
-        if let Some(run) = &self.run {
-            return Ok(run.id.clone());
-        }
-        let id = uuid::Uuid::new_v4().simple().to_string();
-        let path = self.folder.join(&id);
-        let locked = fs::create_dir_all(&self.folder).and_then(|()| files::lock_new(&path));
-        match locked {
-            Ok(Some(lock)) => {
-                self.run = Some(Run { id: id.clone(), _lock: lock });
-                Ok(id)
-            }
-            Ok(None) => Err(rusqlite::Error::InvalidPath(path)),
-            Err(error) => Err(rusqlite::Error::ToSqlConversionFailure(Box::new(error))),
+    /// Queues rows for the uploads by this run that were neither finished nor forgotten.
+    fn keep_begun(&mut self) {
+        let Some((run, uploads)) = self.runs.take_all() else { return };
+        for upload in uploads {
+            let run = run.clone();
+            self.pending.push(Box::new(move |db| upload.insert(db, &run)));
         }
     }
 
-    /// Whether another process with this id is running. Removes the files that a dead process left behind.
-    fn is_running(&self, run: &str) -> bool {
-        if run.is_empty() || self.run.as_ref().is_some_and(|own| own.id == run) {
-            return false;
+    /// Makes the next run of this command start over.
+    fn start_over(&self) -> rusqlite::Result<()> {
+        let of_command = "target = ? AND command = ? AND state = 'done'";
+        let select = format!("SELECT DISTINCT run FROM uploads WHERE {of_command}");
+        let mut runs = self.db.prepare(&select)?;
+        let runs: Vec<String> = runs
+            .query_map(params![self.target, self.command], |row| row.get(0))?
+            .collect::<Result<_, _>>()?;
+        let transaction = self.db.unchecked_transaction()?;
+        for run in runs.iter().filter(|run| !self.runs.is_running(run)) {
+            let update = format!("UPDATE uploads SET command = NULL WHERE {of_command} AND run = ?");
+            transaction.execute(&update, params![self.target, self.command, run])?;
         }
-        let path = self.folder.join(run);
-        match files::lock_existing(&path) {
-            Ok(None) => true,
-            Ok(Some(_lock)) => {
-                let _ = fs::remove_file(&path);
-                false
-            }
-            Err(_) => false,
-        }
-    }
-
-    fn end_run(&mut self) {
-        if let Some(run) = self.run.take() {
-            let _ = fs::remove_file(self.folder.join(&run.id));
-        }
+        transaction.commit()
     }
 }
 
