@@ -1,4 +1,4 @@
-//! One job that haul and other programs do in alternation.
+//! One job that haul and other programs run alternately.
 
 use std::fmt::Write as _;
 

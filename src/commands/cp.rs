@@ -35,8 +35,8 @@ use crate::transfer::{Claim, Compare, IfExists, RemoteFile, Targets, UploadOptio
     haul cp -r docs openai:\n  \
     haul cp --retry-from r.jsonl backup/\n\n\
     Name, media type, metadata and remaining lifetime are kept if the destination stores them; a note lists the \
-    properties that are lost. Between platforms the content is not saved on this machine, unless its size is unknown or \
-    the destination needs its checksum first or receives it in parts.")]
+    properties that are lost. When haul copies between platforms, the content is not saved on this machine, unless its size \
+    is unknown, or the destination needs its checksum first or receives it in parts.")]
 pub struct CpArgs {
     /// Files to copy, then the destination. `PROFILE:REF` is a file on a platform; `PROFILE:` is all files of a profile or,
     /// as the destination, the profile itself; anything else is a local path, and - is standard input or output
@@ -120,8 +120,10 @@ impl CpArgs {
             None => std::mem::take(&mut self.places),
         };
         if sources.is_empty() && retried.is_none() {
-            return Err(Error::usage("missing argument DST")
-                .hint(format!("to copy it to the profile local: `haul cp {} local:`", word(&destination))));
+            return Err(Error::usage("missing argument DST").hint(format!(
+                "to copy it to the profile `local`: `haul cp {} local:`",
+                word(&destination)
+            )));
         }
         let remote = sources.iter().filter(|text| matches!(Place::of(ctx, text), Place::Remote(..))).count();
         if remote > 0 && remote < sources.len() {

@@ -152,10 +152,10 @@ impl RefArgs {
         let formats = Format::of(usage, spec.name);
         if !formats.contains(&self.format) {
             let error = unsupported(format!(
-                "{}: {} does not accept it in the format {}",
+                "{}: the format {} is not available for this file on {}",
                 file.name,
-                spec.name,
-                self.format.name()
+                self.format.name(),
+                spec.name
             ));
             let error = match self.format {
                 Format::Openai | Format::Anthropic | Format::Gemini if usage != Usage::Batch => {

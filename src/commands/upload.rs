@@ -35,8 +35,8 @@ use crate::transfer::{
     haul upload -r docs --include '*.md' --if-exists skip\n  \
     tar c src | haul upload - --name src.tar --metadata commit=abc123\n\n\
     An incomplete upload resumes when you run the same command again: finished files are not sent again, \
-    and haul first checks whether an interrupted one arrived. Once all files are uploaded, the command starts \
-    over; `--if-exists skip` sends only changed files.")]
+    and haul first checks whether an interrupted one arrived. After all files are uploaded, the same command \
+    uploads all of them again; `--if-exists skip` sends only changed files.")]
 pub struct UploadArgs {
     /// Files to upload; - is standard input
     #[arg(required_unless_present_any = ["files_from", "files_from0", "retry_from"], value_name = "PATH")]
@@ -481,7 +481,7 @@ fn warn_of_expiry(
     };
     let wanted = wanted.map_or_else(|| format!("after {requested:#}"), |at| format!("at {at}"));
     let (name, profile) = (&file.name, provider.profile());
-    ctx.ui.warn(&format!("{name}: the file {actual}; requested: {wanted}"));
+    ctx.ui.warn(&format!("{name}: the file {actual}, but was requested to expire {wanted}"));
     let id = format!("id:{}", file.id);
     ctx.ui.hint(&format!("to delete it: `haul rm -p {} {}`", word(profile), word(&id)));
 }

@@ -57,7 +57,7 @@ pub static REPLICATE: Platform = Platform {
         Quirk {
             name: "list_order",
             value: "id|created",
-            help: "order of listings: by id, as recorded, or newest first [default: created]",
+            help: "order of listings: by id or newest first [default: created]",
         },
         Quirk { name: "page-size", value: "N", help: "lists N files per page [default: 100]" },
         Quirk {

@@ -106,7 +106,7 @@ pub(super) struct Pushed<'a> {
 }
 
 impl<'a> Pushed<'a> {
-    /// Selects the part of a filter for a platform with this table and filter language.
+    /// Selects the part of a filter to send to a platform with this table and filter language.
     pub(super) fn of(filter: Option<&'a Filter>, table: &[Native], language: Option<&Language>) -> Self {
         let mut request =
             Request { rows: table.iter().map(Row::of).collect(), language, expressions: Vec::new() };

@@ -97,10 +97,10 @@ pub const DOCUMENTED: &[(&str, &str)] = &[
     (COMPARE_LIMIT, "maximum total size of downloads made to compare files, such as `1GB` [default: 256MB]"),
     (
         APPEARS_WITHIN,
-        "how long a new file may be missing from listings, such as `30s` [default: by platform]",
+        "how long a new file may be missing from listings, such as `30s` [default: depends on the platform]",
     ),
     (SERVE_TOKEN, "the only token that `haul serve` accepts; same as `--token`"),
-    (SERVE_INDEX, "database of `haul serve`; same as `--index`, and may contain a password"),
+    (SERVE_INDEX, "database address for `haul serve`; same as `--index`, but may contain a password"),
     (PGPASSWORD, "password for the database of `haul serve`"),
     (PGPASSFILE, "file with passwords for the database of `haul serve` [default: ~/.pgpass]"),
     (CACERT, "PEM file with additional certificate authorities to trust; same as `--cacert`"),

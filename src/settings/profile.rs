@@ -338,7 +338,7 @@ impl Settings {
                     )));
                 }
                 let value = Secret::new(&sourced.value);
-                // The value of a header may contain blanks.
+                // The value of a header may contain spaces.
                 if let Some(why) = value.problem().filter(|_| !key.contains('.')) {
                     return Err(Error::usage(format!("{}: invalid {key}: {why}", sourced.origin)));
                 }

@@ -94,7 +94,7 @@ pub const COMPARE_LIMIT: u64 = 256_000_000;
 pub enum Action {
     /// Sent the file.
     Uploaded,
-    /// Found an equal file.
+    /// Found a file with the same content.
     Reused,
     /// Sent the file and replaced an existing one.
     Replaced,
@@ -176,6 +176,6 @@ pub enum Preview {
     Upload,
     /// Send the file and replace this one.
     Replace(FileId),
-    /// Reuse an equal file.
+    /// Reuse a file with the same content.
     Reuse(Box<File>, Option<Evidence>),
 }

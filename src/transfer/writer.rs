@@ -143,7 +143,7 @@ impl<'a> Writer<'a> {
             Sink::Stream(sink) => sink(&bytes)?,
             Sink::Upload(queue) => {
                 let sent = queue.send(Ok(bytes.clone())).await;
-                sent.map_err(|_| Error::failed("the upload of the content ended"))?;
+                sent.map_err(|_| Error::failed("the upload ended before all of the content was sent"))?;
             }
         }
         if let Some(hash) = &mut self.hash {

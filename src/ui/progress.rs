@@ -337,7 +337,7 @@ impl Bars {
     }
 }
 
-/// A line with a bar: `name  ━━━━━─────  45 %  state`.
+/// A line with a bar: `name  ━━━━━─────  45%  state`.
 struct Line {
     /// The name on one line, with unsafe characters escaped.
     name: String,
@@ -351,8 +351,8 @@ impl Line {
     /// Applies the line to a bar with 100 steps. If there is no room for the graph, a shorter state is used; on a
     /// narrow terminal, the graph is omitted. `column` is the width of the name, and `tail` the share of its end.
     fn set(&self, bar: &ProgressBar, width: usize, column: usize, tail: usize) {
-        let number = if self.percent.is_some() { "{percent:>3} %  " } else { "" };
-        let used = column + 2 + if self.percent.is_some() { 7 } else { 0 };
+        let number = if self.percent.is_some() { "{percent:>3}%  " } else { "" };
+        let used = column + 2 + if self.percent.is_some() { 6 } else { 0 };
         let (least, most) = BAR_LENGTH;
         let room = |state: &String| width.saturating_sub(used + state.width() + 2);
         let state = self.states.iter().find(|state| room(state) >= least || self.percent.is_none());

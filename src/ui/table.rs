@@ -9,7 +9,7 @@ use super::text;
 use crate::human;
 use crate::model::{Clock, StatusWords};
 
-/// The maximum number of rows before the table is printed. The first page determines the column widths.
+/// The maximum number of rows to buffer before printing. The first page determines the column widths.
 const FIRST_PAGE: usize = 100;
 /// Blanks between two columns of the table.
 pub(super) const GAP: u16 = 2;
@@ -141,7 +141,7 @@ fn grid(lines: &[Vec<Cell>], columns: &[Column]) -> Grid {
 fn paint(line: &str, cells: &[Cell], links: bool, painted: &mut String) {
     let mut rest = line;
     for cell in cells {
-        // Only blanks precede the next cell's text.
+        // Only spaces precede the next cell's text.
         let Some(at) = rest.find(&cell.text) else { continue };
         let (before, from) = rest.split_at(at);
         let (text, after) = from.split_at(cell.text.len());

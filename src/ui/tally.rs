@@ -216,7 +216,7 @@ impl fmt::Display for Snapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.items())?;
         if let Some(percent) = self.percent() {
-            write!(f, ", {percent} %")?;
+            write!(f, ", {percent}%")?;
         }
         write!(f, ", {}", self.bytes())
     }
@@ -245,7 +245,7 @@ mod tests {
         let second = tally.begin("b", Some(20_000_000));
         second.at.store(6_000_000, Relaxed);
         let shown = tally.snapshot(2 * SECOND).to_string();
-        assert_eq!(shown, "1 of 3, 20 %, 16.0 MB of 80.0 MB, 8.0 MB/s, 8 s left");
+        assert_eq!(shown, "1 of 3, 20%, 16.0 MB of 80.0 MB, 8.0 MB/s, 8 s left");
         tally.end(&second, Some(Outcome::Failed));
         assert_eq!(tally.snapshot(2 * SECOND).items(), "2 of 3, 1 failed");
     }

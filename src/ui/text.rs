@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use anstyle_hyperlink::Hyperlink;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-/// Whether `c` controls a terminal or is invisible: control characters, line and bidirectional marks, joiners and
+/// Whether `c` controls a terminal or is invisible: control characters, line separators, bidirectional marks, joiners and
 /// tags.
 ///
 /// The variation selectors for text and emoji style (U+FE0E, U+FE0F) are safe because they occur in ordinary names.
@@ -150,7 +150,7 @@ pub fn linked(text: &str, links: bool) -> Cow<'_, str> {
 }
 
 /// Wraps text: the lines of a paragraph are joined and wrapped at `width`. An indented line with several columns,
-/// separated by two blanks, continues under its last column. An indented line with one column is an example and is
+/// separated by two spaces, continues under its last column. An indented line with one column is an example and is
 /// not wrapped, so that it can be copied.
 pub fn wrap_text(text: &str, width: usize) -> String {
     let mut laid = String::with_capacity(text.len() + text.len() / 8);

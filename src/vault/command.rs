@@ -151,7 +151,7 @@ mod tests {
             assert_eq!(run(line, Duration::from_mins(1)).as_deref(), Ok("tok"), "{line}");
         }
         assert_eq!(run("exec yes", Duration::from_mins(1)).as_deref(), Ok("y"));
-        assert!(start.elapsed() < Duration::from_secs(200), "a process in the background was waited for");
+        assert!(start.elapsed() < Duration::from_secs(200), "haul waited for a background process");
     }
 
     #[test]

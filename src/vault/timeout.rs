@@ -23,7 +23,7 @@ impl<'a> Timeout<'a> {
         Self { limit, notice: None }
     }
 
-    /// Calls `notice` once if the call takes long.
+    /// Calls `notice` once if the work takes a long time.
     #[must_use]
     pub fn with_notice(self, notice: &'a dyn Fn(&str)) -> Self {
         Self { notice: Some(notice), ..self }

@@ -14,7 +14,7 @@ use crate::support::terminal::On;
 
 const COLUMNS: u16 = 80;
 
-/// Muted colors with enough contrast to the background, which differs from both white and dark pages.
+/// Muted colors with enough contrast against the background, which differs from both white and dark pages.
 const FOREGROUND: Color = Color::Rgb(RgbColor(0xe6, 0xed, 0xf3));
 const BACKGROUND: Color = Color::Rgb(RgbColor(0x16, 0x1b, 0x22));
 const FRAME: &str = "#484f58";

@@ -66,7 +66,7 @@ fn needs_none(profile: &Profile) -> bool {
     profile.spec.token_variables.is_empty()
 }
 
-/// When the backend deletes a token that was last used now, in whole seconds; `None` if it keeps the token.
+/// When the backend deletes the token if it is not used again, in whole seconds; `None` if it keeps the token.
 fn forgotten_at(ctx: &Context, backend: Backend) -> Option<Timestamp> {
     let end = ctx.clock.now().checked_add(backend.keeps_for()?).ok()?;
     Timestamp::from_second(end.as_second()).ok()

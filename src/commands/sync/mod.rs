@@ -118,7 +118,7 @@ pub struct SyncArgs {
 enum OnConflict {
     /// Report it and continue with the other files
     Fail,
-    /// Upload the local file in addition
+    /// Upload the local file and keep the file on the platform
     Upload,
 }
 

@@ -296,7 +296,7 @@ impl Run<'_> {
     ) -> sync::Row {
         let seconds = |time: Timestamp| time.round(Unit::Second).unwrap_or(time);
         let file = &uploaded.file;
-        // A renamed file can have the id of its former row.
+        // After a rename, the file may keep the id from its previous row, which tells whether haul uploaded it.
         let is_adopted = uploaded.action == Sent::Reused && !self.ids.borrow().is_uploaded(&file.id);
         sync::Row {
             id: file.id.clone(),
@@ -311,18 +311,18 @@ impl Run<'_> {
         }
     }
 
-    /// Whether a conflict is resolved by uploading the file in addition.
+    /// Whether a conflict is resolved by keeping both files.
     fn uploads_beside(&self, error: &Error) -> bool {
         error.kind() == Kind::Conflict && self.args.on_conflict == OnConflict::Upload
     }
 
-    /// Adds the options of this command to the hints of a conflict.
+    /// Replaces the hints of a conflict that do not apply to this command.
     fn conflict(error: Error) -> Error {
         if error.kind() != Kind::Conflict {
             return error;
         }
         let error = error.keep_hints(|hint| !hint.contains("--if-exists") && !hint.contains("haul sync"));
-        error.hint("to upload the local file in addition: `--on-conflict upload`")
+        error.hint("to keep both files: `--on-conflict upload`")
     }
 
     /// Whether this command may delete the file of a row.

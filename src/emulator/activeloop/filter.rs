@@ -173,7 +173,7 @@ fn parse(text: &str) -> Parsed<Condition> {
 
 struct Parser<'a> {
     text: &'a str,
-    /// The text not read yet, without leading blanks.
+    /// The text not read yet, without leading white space.
     rest: &'a str,
     depth: usize,
 }
@@ -320,7 +320,7 @@ impl<'a> Parser<'a> {
         if self.depth > DEEPEST { Err(format!("nested more than {DEEPEST} levels deep")) } else { Ok(()) }
     }
 
-    /// Consumes the text before the first character that `end` matches, and the blanks after it.
+    /// Consumes the text before the first character that `end` matches, and the white space after it.
     fn split(&mut self, end: impl Fn(char) -> bool) -> &'a str {
         let (taken, rest) = self.rest.split_at(self.rest.find(end).unwrap_or(self.rest.len()));
         self.rest = rest.trim_start();

@@ -47,7 +47,7 @@ pub static METORIAL: Platform = Platform {
         Quirk {
             name: "links-get-creates",
             value: "",
-            help: "GET on a file's links creates a link, as the documented command does",
+            help: "GET on a file's links creates a link, as in the documentation's example",
         },
         Quirk { name: "files-url", value: "URL", help: "URL prefix of links" },
         Quirk { name: "rate-limit", value: "N", help: "rejects more than N requests per 10 minutes" },

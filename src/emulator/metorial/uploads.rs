@@ -55,7 +55,7 @@ async fn form(call: &Call, body: Body) -> Answer {
         .take_files()
         .into_iter()
         .next()
-        .ok_or_else(|| Problem::bad_request("missing file: send a part `file` with a filename"))?;
+        .ok_or_else(|| Problem::bad_request("missing file: send a part named `file` with a filename"))?;
     for (name, text) in form.texts() {
         request::check_length(name, text)?;
     }

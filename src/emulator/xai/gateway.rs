@@ -183,7 +183,7 @@ impl Receiving {
         match &self.file {
             None => self.begin(named).await?,
             Some(file) if file.as_str() != named => {
-                return Err(Refusal::invalid("All chunks of a stream must have one file_id"));
+                return Err(Refusal::invalid("All chunks of a stream must have the same file_id"));
             }
             Some(_) => {}
         }

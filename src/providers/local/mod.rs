@@ -449,7 +449,11 @@ fn receive(store: &Store, new: &NewFile, progress: &dyn Progress, stopped: &Atom
     };
     let changed = |how: &str| {
         let path = new.source.place().unwrap_or(Path::new(&new.name));
-        Error::failed(format!("{}: changed while it was read: {how} {} bytes", path.display(), new.size))
+        Error::failed(format!(
+            "{}: changed while it was being read: {how} {} bytes",
+            path.display(),
+            new.size
+        ))
     };
     let mut incoming = store.receive()?;
     let mut position = 0;

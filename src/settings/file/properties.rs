@@ -181,7 +181,7 @@ fn changed(mut file: File, edits: &[Edit]) -> Result<String, TestCaseError> {
                 if store.is_some() || profiles.contains_key(NAMES[*name]) {
                     profiles.entry(NAMES[*name].to_owned()).or_default().token_store.clone_from(store);
                 }
-                // A profile that was only created by a login is removed with it.
+                // A profile that exists only because of a login is removed along with its `token_store`.
                 let kept = file.profiles.contains_key(NAMES[*name]);
                 profiles
                     .retain(|other, profile| other != NAMES[*name] || kept || *profile != Profile::default());

@@ -436,7 +436,7 @@ impl Bucket {
             };
             return new(Kind::Auth, &text).hint(format!("the credentials do not allow this: allow {allow}"));
         }
-        new(Kind::Unreachable, &text).hint("check the address of the service and the network")
+        new(Kind::Unreachable, &text).hint("check the network and the address of the service")
     }
 }
 

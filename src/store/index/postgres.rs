@@ -42,7 +42,7 @@ const QUIET: Duration = Duration::from_mins(1);
 /// The message for a change that may have been made.
 const LOST: &str = "the connection to the index was lost during a commit, so its outcome is unknown";
 /// The message while there is no connection.
-const UNREACHABLE: &str = "cannot reach the database of the index";
+const UNREACHABLE: &str = "cannot reach the index database";
 
 /// The database of a shared store.
 pub(in crate::store) struct Database {
@@ -218,16 +218,18 @@ impl Database {
         }
         if *code == SqlState::INVALID_CATALOG_NAME {
             return self
-                .error(Kind::Failed, "the database of the index does not exist", reason)
+                .error(Kind::Failed, "the index database does not exist", reason)
                 .hint(format!("create it: `{}`", self.create));
         }
         if *code == SqlState::INSUFFICIENT_PRIVILEGE {
             let hint = format!("the role needs a schema: `CREATE SCHEMA {} AUTHORIZATION ROLE`", self.schema);
-            return self.error(Kind::Auth, "the role of the index lacks a permission", reason).hint(hint);
+            return self
+                .error(Kind::Auth, "the index's PostgreSQL role lacks a permission", reason)
+                .hint(hint);
         }
         if *code == SqlState::READ_ONLY_SQL_TRANSACTION {
             return self
-                .error(Kind::Unreachable, "the database of the index is read-only", reason)
+                .error(Kind::Unreachable, "the index database is read-only", reason)
                 .hint("use the address of the primary server, or add `target_session_attrs=read-write`");
         }
         if *code == SqlState::LOCK_NOT_AVAILABLE {
@@ -239,7 +241,7 @@ impl Database {
         }
         if *code == SqlState::TOO_MANY_CONNECTIONS {
             return self
-                .error(Kind::Unreachable, "the database of the index has too many connections", reason)
+                .error(Kind::Unreachable, "the index database has too many connections", reason)
                 .hint(format!("each server uses up to {CONNECTIONS}: raise `max_connections`"));
         }
         let is_leaving = [
@@ -259,7 +261,7 @@ impl Database {
     }
 
     fn rejected(&self, reason: &str) -> Error {
-        self.error(Kind::Auth, "the database of the index rejected the login", reason)
+        self.error(Kind::Auth, "the index database rejected the login", reason)
             .hint("set PGPASSWORD, or add a line to ~/.pgpass that only you can read")
             .hint(format!("to try the login: `psql {}`", word(&self.shown)))
     }

@@ -223,7 +223,7 @@ impl Index {
         self.inspect(|tables| work(&tables.rows()))
     }
 
-    /// Runs a read transaction, also on a damaged index.
+    /// Runs a read transaction, even on a damaged index.
     pub(in crate::store) fn inspect<T>(&self, work: impl FnOnce(&Tables) -> Result<T>) -> Result<T> {
         let idle = held(&self.readers).pop().filter(|reader| reader.is_current(&self.path));
         let mut reader = idle.map_or_else(|| self.reader(), Ok)?;
@@ -231,7 +231,7 @@ impl Index {
         let value = work(&Tables { connection: &transaction, index: self });
         drop(transaction);
         if !reader.is_current(&self.path) {
-            return Err(Error::failed(format!("{}: changed while it was read", self.path.display())));
+            return Err(Error::failed(format!("{}: changed while it was being read", self.path.display())));
         }
         let mut readers = held(&self.readers);
         if readers.len() < READERS_KEPT {
@@ -254,7 +254,7 @@ impl Index {
         self.mend(|tables| work(&tables.rows()))
     }
 
-    /// Runs an exclusive write transaction, also on a damaged index.
+    /// Runs an exclusive write transaction, even on a damaged index.
     pub(in crate::store) fn mend<T>(&self, work: impl FnOnce(&Tables) -> Result<T>) -> Result<T> {
         let writer = match self.writer.get() {
             Some(writer) => writer,

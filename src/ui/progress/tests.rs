@@ -32,7 +32,7 @@ impl Screen {
         Bars { all: MultiProgress::with_draw_target(self.target()), shown: Vec::new(), column: 0 }
     }
 
-    /// The lines, without trailing blanks and trailing empty lines.
+    /// The lines, without trailing spaces and trailing empty lines.
     fn lines(&self) -> Vec<String> {
         let line = |line: &Vec<char>| {
             let text: String = line.iter().filter(|&&c| c != '\0').collect();
@@ -142,8 +142,8 @@ fn the_total_and_each_item_have_a_line() {
     assert_eq!(
         drawn(&two_under_way(), 100),
         [
-            "0 of 12                            ━━─────────────────   12 %  5.0 MB of 40.0 MB, 5.0 MB/s, 6 s left",
-            "  a.bin                            ━━━━━━━━━━━━────────────   50 %  5.0 MB of 10.0 MB",
+            "0 of 12                            ━━──────────────────   12%  5.0 MB of 40.0 MB, 5.0 MB/s, 6 s left",
+            "  a.bin                            ━━━━━━━━━━━━────────────   50%  5.0 MB of 10.0 MB",
             "  日本語の\\u{1b}報告…-version.pdf  1.2 kB",
         ]
     );
@@ -155,7 +155,7 @@ fn no_line_is_wider_than_the_terminal() {
         // A line that does not fit would occupy two lines.
         assert_eq!(drawn(&two_under_way(), width).len(), 3, "{width}");
     }
-    assert_eq!(drawn(&two_under_way(), 40)[1], "  a.bin         50 %  5.0 MB of 10.0 MB");
+    assert_eq!(drawn(&two_under_way(), 40)[1], "  a.bin         50%  5.0 MB of 10.0 MB");
 }
 
 #[test]
@@ -218,7 +218,7 @@ fn bars_appear_late_step_aside_and_disappear() {
     job.tick(millis(250));
     let drawn = screen.lines();
     assert!(drawn[0].starts_with("a.bin "), "{drawn:?}");
-    assert!(drawn[0].ends_with("25 %  250 B of 1.0 kB, 1.0 kB/s"), "{drawn:?}");
+    assert!(drawn[0].ends_with("25%  250 B of 1.0 kB, 1.0 kB/s"), "{drawn:?}");
 
     job.aside(|| {
         assert!(screen.lines().is_empty());
@@ -239,11 +239,11 @@ fn lines_appear_after_two_seconds_and_every_ten() {
     assert_eq!(sink.take(), "");
     item.at(500);
     job.tick(millis(2_000));
-    assert_eq!(sink.take(), "0 of 1, 50 %, 500 B of 1.0 kB, 250 B/s, 2 s left\n");
+    assert_eq!(sink.take(), "0 of 1, 50%, 500 B of 1.0 kB, 250 B/s, 2 s left\n");
     job.tick(millis(11_999));
     assert_eq!(sink.take(), "");
     job.tick(millis(12_000));
-    assert_eq!(sink.take(), "0 of 1, 50 %, 500 B of 1.0 kB\n");
+    assert_eq!(sink.take(), "0 of 1, 50%, 500 B of 1.0 kB\n");
 }
 
 #[test]

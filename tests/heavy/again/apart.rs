@@ -61,7 +61,7 @@ fn check_command(case: &Case, several: bool) {
         let is_named = |id: &&String| said.contains(&format!("{own} and {id}"));
         said.contains("at the same time") && ids.iter().any(|id| is_named(&id) && *id != own)
     };
-    // The last one sees all others.
+    // The last process to upload sees the files of all the others.
     assert_eq!(runs.iter().any(names_both), ids.len() > 1, "{}: {ids:?}\n{runs:?}", case.name());
     let noted = if ids.len() > 1 { ", a note names both ids" } else { "" };
     tally(

@@ -1,4 +1,4 @@
-//! Runs single commands with a time limit, and kills them after a given time.
+//! Runs single commands. Each is killed after a given time, or at a time limit that means it hangs.
 
 use std::fs;
 use std::path::PathBuf;

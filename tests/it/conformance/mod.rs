@@ -10,7 +10,7 @@ use haul::providers::{Download, Op, supports};
 use crate::platforms::{ON_OWN_SERVERS, all, cases, dialects, some};
 use crate::support::rig::{Case, Rig, TOKEN, open};
 
-/// Defines one test for each property. It runs on every case, also after another case has failed.
+/// Defines one test for each property. Each test runs on every case, even after another case has failed.
 macro_rules! properties {
     ($($name:ident)*) => {
         $(#[test]

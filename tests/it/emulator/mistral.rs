@@ -205,7 +205,8 @@ fn an_expiry_in_another_unit_is_reported() {
         let run = program(&server, V1).haul(["upload", "a.txt", "--expires", "48h"]).ok();
         let text = run.stderr();
         assert_eq!(
-            text.contains("a.txt: the file expires at ") && text.contains("; requested: "),
+            text.contains("a.txt: the file expires at ")
+                && text.contains(", but was requested to expire at "),
             warns,
             "{run}"
         );

@@ -198,8 +198,8 @@ impl Facts {
     };
 }
 
-/// A command on a platform that has one file, `doc.pdf`; `@` stands for the file's id. Followed by the exit code, and a part of
-/// the output: of stdout for status 0, else of stderr.
+/// A command on a platform that has one file, `doc.pdf`; `@` stands for the file's id. Followed by the exit code and a part
+/// of the output, from stdout if the command succeeds and from stderr otherwise.
 pub type Typed = (Case, &'static str, i32, &'static str);
 
 /// Filters and options that are refused because the dialect does not return the fields that they use.

@@ -6,7 +6,7 @@ use crate::support::rig::Case;
 use crate::support::sandbox::{HAUL, Run, Sandbox};
 use crate::support::server::{Answer, Server};
 
-/// A store with files of different ages: `a.txt` three times, one of them with other content, and `b.txt`.
+/// A store with files of different ages: `a.txt` three times, once with different content, and `b.txt`.
 fn store() -> Sandbox {
     let mut env = Sandbox::new();
     for (day, name, content) in

@@ -279,7 +279,7 @@ fn an_unchanged_file_is_read_once() {
     const SIZE: usize = 32 << 20;
     let env = Sandbox::new().with_real_clock();
     let path = env.write("docs/a.bin", noise(SIZE));
-    // A hash is recorded only for a file that has not just changed.
+    // A hash is not recorded for a file that was modified a moment ago.
     fs::File::open(path).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
     let read = || {
         let mut read = 0;

@@ -146,7 +146,7 @@ fn wrong_settings_are_named() {
     assert_eq!(error.kind(), Kind::Auth, "{error}");
     let index = place.options().index.replace("/haul?", "/missing?");
     let error = refused(SharedOptions { index, ..place.options() });
-    assert_eq!(error.message(), "the database of the index does not exist");
+    assert_eq!(error.message(), "the index database does not exist");
     let index = "postgres://haul@127.0.0.1:1/haul".to_owned();
     assert_eq!(refused(SharedOptions { index, ..place.options() }).kind(), Kind::Unreachable);
     let blobs = "s3://missing-bucket/x".to_owned();

@@ -135,7 +135,7 @@ async fn a_source_that_changed_or_cannot_be_read_leaves_nothing() {
     fs::write(&path, vec![1; 600_000]).unwrap();
     for (size, how) in [(600_001, "fewer than 600001"), (599_999, "more than 599999"), (0, "more than 0")] {
         let error = upload(local.as_ref(), from_path(path.clone(), size)).await.unwrap_err();
-        let expected = format!("{}: changed while it was read: {how} bytes", path.display());
+        let expected = format!("{}: changed while it was being read: {how} bytes", path.display());
         assert_eq!(error.to_string(), expected);
     }
     let missing = upload(local.as_ref(), from_path(home.path().join("none"), 1)).await.unwrap_err();

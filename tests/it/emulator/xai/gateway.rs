@@ -175,7 +175,7 @@ fn an_invalid_stream_fails_the_file() {
     let server = Emulator::start(&Setup { quirks: &["upload-limit=1000"], ..setup() });
     let status = |id: &str| server.get(&format!("/v1/files/{id}?team_id=t")).ok();
     let wrong: [(Body, u16, &str); 5] = [
-        (|id| format!(r#"{}{{"file_id":"other","chunk":""}}"#, chunk(id, b"a")), 400, "one file_id"),
+        (|id| format!(r#"{}{{"file_id":"other","chunk":""}}"#, chunk(id, b"a")), 400, "the same file_id"),
         (|id| format!(r#"{{"file_id":"{id}","chunk":"%%%"}}"#), 400, "base64"),
         (|id| format!("{} nonsense", chunk(id, b"a")), 400, "JSON objects"),
         (|id| chunk(id, b"a") + "{\"file_id\"", 400, "middle of a message"),
