@@ -33,7 +33,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use others::Others;
 pub(super) use outdated::Outdated;
-use runs::{Runs, Upload};
+use runs::{Place, Runs, Upload};
 pub(super) use sessions::OpenSession;
 pub(super) use stamp::Stamp;
 
@@ -215,7 +215,12 @@ impl Ledger {
                 old: old.map(|id| id.0.clone()),
                 mark: new.mark.clone(),
             };
-            state.runs.begin(upload).map(Recorded::Own)
+            let number = state.runs.begin(upload)?;
+            if state.runs.is_full() {
+                state.flush()?;
+                state.runs.empty(&state.db)?;
+            }
+            Ok(Recorded::Own(number))
         })
     }
 
@@ -232,30 +237,27 @@ impl Ledger {
         let (id, version, sums) = (file.id.0.clone(), version(file), sums.clone());
         let (expires, old) = (file.expires_at.map(Timestamp::as_microsecond), old.map(|id| id.0.clone()));
         let size = to_i64(size);
-        match recorded {
-            Recorded::Earlier(number) => self.change(move |db| {
-                db.prepare_cached(
-                    "UPDATE uploads SET state = 'done', id = ?, version = ?, expires_at = ?, size = ?,
-                     blake3 = ?, sha256 = ?, md5 = ?, old = ? WHERE number = ?",
-                )?
-                .execute(params![
-                    id,
-                    version,
-                    expires,
-                    size,
-                    sums.blake3,
-                    sums.sha256,
-                    sums.md5,
-                    old,
-                    number
-                ])
-            }),
-            Recorded::Own(number) => {
-                let Some((run, upload)) = self.with(|state| Ok(state.runs.take(number))).flatten() else {
-                    return;
-                };
-                self.change(move |db| {
-                    db.prepare_cached(
+        self.write(|state| {
+            let Some(place) = state.take(recorded) else { return Ok(()) };
+            state.queue(move |db| match place {
+                Place::Row(number) => db
+                    .prepare_cached(
+                        "UPDATE uploads SET state = 'done', id = ?, version = ?, expires_at = ?, size = ?,
+                         blake3 = ?, sha256 = ?, md5 = ?, old = ? WHERE number = ?",
+                    )?
+                    .execute(params![
+                        id,
+                        version,
+                        expires,
+                        size,
+                        sums.blake3,
+                        sums.sha256,
+                        sums.md5,
+                        old,
+                        number,
+                    ]),
+                Place::Line(run, upload) => db
+                    .prepare_cached(
                         "INSERT INTO uploads (target, command, run, state, path, mtime, name, size, at, old, mark,
                          id, version, expires_at, blake3, sha256, md5)
                          VALUES (?, ?, ?, 'done', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -277,10 +279,9 @@ impl Ledger {
                         sums.blake3,
                         sums.sha256,
                         sums.md5,
-                    ])
-                });
-            }
-        }
+                    ]),
+            })
+        });
     }
 
     /// Records the content of a file that this command did not upload but has compared.
@@ -308,15 +309,14 @@ impl Ledger {
 
     /// Removes an upload whose file does not exist on the platform.
     pub(super) fn forget(&self, recorded: Option<Recorded>) {
-        match recorded {
-            None => {}
-            Some(Recorded::Own(number)) => {
-                self.write(|state| state.runs.forget(number));
+        let Some(recorded) = recorded else { return };
+        self.write(|state| match (state.take(recorded), recorded) {
+            (Some(Place::Row(number)), _) => {
+                state.queue(move |db| db.execute("DELETE FROM uploads WHERE number = ?", params![number]))
             }
-            Some(Recorded::Earlier(number)) => {
-                self.change(move |db| db.execute("DELETE FROM uploads WHERE number = ?", params![number]));
-            }
-        }
+            (Some(Place::Line(..)), Recorded::Own(number)) => state.runs.forget(number),
+            _ => Ok(()),
+        });
     }
 
     /// The content that this file received from its latest recorded upload.
@@ -421,8 +421,8 @@ impl Ledger {
     pub fn end(&self, all_done: bool) {
         self.write(|state| {
             let is_used = state.runs.own().is_some() || !state.used.is_empty();
-            state.keep_begun();
             state.flush()?;
+            state.runs.empty(&state.db)?;
             if all_done && is_used { state.start_over() } else { Ok(()) }
         });
         if let Some(state) = self.state().as_mut() {
@@ -432,11 +432,7 @@ impl Ledger {
 
     /// Queues a change for the next batch.
     fn change(&self, change: impl FnOnce(&Connection) -> rusqlite::Result<usize> + Send + 'static) {
-        self.write(|state| {
-            state.pending.push(Box::new(change));
-            let is_due = state.pending.len() >= BATCH || state.written.elapsed() >= BATCH_TIME;
-            if is_due { state.flush() } else { Ok(()) }
-        });
+        self.write(|state| state.queue(change));
     }
 
     /// Runs `work`. An error turns the ledger off.
@@ -475,6 +471,25 @@ impl Drop for Ledger {
 }
 
 impl State {
+    /// Queues a change for the next batch, and writes the batch if it is due.
+    fn queue(
+        &mut self,
+        change: impl FnOnce(&Connection) -> rusqlite::Result<usize> + Send + 'static,
+    ) -> rusqlite::Result<()> {
+        self.pending.push(Box::new(change));
+        let is_due = self.pending.len() >= BATCH || self.written.elapsed() >= BATCH_TIME;
+        if is_due { self.flush() } else { Ok(()) }
+    }
+
+    /// Takes an upload that is finished or whose file does not exist on the platform. Returns `None` if this run has
+    /// already taken it.
+    fn take(&mut self, recorded: Recorded) -> Option<Place> {
+        match recorded {
+            Recorded::Earlier(number) => Some(Place::Row(number)),
+            Recorded::Own(number) => self.runs.take(number),
+        }
+    }
+
     /// Writes all pending changes in one transaction.
     fn flush(&mut self) -> rusqlite::Result<()> {
         if self.pending.is_empty() {
@@ -543,15 +558,6 @@ impl State {
             self.used.push(number);
         }
         Ok((earlier, latest))
-    }
-
-    /// Queues rows for the uploads by this run that were neither finished nor forgotten.
-    fn keep_begun(&mut self) {
-        let Some((run, uploads)) = self.runs.take_all() else { return };
-        for upload in uploads {
-            let run = run.clone();
-            self.pending.push(Box::new(move |db| upload.insert(db, &run)));
-        }
     }
 
     /// Makes the next run of this command start over.

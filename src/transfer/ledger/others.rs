@@ -1,4 +1,4 @@
-//! The names that other commands with the same ledger upload at the same time.
+//! The names of files that other commands with the same ledger are uploading at the same time.
 
 use std::collections::{BTreeMap, HashSet};
 

@@ -2,7 +2,7 @@
 //!
 //! Before an upload is sent, the process adds a line to its file. That takes a single system call, where a row in the
 //! database would take about fifteen. When the process ends, the file is deleted. If it is killed, the file remains, and
-//! the next process moves its lines to the database.
+//! the next process moves its lines to the database. A long run moves them itself, so its file stays small.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
@@ -17,6 +17,8 @@ use crate::files;
 
 /// The time between two searches for killed processes by [`Runs::recover_sometimes`].
 const INTERVAL: Duration = Duration::from_millis(10);
+/// The size in bytes at which a file is emptied.
+const MAX_SIZE: u64 = 4 << 20;
 
 /// The files of the runs.
 pub(super) struct Runs {
@@ -31,10 +33,25 @@ struct Run {
     id: String,
     /// Locked until this process exits.
     file: fs::File,
+    /// Its size in bytes.
+    size: u64,
     /// The number of uploads that have begun.
     count: u64,
+    /// The number of the first upload in the file.
+    first: u64,
     /// The uploads that are neither finished nor forgotten.
     begun: BTreeMap<u64, Upload>,
+    /// Those that were moved to the database, with the numbers of their rows.
+    moved: BTreeMap<u64, i64>,
+}
+
+/// Where an upload by this run is recorded.
+#[derive(Debug)]
+pub(super) enum Place {
+    /// A line in the file of the run with this id.
+    Line(String, Upload),
+    /// The row with this number.
+    Row(i64),
 }
 
 /// An upload that is about to be sent. Times are in microseconds since 1970, except `mtime`, which is in nanoseconds.
@@ -119,27 +136,41 @@ impl Runs {
         Ok(number)
     }
 
-    /// Removes an upload whose file does not exist on the platform.
+    /// Takes an upload that is finished or whose file does not exist on the platform.
+    pub(super) fn take(&mut self, number: u64) -> Option<Place> {
+        let run = self.own.as_mut()?;
+        let row = || run.moved.remove(&number).map(Place::Row);
+        run.begun.remove(&number).map(|upload| Place::Line(run.id.clone(), upload)).or_else(row)
+    }
+
+    /// Writes a line for an upload that was taken and whose file does not exist on the platform.
     pub(super) fn forget(&mut self, number: u64) -> rusqlite::Result<()> {
-        match &mut self.own {
-            Some(run) if run.begun.contains_key(&number) => {
-                run.begun.remove(&number);
-                run.write(&Line::Forgotten(number))
+        let run = self.run()?;
+        run.write(&Line::Forgotten(number.saturating_sub(run.first)))
+    }
+
+    /// Whether the file of this run should be emptied.
+    pub(super) fn is_full(&self) -> bool {
+        self.own.as_ref().is_some_and(|run| run.size >= MAX_SIZE)
+    }
+
+    /// Moves the uploads that are neither finished nor forgotten to the database, and empties the file of this run. All
+    /// other uploads must be in the database.
+    pub(super) fn empty(&mut self, db: &Connection) -> rusqlite::Result<()> {
+        let Some(run) = &mut self.own else { return Ok(()) };
+        if !run.begun.is_empty() {
+            let transaction =
+                rusqlite::Transaction::new_unchecked(db, rusqlite::TransactionBehavior::Immediate)?;
+            for (number, upload) in &run.begun {
+                upload.insert(&transaction, &run.id)?;
+                run.moved.insert(*number, transaction.last_insert_rowid());
             }
-            _ => Ok(()),
+            transaction.commit()?;
         }
-    }
-
-    /// Takes an upload that is finished, and the id of this run.
-    pub(super) fn take(&mut self, number: u64) -> Option<(String, Upload)> {
-        let run = self.own.as_mut()?;
-        Some((run.id.clone(), run.begun.remove(&number)?))
-    }
-
-    /// Takes all uploads that are neither finished nor forgotten, and the id of this run.
-    pub(super) fn take_all(&mut self) -> Option<(String, Vec<Upload>)> {
-        let run = self.own.as_mut()?;
-        Some((run.id.clone(), std::mem::take(&mut run.begun).into_values().collect()))
+        run.begun.clear();
+        run.first = run.count;
+        run.size = 0;
+        run.file.set_len(0).and_then(|()| run.file.rewind()).map_err(failed)
     }
 
     /// Ends this run. Its uploads must be in the database.
@@ -184,6 +215,10 @@ impl Runs {
     /// The uploads that another run has begun, from a position in its file, which is moved to the end.
     pub(super) fn uploads_of(&self, run: &str, from: &mut u64) -> io::Result<Vec<Upload>> {
         let mut file = fs::File::open(self.folder.join(run))?;
+        if file.metadata()?.len() < *from {
+            // It was emptied.
+            *from = 0;
+        }
         file.seek(SeekFrom::Start(*from))?;
         let mut text = String::new();
         file.read_to_string(&mut text)?;
@@ -201,7 +236,15 @@ impl Run {
             let id = uuid::Uuid::new_v4().simple().to_string();
             // Another process may have locked the new file to recover it.
             if let Some(file) = files::lock_private(&folder.join(&id))? {
-                return Ok(Self { id, file, count: 0, begun: BTreeMap::new() });
+                return Ok(Self {
+                    id,
+                    file,
+                    size: 0,
+                    count: 0,
+                    first: 0,
+                    begun: BTreeMap::new(),
+                    moved: BTreeMap::new(),
+                });
             }
         }
     }
@@ -209,6 +252,7 @@ impl Run {
     fn write(&mut self, line: &Line<&Upload>) -> rusqlite::Result<()> {
         let mut text = serde_json::to_vec(line).map_err(|error| failed(error.into()))?;
         text.push(b'\n');
+        self.size += text.len() as u64;
         self.file.write_all(&text).map_err(failed)
     }
 }

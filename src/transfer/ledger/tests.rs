@@ -224,6 +224,37 @@ fn a_later_process_recovers_the_uploads_of_a_killed_one() {
 }
 
 #[test]
+fn the_file_of_a_long_run_is_emptied() {
+    let home = Home::new();
+    let [a, b, c] = ["a", "b", "c"].map(|name| home.file(name, "1"));
+    let (ledger, other) = (home.ledger("up"), home.ledger("other"));
+    other.watch_others(now());
+    let is_seen = |name: &str| other.others_uploaded(crate::model::hash_of_name(name));
+    // The names make the file long.
+    let long = NewFile { name: "n".repeat(100_000), ..a.clone() };
+    let first = begin(&ledger, &b);
+    let second = begin(&ledger, &c);
+    assert!(is_seen("b"));
+    let mut most = 0;
+    for _ in 0..60 {
+        done(&ledger, &long, "f1");
+        let file = fs::read_dir(home.state().join("runs")).unwrap().next().unwrap().unwrap();
+        most = most.max(file.metadata().unwrap().len());
+    }
+    assert!((2 << 20..5 << 20).contains(&most) && lines(&home) < 60, "{most}");
+    // With the upload that emptied it, unless its end has been written.
+    assert!((2..=3).contains(&rows(&home, "begun")) && rows(&home, "done") > 30);
+    assert!(is_seen("b") && is_seen("c") && is_seen(&long.name));
+    ledger.finish(first, &uploaded("f2"), 1, &sums("2"), None);
+    ledger.forget(second);
+    ledger.forget(begin(&ledger, &a));
+    drop(ledger);
+    assert_eq!((home.runs(), rows(&home, "begun"), rows(&home, "done")), (0, 0, 61));
+    let again = home.ledger("up");
+    assert_eq!([&b, &c].map(|new| shown(&earlier(&again, new, now())).to_owned()), ["f2", "nothing"]);
+}
+
+#[test]
 fn the_names_that_other_processes_upload_are_seen() {
     let home = Home::new();
     let [a, b, c, d] = ["a", "b", "c", "d"].map(|name| home.file(name, "1"));
