@@ -139,7 +139,7 @@ struct Plan {
     files: Vec<Planned>,
 }
 
-/// A file of a plan.
+/// A file in a plan.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Planned {
@@ -348,7 +348,7 @@ impl GcArgs {
     async fn apply(&self, ctx: &Context, path: &Path) -> Result<()> {
         let text = fs::read_to_string(path).map_err(|error| Error::io("read", path, error))?;
         let plan: Plan = serde_json::from_str(&text).map_err(|error| {
-            Error::usage(format!("{}: not a plan that `haul gc --plan` wrote", path.display()))
+            Error::usage(format!("{}: not a plan written by `haul gc --plan`", path.display()))
                 .caused_by(error)
         })?;
         if plan.version != VERSION {

@@ -256,7 +256,7 @@ async fn with_different_names(
                 let path = path.display();
                 return Err(Error::usage(format!("--flat: {other} and {shown} have the same name {path}"))
                     .hint(
-                        "omit `--flat`: files then keep their folders, or get their ids as part of the name",
+                        "omit `--flat`: files then keep their folders, or their ids are added to their names",
                     ));
             }
             first.insert(path, shown);
@@ -279,7 +279,9 @@ pub(super) fn require_content(ctx: &Context, ledgers: &Ledgers, chosen: &Chosen)
     let Chosen { provider, file, .. } = chosen;
     require_download(provider.as_ref(), file).map_err(|error| {
         let error = match ledgers.uploaded_from(ctx, provider.profile(), &file.id) {
-            Some(path) => error.hint(format!("this machine uploaded the file from {}", path.display())),
+            Some(path) => {
+                error.hint(format!("the file was uploaded from {} on this machine", path.display()))
+            }
             None => error,
         };
         chosen.failed(error)
@@ -318,7 +320,7 @@ impl Output {
         }
         if selector.refs.len() > 1 || selector.is_pattern(ctx) {
             return Err(Error::usage(format!(
-                "{}: must be a folder, because several files are downloaded",
+                "{}: must be a folder, because several files may be downloaded",
                 path.display()
             ))
             .hint(format!("add a slash: `-o {}`", word(&format!("{}/", path.display())))));

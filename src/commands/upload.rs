@@ -481,7 +481,7 @@ fn warn_of_expiry(
     };
     let wanted = wanted.map_or_else(|| format!("after {requested:#}"), |at| format!("at {at}"));
     let (name, profile) = (&file.name, provider.profile());
-    ctx.ui.warn(&format!("{name}: the file {actual}, but was requested to expire {wanted}"));
+    ctx.ui.warn(&format!("{name}: the file {actual}, but should expire {wanted}"));
     let id = format!("id:{}", file.id);
     ctx.ui.hint(&format!("to delete it: `haul rm -p {} {}`", word(profile), word(&id)));
 }

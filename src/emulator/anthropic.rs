@@ -77,7 +77,7 @@ pub static ANTHROPIC: Platform = Platform {
         Quirk {
             name: "full-storage",
             value: "400|403",
-            help: "rejects uploads with this status, as if the storage were full",
+            help: "returns this status for uploads, as if the storage were full",
         },
         Quirk {
             name: "workspace",

@@ -25,7 +25,7 @@ const LONGEST: usize = 300;
 pub(super) const MAX_DECODED: usize = 512 * 1024 * 1024;
 /// Size of a decoded value, including spare capacity in the array or object that contains it.
 const VALUE: usize = 144;
-/// Additional size of a key, with its text and its index entry.
+/// Additional size of an object key, including its text and index entry.
 const KEY: usize = 72;
 /// Minimum size of an object.
 const OBJECT: usize = 416;

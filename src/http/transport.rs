@@ -80,7 +80,7 @@ pub fn proxy_problem(value: &str) -> Option<&'static str> {
     }
 }
 
-/// The proxy for a URL, without user name and password, chosen the same way as reqwest does.
+/// The proxy for a URL, without user name and password, chosen the way reqwest chooses it.
 pub(super) fn proxy_of(url: &Url) -> Option<String> {
     if is_loopback(url) {
         return None;

@@ -98,8 +98,8 @@ pub struct Capabilities {
     pub scope: &'static [&'static str],
     /// Whether two files can have the same content.
     pub duplicates: Duplicates,
-    /// How long a new file may be missing from listings. Only after this time is an upload whose response was lost
-    /// considered to have failed. Zero if listings read the files themselves.
+    /// How long a new file may be missing from listings. An upload whose response was lost is considered failed
+    /// only after this time. Zero if a new file is listed immediately.
     pub appears_within: Duration,
     /// The published rate limit, which haul respects by default.
     pub rate: Option<RateLimit>,
@@ -148,7 +148,7 @@ pub struct UploadAbility {
     pub forbids_control: bool,
     /// Whether a purpose can be set.
     pub purpose: bool,
-    /// Purposes for help and completion. Other purposes are sent as well.
+    /// Purposes for help and completion. Other purposes are also sent.
     pub purposes: &'static [&'static str],
     /// The default purpose.
     pub default_purpose: Option<&'static str>,

@@ -72,7 +72,7 @@ fn undecided(provider: &dyn Provider, field: &str) -> Error {
     let ops: Vec<String> = native.ops.iter().map(|op| format!("`{}`", op.symbol())).collect();
     let message = format!("{} cannot filter by {field} this way", provider.spec().name);
     let error = Error::new(Kind::Unsupported, message).hint(format!(
-        "supported: {field} with {} and a value, combined with other conditions by AND",
+        "supported: {field} followed by {} and a value; use AND to add other conditions",
         ops.join(" ")
     ));
     others(provider, field).into_iter().fold(error, Error::hint)

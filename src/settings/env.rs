@@ -59,7 +59,7 @@ const TEST_PREFIX: &str = "HAUL_TEST_";
 const PREFIX: &str = "HAUL_";
 /// Variables that contain a path, which may be any sequence of bytes.
 const PATHS: &[&str] = &[CONFIG, HOME, CACERT];
-/// The proxies for each scheme and for all schemes. The HTTP client reads these variables as well.
+/// The proxies for each scheme and for all schemes. The HTTP client also reads these variables.
 pub const PROXIES: &[&str] =
     &["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
 /// Disables color if not empty (see no-color.org).

@@ -23,7 +23,7 @@ impl Background {
     }
 
     fn runtime(&self) -> &Runtime {
-        self.0.as_ref().expect("only dropping takes the runtime")
+        self.0.as_ref().expect("the runtime is taken only on drop")
     }
 
     /// Waits for `work`. Must not be called on a thread that runs async code.

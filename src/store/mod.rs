@@ -168,7 +168,7 @@ impl Store {
                     return Err(Error::failed(Message::file(id, ": its content is damaged")));
                 }
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    // The content may have been replaced meanwhile. Read the row again until it no longer changes.
+                    // The content may have been replaced in the meantime. Read the row again until it no longer changes.
                     if tried.as_ref() == Some(&key) {
                         return Err(Error::failed(Message::file(
                             id,

@@ -310,7 +310,7 @@ impl Transaction<'_> {
         if !is_referred_to {
             self.marks.placed.push(blobs.mark(Subject::Blob(sha256.clone()))?);
         }
-        // Replace an existing blob as well: it may be damaged or missing, and these bytes are known to be good.
+        // Also replace an existing blob: it may be damaged or missing, and these bytes are known to be good.
         blobs.place(blob.temporary, &sha256)?;
         Failpoint::Placed.reached();
         Ok(file)

@@ -119,7 +119,7 @@ impl Remote for RemoteFile {
         self.runtime.spawn(async move {
             let result = relay(&provider, &file, &sender, verify, &interrupt).await;
             drop(held);
-            // An empty chunk is the verified end.
+            // An empty chunk marks the end of content that has been verified.
             let _ = sender.send(result.map(|()| Bytes::new())).await;
         });
         let mut reader = Incoming { chunks, chunk: Bytes::new(), is_ended: false };

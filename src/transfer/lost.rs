@@ -154,7 +154,7 @@ impl LostUploads {
             };
             match (same, file.created_at) {
                 (Some(false), _) => {}
-                // Equal content is no proof, because an older file may have it as well.
+                // Equal content proves nothing, because an older file may have the same content.
                 (_, None) => return Err(self.undecidable(new, &file)),
                 (_, Some(_)) if self.claim(&file.id) => return Ok(Some(file)),
                 (_, Some(_)) => {}
@@ -226,7 +226,7 @@ impl NameLocks {
                 match std::fs::create_dir_all(folder).and_then(|()| files::lock_new(&path)) {
                     Ok(None) => sleep(LOCK_PAUSE).await,
                     Ok(file) => break file,
-                    // Without lock support, two processes are not kept apart.
+                    // Without lock support, nothing prevents two processes from uploading under this name at once.
                     Err(_) => break None,
                 }
             };

@@ -92,7 +92,7 @@ impl StatusArgs {
             Err(error) => Err(error.clone()),
             Ok(None) => Err(super::token::missing(&found.profile)),
             Ok(Some(_)) if self.offline => Ok(()),
-            // A temporary failure is a status as well.
+            // A temporary failure is also a status.
             Ok(Some(token)) => check(ctx, &found.profile, token.clone(), 0).await,
         }
     }

@@ -45,7 +45,7 @@ pub enum TokenCommand {
 #[command(after_long_help = "Examples:\n  \
     haul serve token add research\n  \
     haul serve token add research --read-only --tokens team-tokens\n\n\
-    A line of the file is `SPACE SHA256-OF-TOKEN [read-only]`. A running server reads the file again on SIGHUP.")]
+    Each line of the file has the form `SPACE SHA256-OF-TOKEN [read-only]`. A running server reads the file again on SIGHUP.")]
 pub struct AddArgs {
     /// Space whose files the token covers: a-z, 0-9, `-` and `_`
     #[arg(value_name = "SPACE")]

@@ -33,7 +33,11 @@ macro_rules! platform {
 
 const QUIRKS: &[Quirk] = &[
     Quirk { name: "ranges", value: "", help: "honors Range in downloads" },
-    Quirk { name: "downloads", value: "", help: "returns files with any purpose, as a gateway does" },
+    Quirk {
+        name: "downloads",
+        value: "",
+        help: "allows downloading files with any purpose, as a gateway does",
+    },
     Quirk {
         name: "ignore-after",
         value: "",

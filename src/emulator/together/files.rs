@@ -16,7 +16,7 @@ use crate::store::{Listing, SortKey};
 
 /// The key in `extra` of a record for the type of a file.
 pub(super) const FILE_TYPE: &str = "file_type";
-/// The purposes whose files are checked. Which ones is inferred.
+/// The purposes whose files are checked. The list is inferred.
 const CHECKED: [&str; 2] = ["fine-tune", "eval"];
 
 /// The file object.

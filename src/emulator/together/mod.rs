@@ -33,7 +33,7 @@ pub static TOGETHER: Platform = Platform {
             value: "",
             help: "also rejects content that already exists with another purpose",
         },
-        Quirk { name: "form-only", value: "", help: "supports only uploads as a single form" },
+        Quirk { name: "form-only", value: "", help: "accepts uploads only as a single form" },
         Quirk { name: "processing", value: "SECONDS", help: "new files are QUEUED for this long" },
         Quirk { name: "processing-fails", value: "", help: "files are INVALID_FORMAT after processing" },
         Quirk {

@@ -285,7 +285,7 @@ impl Selection {
 
 /// Fields that the shared grammar supports only for this platform.
 const OWN_FIELDS: [&str; 3] = ["user_defined_id", UPLOAD_STATUS, "public_url_expires_at"];
-/// The field in the shared grammar for the status in the store.
+/// The name that the shared grammar uses for the stored status.
 const UPLOAD_STATUS: &str = "upload_status";
 
 /// The kind of values that a field takes.

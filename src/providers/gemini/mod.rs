@@ -131,7 +131,7 @@ struct Gemini {
     version: &'static str,
 }
 
-#[allow(clippy::unnecessary_wraps, reason = "the type of all providers")]
+#[allow(clippy::unnecessary_wraps, reason = "the type of `Spec::open`")]
 fn open(mut connection: Connection) -> Result<Box<dyn Provider>> {
     connection.http = connection.http.authenticating(KEY_HEADER);
     let version = SPEC.dialect(&connection.dialect).name;

@@ -54,7 +54,10 @@ pub(super) static SPEC: Spec = Spec {
         ),
         setting("expand", "ls, info: additional fields, such as `download_url`"),
         setting("via", "alternative endpoint: `presigned` (upload, legacy) or `query` (ls, deprecated)"),
-        setting("only_manually_uploaded", "ls: `true` excludes files from data sources; uses via=query"),
+        setting(
+            "only_manually_uploaded",
+            "ls: `true` omits files that belong to a data source; uses via=query",
+        ),
         setting("data_source_id", "upload via=presigned: the file's data source"),
         setting("storage_type", "upload via=presigned or in the legacy dialect: `permanent` or `ephemeral`"),
         setting("last_modified_at", "upload via=presigned: the original's modification time, RFC 3339"),
@@ -254,10 +257,8 @@ fn regional(base: &Url, region: Option<&str>) -> Result<Option<Url>> {
         return Ok(None);
     }
     if !at(SPEC.base_url) {
-        return Err(Error::usage(format!(
-            "region and base URL contradict each other: the base URL is {base}"
-        ))
-        .hint(format!("remove either `--set region={region}` or `--base-url`")));
+        return Err(Error::usage(format!("the region conflicts with the base URL {base}"))
+            .hint(format!("remove either `--set region={region}` or `--base-url`")));
     }
     Url::parse(wanted).map(Some).map_err(|error| Error::usage(format!("{wanted}: {error}")))
 }

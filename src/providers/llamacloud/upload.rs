@@ -43,9 +43,12 @@ impl LlamaCloud {
     /// the file is deleted.
     pub(super) async fn upload_presigned(&self, file: &NewFile, progress: Arc<dyn Progress>) -> Result<File> {
         if file.purpose.is_some() {
-            return Err(Error::new(Kind::Unsupported, "llamacloud via=presigned does not support purposes")
-                .hint("remove `--purpose` or `--set via=presigned`")
-                .about(file.name.clone()));
+            return Err(Error::new(
+                Kind::Unsupported,
+                "llamacloud's presigned uploads do not support purposes",
+            )
+            .hint("remove `--purpose` or `--set via=presigned`")
+            .about(file.name.clone()));
         }
         let create = Body::json(&Value::Object(self.file_create(file)?));
         let announced: PresignedUrl =

@@ -87,7 +87,7 @@ impl Position {
         });
         position.ok_or_else(|| {
             Error::usage(format!("{cursor:?} is not a mistral cursor"))
-                .hint("a cursor is the number of a page and the page size: `2:100`")
+                .hint("a cursor is a page number and a page size, such as `2:100`")
         })
     }
 }

@@ -465,7 +465,7 @@ impl Provider for Container {
 
     async fn download(&self, id: &FileId, range: Option<Range>) -> Result<ContentStream> {
         let Some(range) = range else { return self.bucket.download(id, None).await };
-        // The range is signed, so haul's client cannot drop it if the blob has changed meanwhile.
+        // The range is signed, so haul's client cannot drop it if the blob has changed in the meantime.
         let (file, headers) = self.head(id).await?;
         let etag = self.bucket.unchanged(&headers);
         let range = Some(range).filter(|range| range.continues(etag.as_deref(), file.size));

@@ -140,10 +140,9 @@ fn read_problem(reply: &Reply) -> Option<Problem> {
     let (kind, hint) = match failure.code.as_str() {
         "NoSuchBucket" => (Some(Kind::Failed), None),
         "AuthenticationRequired" | "InvalidSecurity" | "ExpiredToken" => (Some(Kind::Auth), None),
-        "AccessDenied" => (
-            Some(Kind::Auth),
-            Some("the credentials may be valid, but do not allow this operation".to_owned()),
-        ),
+        "AccessDenied" => {
+            (Some(Kind::Auth), Some("the credentials are invalid or do not allow this operation".to_owned()))
+        }
         "RequestTimeTooSkewed" => {
             (Some(Kind::Failed), Some("the clock of this machine is wrong: set it, and try again".to_owned()))
         }

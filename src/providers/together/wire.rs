@@ -38,7 +38,7 @@ pub(super) fn read_problem(reply: &Reply) -> Option<Problem> {
     Some(Problem { message, existing: Some(existing), ..Problem::default() })
 }
 
-/// The value of `file_type`: the platform derives none from the name.
+/// The value to send as `file_type`, because the platform does not derive one from the name.
 pub(super) fn file_type(name: &str) -> Option<&'static str> {
     let (_, extension) = name.rsplit_once('.')?;
     ["jsonl", "parquet", "csv"].into_iter().find(|known| extension.eq_ignore_ascii_case(known))

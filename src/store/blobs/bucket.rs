@@ -214,7 +214,7 @@ impl Bucket {
             };
             if found != id.as_bytes() {
                 return Err(Error::failed(format!("{}: this prefix belongs to another index", self.shown))
-                    .hint("use an empty prefix: `--blobs s3://BUCKET/PREFIX`")
+                    .hint("use a prefix that contains no objects: `--blobs s3://BUCKET/PREFIX`")
                     .hint("or use the index of this prefix: `--index postgres://…`"));
             }
             let probe = self.path(&format!("probe-{}", Uuid::new_v4().simple()));
@@ -434,7 +434,7 @@ impl Bucket {
                 ("s3", _) => "s3:PutObject and s3:AbortMultipartUpload",
                 _ => "reading, writing, listing and deleting objects",
             };
-            return new(Kind::Auth, &text).hint(format!("the credentials do not allow this: allow {allow}"));
+            return new(Kind::Auth, &text).hint(format!("the credentials lack a permission: grant {allow}"));
         }
         new(Kind::Unreachable, &text).hint("check the network and the address of the service")
     }

@@ -146,7 +146,7 @@ impl Directory {
 
     /// Moves a file to its final path and syncs it.
     pub(in crate::store) fn put_in_place(&self, content: Temporary, target: &Path) -> Result<()> {
-        let directory = target.parent().expect("a file in the store has a directory");
+        let directory = target.parent().expect("a file in the store has a parent directory");
         let failed = |error: io::Error| Error::failed("cannot write content to the store").caused_by(error);
         let is_new = !directory.exists();
         make_private(directory).map_err(failed)?;

@@ -131,7 +131,10 @@ impl Read for BlobReader {
 
 impl Bytes {
     /// Appends bytes up to `length` in all. From a file, it may append more, up to the vector's capacity.
-    #[cfg_attr(not(feature = "shared"), expect(unused_variables, reason = "a file fills the capacity"))]
+    #[cfg_attr(
+        not(feature = "shared"),
+        expect(unused_variables, reason = "reading from a file ignores the length")
+    )]
     fn fill(&mut self, bytes: &mut Vec<u8>, length: usize) -> io::Result<usize> {
         match self {
             Self::File(file) => fill(file, bytes),

@@ -59,7 +59,7 @@ pub(in crate::store) struct Database {
 }
 
 impl Database {
-    /// Connects to the index at `url`, and creates or migrates its tables. Returns the id of the store as well.
+    /// Connects to the index at `url`, and creates or migrates its tables. Also returns the id of the store.
     pub(in crate::store) fn open(
         url: &str,
         passwords: &Passwords,

@@ -391,7 +391,7 @@ fn unusable(path: &Path, how: &str) -> Error {
         error.hint(format!("to repair the store: `haul local check --repair --data {}`", word(&root)))
     };
     error.hint(format!(
-        "to move the store away and start with an empty one: `mv {} {}`",
+        "to move the store aside and start with an empty one: `mv {} {}`",
         word(&root),
         word(&aside)
     ))

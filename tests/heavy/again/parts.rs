@@ -49,7 +49,7 @@ fn repeated_by_a_kill(case: &Case, parallel: u64) -> u64 {
     parallel * (MIB + SMALL)
 }
 
-/// The bytes of POST requests since the last call, and their number.
+/// The total size of the POST requests larger than `SMALL` since the last call, and the number of all POST requests.
 fn received(served: &Emulator) -> (u64, usize) {
     let posts = served.log().into_iter().filter(|line| line["method"] == "POST");
     let sizes: Vec<u64> = posts.map(|line| line["bytes_in"].as_u64().unwrap()).collect();

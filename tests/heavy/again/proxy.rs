@@ -1,4 +1,4 @@
-//! A proxy that loses the answer of an upload and changes the platform's clock.
+//! A proxy that loses the response to an upload and changes the platform's clock.
 
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
@@ -15,7 +15,7 @@ use crate::support::server::{Answer, Request, Server};
 /// What the proxy does.
 #[derive(Clone, Copy, Debug)]
 pub struct Fault {
-    /// The status that replaces the answer of an upload; None closes the connection.
+    /// The status that replaces the response to an upload; `None` closes the connection.
     pub status: Option<u16>,
     /// The platform's clock relative to the real time.
     pub ahead: SignedDuration,
@@ -25,7 +25,7 @@ pub struct Fault {
     pub lag: Duration,
 }
 
-/// Starts a proxy that loses the answer of the first request that has `mark` in its body.
+/// Starts a proxy that loses the response to the first request that has `mark` in its body.
 pub fn start(platform: SocketAddr, mark: &'static str, fault: Fault) -> Server {
     let uploads = AtomicUsize::new(0);
     Server::new(move |_, request| {

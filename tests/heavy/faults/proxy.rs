@@ -108,7 +108,7 @@ impl Proxy {
         self.shared.armed.store(true, Ordering::SeqCst);
     }
 
-    /// All requests since the call of `arm`.
+    /// All requests since the call to `arm`.
     pub fn requests(&self) -> Vec<Recorded> {
         self.shared.requests.lock().unwrap().clone()
     }

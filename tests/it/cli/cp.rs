@@ -233,7 +233,7 @@ fn damaged_content_is_not_stored() {
     assert_eq!(platforms.stored(1, DESTINATION).len(), 1);
 }
 
-/// A link that a download needs is revoked after any copy.
+/// A link created for a download is revoked whether the copy succeeds or fails.
 #[test]
 fn links_are_revoked() {
     let needs_link = |case: &Case| case.can().link.is_some_and(|link| link.for_downloads && link.list);

@@ -151,7 +151,7 @@ fn a_missing_empty_or_foreign_index_is_an_error() {
     error: [box]/home/data/store/index.sqlite: the store's index is missing
     caused by: 2 blobs are still in [box]/home/data/store/blobs
     hint: to repair the store: `haul local check --repair --data [box]/home/data/store`
-    hint: to move the store away and start with an empty one: `mv [box]/home/data/store [box]/home/data/store.damaged`
+    hint: to move the store aside and start with an empty one: `mv [box]/home/data/store [box]/home/data/store.damaged`
     ");
     check!(env.haul(["upload", "c.txt"]), @"
     status 1
@@ -159,7 +159,7 @@ fn a_missing_empty_or_foreign_index_is_an_error() {
     error: [box]/home/data/store/index.sqlite: the store's index is missing
     caused by: 2 blobs are still in [box]/home/data/store/blobs
     hint: to repair the store: `haul local check --repair --data [box]/home/data/store`
-    hint: to move the store away and start with an empty one: `mv [box]/home/data/store [box]/home/data/store.damaged`
+    hint: to move the store aside and start with an empty one: `mv [box]/home/data/store [box]/home/data/store.damaged`
     ");
     fs::write(&index, "").unwrap();
     check!(env.haul(["get", "a.txt", "--json"]), @r#"
@@ -167,7 +167,7 @@ fn a_missing_empty_or_foreign_index_is_an_error() {
     --- out
     []
     --- err
-    {"error":{"kind":"failed","exit_code":1,"message":"[box]/home/data/store/index.sqlite: the store's index is empty: 2 blobs are still in [box]/home/data/store/blobs","details":[],"hints":["to repair the store: `haul local check --repair --data [box]/home/data/store`","to move the store away and start with an empty one: `mv [box]/home/data/store [box]/home/data/store.damaged`"],"request_id":null,"ref":null}}
+    {"error":{"kind":"failed","exit_code":1,"message":"[box]/home/data/store/index.sqlite: the store's index is empty: 2 blobs are still in [box]/home/data/store/blobs","details":[],"hints":["to repair the store: `haul local check --repair --data [box]/home/data/store`","to move the store aside and start with an empty one: `mv [box]/home/data/store [box]/home/data/store.damaged`"],"request_id":null,"ref":null}}
     "#);
     fs::write(&index, "this is no database, but long enough to look like one").unwrap();
     check!(env.haul(["ls"]), @"
@@ -176,7 +176,7 @@ fn a_missing_empty_or_foreign_index_is_an_error() {
     error: [box]/home/data/store/index.sqlite: the store's index is damaged
     caused by: file is not a database
     hint: to repair the store: `haul local check --repair --data [box]/home/data/store`
-    hint: to move the store away and start with an empty one: `mv [box]/home/data/store [box]/home/data/store.damaged`
+    hint: to move the store aside and start with an empty one: `mv [box]/home/data/store [box]/home/data/store.damaged`
     ");
     check!(env.haul(["serve", "--listen", "127.0.0.1:0"]), @"
     status 1
@@ -184,7 +184,7 @@ fn a_missing_empty_or_foreign_index_is_an_error() {
     error: [box]/home/data/store/index.sqlite: the store's index is damaged
     caused by: file is not a database
     hint: to repair the store: `haul local check --repair --data [box]/home/data/store`
-    hint: to move the store away and start with an empty one: `mv [box]/home/data/store [box]/home/data/store.damaged`
+    hint: to move the store aside and start with an empty one: `mv [box]/home/data/store [box]/home/data/store.damaged`
     ");
     fs::write(&index, &good).unwrap();
     fs::remove_file(env.store().join("generation")).unwrap();
@@ -195,7 +195,7 @@ fn a_missing_empty_or_foreign_index_is_an_error() {
     error: [box]/home/data/store/index.sqlite: the store's index is damaged
     caused by: index files_by_creation already exists
     hint: to repair the store: `haul local check --repair --data [box]/home/data/store`
-    hint: to move the store away and start with an empty one: `mv [box]/home/data/store [box]/home/data/store.damaged`
+    hint: to move the store aside and start with an empty one: `mv [box]/home/data/store [box]/home/data/store.damaged`
     ");
     env.index().pragma_update(None, "user_version", 9).unwrap();
     check!(env.haul(["ls"]), @"
@@ -214,7 +214,7 @@ fn a_missing_empty_or_foreign_index_is_an_error() {
     error: [box]/home/data/store/index.sqlite: the store's index has lost its last change
     caused by: [box]/home/data/store/index.sqlite-wal is missing or damaged, or the index was replaced with an older one
     hint: to repair the store: `haul local check --repair --data [box]/home/data/store`
-    hint: to move the store away and start with an empty one: `mv [box]/home/data/store [box]/home/data/store.damaged`
+    hint: to move the store aside and start with an empty one: `mv [box]/home/data/store [box]/home/data/store.damaged`
     hint: to accept the index as it is: `rm [box]/home/data/store/generation`
     ");
     fs::remove_file(env.store().join("generation")).unwrap();

@@ -173,7 +173,7 @@ fn a_store_that_cannot_be_opened_is_reported() {
     --- out
     []
     --- err
-    {"error":{"kind":"failed","exit_code":1,"message":"[box]/home/data/store/index.sqlite: the store's index is damaged: file is not a database","details":[],"hints":["to repair the store: `haul local check --repair --data [box]/home/data/store`","to move the store away and start with an empty one: `mv [box]/home/data/store [box]/home/data/store.damaged`"],"request_id":null,"ref":null}}
+    {"error":{"kind":"failed","exit_code":1,"message":"[box]/home/data/store/index.sqlite: the store's index is damaged: file is not a database","details":[],"hints":["to repair the store: `haul local check --repair --data [box]/home/data/store`","to move the store aside and start with an empty one: `mv [box]/home/data/store [box]/home/data/store.damaged`"],"request_id":null,"ref":null}}
     "#);
     fs::remove_dir_all(env.home().join("data")).unwrap();
     env.open_to_all();

@@ -168,13 +168,13 @@ fn output_is_a_file_a_folder_or_a_stream() {
     check!(env.haul(["get", "a.txt", "b.txt", "-o", "one"]), @"
     status 2
     --- err
-    error: one: must be a folder, because several files are downloaded
+    error: one: must be a folder, because several files may be downloaded
     hint: add a slash: `-o one/`
     ");
     check!(env.haul(["get", "*", "-o", "one"]), @"
     status 2
     --- err
-    error: one: must be a folder, because several files are downloaded
+    error: one: must be a folder, because several files may be downloaded
     hint: add a slash: `-o one/`
     ");
     check!(env.haul(["get", "a.txt", "b.txt", "-o", "-"]), @"
@@ -290,7 +290,7 @@ fn flat_leaves_out_folders_and_refuses_files_of_one_name() {
     status 2
     --- err
     error: --flat: src/a.txt ([id]............) and docs/a.txt ([id]............) have the same name a.txt
-    hint: omit `--flat`: files then keep their folders, or get their ids as part of the name
+    hint: omit `--flat`: files then keep their folders, or their ids are added to their names
     ");
     assert!(!env.work().join("new").exists());
 }

@@ -189,7 +189,7 @@ pub fn a_download_equals_the_upload(case: Case) {
         rig.run(rig.provider.unlink(&file.id, Some(&link))).unwrap();
     }
     // If ranges are not supported, the whole content is sent and reported as such.
-    // `verified`, because no validator is known here.
+    // `verified` is set because this test has no validator.
     let range = Range { from: 4, verified: true, ..Range::default() };
     let content = rig.run(rig.provider.download(&file.id, Some(range))).unwrap();
     let start = usize::try_from(content.start).unwrap();

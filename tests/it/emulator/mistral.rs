@@ -1,4 +1,4 @@
-//! The emulated Mistral over a socket, against the contract, and the program's answer to its deviations.
+//! Tests the emulated Mistral API over a socket against the contract, and how haul handles deviations from it.
 
 use serde_json::{Value, json};
 
@@ -205,8 +205,7 @@ fn an_expiry_in_another_unit_is_reported() {
         let run = program(&server, V1).haul(["upload", "a.txt", "--expires", "48h"]).ok();
         let text = run.stderr();
         assert_eq!(
-            text.contains("a.txt: the file expires at ")
-                && text.contains(", but was requested to expire at "),
+            text.contains("a.txt: the file expires at ") && text.contains(", but should expire at "),
             warns,
             "{run}"
         );

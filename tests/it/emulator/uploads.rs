@@ -146,7 +146,7 @@ fn an_upload_is_checked_before_it_begins() {
         assert_eq!((status, found.as_deref()), (400, Some(param)), "{request} {message}");
     }
     server.post_json(UPLOADS, &changed("bytes", json!(8_u64 * 1024 * 1024 * 1024)).to_string()).ok();
-    // Azure documents fewer purposes, and both paths.
+    // Azure documents fewer purposes than OpenAI, and a path with and one without `/v1`.
     for (path, purpose, status) in [
         ("/azure/openai/v1/uploads", "user_data", 400),
         ("/azure/openai/v1/uploads", "assistants", 200),

@@ -222,7 +222,7 @@ fn a_field_of_one_platform_is_sent_to_it_or_refused() {
         if *status == 5 {
             let said = format!("error: {} cannot filter by {field} this way\n", case.provider);
             assert!(ran.stderr().starts_with(&said), "{}", ran.stderr());
-            let hint = format!("hint: supported: {field} with `=` and a value");
+            let hint = format!("hint: supported: {field} followed by `=` and a value");
             assert!(ran.stderr().contains(&hint), "{}", ran.stderr());
         }
         let stranger = dialects().find(|other| !other.spec().filter_fields().contains(&field)).unwrap();

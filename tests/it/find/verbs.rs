@@ -43,7 +43,9 @@ fn refused_downloads_name_the_uploaded_files_and_open_the_ledger_once() {
     for name in ["a.txt", "b.txt"] {
         let path = env.work().join(name);
         assert!(
-            refused.stderr().contains(&format!("this machine uploaded the file from {}", path.display())),
+            refused
+                .stderr()
+                .contains(&format!("the file was uploaded from {} on this machine", path.display())),
             "{refused}"
         );
     }

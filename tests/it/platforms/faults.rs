@@ -37,7 +37,7 @@ pub enum Requests {
 /// The request of some verbs, or the reason why they have none.
 pub type Other = (&'static [Verb], Result<Target, Reason>);
 
-/// A command of the program.
+/// A haul command, in some cases with specific options.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verb {
     Upload,

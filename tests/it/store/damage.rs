@@ -128,7 +128,7 @@ fn refused(root: &Path) -> Error {
     assert_eq!(error.kind(), Kind::Failed);
     assert!(error.message().starts_with(&format!("{}: ", root.join("index.sqlite").display())), "{error}");
     let aside =
-        format!("to move the store away and start with an empty one: `mv {0} {0}.damaged`", root.display());
+        format!("to move the store aside and start with an empty one: `mv {0} {0}.damaged`", root.display());
     assert!(error.hints().iter().any(|hint| hint.starts_with(&aside)), "{error} {:?}", error.hints());
     error
 }

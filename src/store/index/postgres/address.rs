@@ -19,7 +19,7 @@ use url::form_urlencoded;
 use crate::error::{Error, Result, word};
 use crate::secret::Secret;
 
-/// The schema that has the tables.
+/// The default schema for the tables.
 const SCHEMA: &str = "haul";
 /// How long a new connection may take.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -41,7 +41,7 @@ pub(in crate::store) struct Passwords<'a> {
 pub(super) struct Address {
     pub(super) config: Config,
     pub(super) tls: ClientConfig,
-    /// The schema that has the tables.
+    /// The default schema for the tables.
     pub(super) schema: String,
     /// The address without a password, for messages.
     pub(super) shown: String,
@@ -161,7 +161,7 @@ impl Address {
     }
 }
 
-/// The reason of an invalid address, without its text.
+/// Why an address is invalid, without quoting the address.
 fn reason(error: &tokio_postgres::Error) -> String {
     let mut reason = error.to_string();
     if let Some(source) = std::error::Error::source(error) {

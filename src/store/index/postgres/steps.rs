@@ -111,7 +111,7 @@ pub(super) async fn migrate(database: &Database) -> Result<String> {
     let transaction = client.transaction().await.map_err(failed)?;
     let lock = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))";
     transaction.execute(lock, &[&format!("haul/{schema}")]).await.map_err(failed)?;
-    // Another replica may have made the tables meanwhile.
+    // Another replica may have created the tables in the meantime.
     let has = "SELECT to_regnamespace($1) IS NOT NULL, to_regclass($2) IS NOT NULL";
     let row = transaction.query_one(has, &[schema, &store]).await.map_err(failed)?;
     let (has_schema, has_store): (bool, bool) = (row.get(0), row.get(1));
