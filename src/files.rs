@@ -248,15 +248,6 @@ pub fn lock_new(path: &Path) -> io::Result<Option<File>> {
     lock(path, OpenOptions::new().read(true).write(true).create(true).truncate(false))
 }
 
-/// Like [`lock_new`], but only its owner can read the new file.
-pub fn lock_private(path: &Path) -> io::Result<Option<File>> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    lock(path, &options)
-}
-
 /// Like [`lock_new`], but does not create the file.
 pub fn lock_existing(path: &Path) -> io::Result<Option<File>> {
     lock(path, OpenOptions::new().read(true).write(true))

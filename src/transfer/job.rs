@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::digest::UploadHash;
 use super::identity::Evidence;
-use super::ledger::{OpenSession, Recorded, Stamp};
+use super::ledger::{OpenSession, Stamp};
 use super::options::Action;
 use crate::error::Error;
 use crate::hash::Hasher;
@@ -24,8 +24,8 @@ pub(super) struct Job {
     pub(super) repairs: bool,
     /// The stamp of the local file, taken before reading it.
     pub(super) stamp: Option<Stamp>,
-    /// The upload in the ledger.
-    pub(super) recorded: Option<Recorded>,
+    /// The number of its row in the ledger.
+    pub(super) number: Option<i64>,
     /// When an earlier attempt began that may have stored the file, and the action if it has.
     pub(super) attempted: Option<(Timestamp, Action)>,
     /// The file on the platform, once known.
@@ -53,7 +53,7 @@ impl Job {
             old: None,
             repairs: false,
             stamp,
-            recorded: None,
+            number: None,
             attempted: None,
             result: None,
             sent: None,

@@ -8,9 +8,6 @@
 //! - The hash of an unchanged local file does not have to be computed again.
 //! - A multipart upload resumes at the first missing part.
 //!
-//! An upload that is being sent is a line in the file of its process (see [`runs`]); when it is finished, it becomes a
-//! row of the database.
-//!
 //! A row never contains content, tokens, links or metadata. The secret of a multipart upload is erased when the
 //! upload ends. On an SQLite error, a single warning is printed and the ledger is turned off for the rest of the
 //! command, which works without it.
@@ -18,14 +15,13 @@
 mod database;
 mod others;
 mod outdated;
-mod runs;
 mod sessions;
 mod stamp;
 
 use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
@@ -33,7 +29,6 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use others::Others;
 pub(super) use outdated::Outdated;
-use runs::{Place, Runs, Upload};
 pub(super) use sessions::OpenSession;
 pub(super) use stamp::Stamp;
 
@@ -48,7 +43,7 @@ const SETTLED: SignedDuration = SignedDuration::from_secs(2);
 
 /// Changes are written in batches: when this many are pending, or when this much time has passed since the last
 /// write. A crash loses pending changes, which only makes the next run slower.
-const BATCH: usize = 512;
+const BATCH: usize = 64;
 const BATCH_TIME: Duration = Duration::from_millis(250);
 
 /// The ledger as used by one command. The default value records nothing.
@@ -64,7 +59,8 @@ struct State {
     command: String,
     /// Whether to only read rows, as in a dry run.
     read_only: bool,
-    runs: Runs,
+    folder: PathBuf,
+    run: Option<Run>,
     /// The rows of earlier runs that this command has already used.
     used: Vec<i64>,
     /// Changes that have not been written yet, in order.
@@ -80,20 +76,17 @@ struct State {
 /// A change to the tables.
 type Change = Box<dyn FnOnce(&Connection) -> rusqlite::Result<usize> + Send>;
 
-/// A recorded upload.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Recorded {
-    /// An upload by an earlier run: the number of its row.
-    Earlier(i64),
-    /// An upload by this run: its number in the file of the run.
-    Own(u64),
+/// A process that owns rows. Its lock file stays locked until the process exits.
+struct Run {
+    id: String,
+    _lock: fs::File,
 }
 
 /// An upload that was started but not finished.
 #[derive(Clone, Debug)]
 pub(super) struct Begun {
-    /// The upload in the ledger.
-    pub(super) recorded: Recorded,
+    /// The number of its row.
+    pub(super) number: i64,
     /// When it started, by this machine's clock.
     pub(super) at: Timestamp,
     /// The file that the upload replaces.
@@ -134,17 +127,17 @@ impl Ledger {
     /// and scope as text). If that fails, prints a warning with `warn` and turns the ledger off.
     pub fn open(folder: &Path, target: &str, command: &str, warn: Warn) -> Self {
         let path = folder.join("ledger.db");
-        let mut runs = Runs::new(folder.join("runs"));
         let opened = fs::create_dir_all(folder)
             .map_err(|error| error.to_string())
-            .and_then(|()| database::open(&path, &warn, |db| runs.recover(db)));
+            .and_then(|()| database::open(&path, &warn));
         let state = match opened {
             Ok(db) => Some(State {
                 db,
                 target: short_hash(target),
                 command: short_hash(command),
                 read_only: false,
-                runs,
+                folder: folder.join("runs"),
+                run: None,
                 used: Vec::new(),
                 pending: Vec::new(),
                 unwritten: HashSet::new(),
@@ -177,7 +170,7 @@ impl Ledger {
     pub(super) fn locks(&self) -> Option<(PathBuf, String)> {
         let guard = self.state();
         let state = guard.as_ref().filter(|state| !state.read_only)?;
-        Some((state.runs.folder().with_file_name("locks"), state.target.clone()))
+        Some((state.folder.with_file_name("locks"), state.target.clone()))
     }
 
     /// An earlier run's upload of this file, and the file of its latest upload under the same name. Each upload is returned
@@ -193,94 +186,73 @@ impl Ledger {
         found.unwrap_or((Earlier::Nothing, None))
     }
 
-    /// Records that a file is about to be sent. The record survives a kill once this returns. Returns `None` if nothing
-    /// was recorded.
-    pub(super) fn begin(
+    /// Records that a file is about to be sent. The row is written before this returns. Returns `None` if nothing was
+    /// recorded.
+    pub(super) async fn begin(
         &self,
         new: &NewFile,
         stamp: Option<Stamp>,
         at: Timestamp,
         old: Option<&FileId>,
-    ) -> Option<Recorded> {
+    ) -> Option<i64> {
+        // Set to the row's number once the row is written.
+        let number = Arc::new(OnceLock::new());
+        let written = Arc::clone(&number);
         self.write(|state| {
+            let run = state.run()?;
+            let (target, command) = (state.target.clone(), state.command.clone());
             let (path, mtime) = place(new, stamp).unzip();
-            let upload = Upload {
-                target: state.target.clone(),
-                command: state.command.clone(),
-                path,
-                mtime,
-                name: new.name.clone(),
-                size: to_i64(new.size),
-                at: at.as_microsecond(),
-                old: old.map(|id| id.0.clone()),
-                mark: new.mark.clone(),
-            };
-            let number = state.runs.begin(upload)?;
-            if state.runs.is_full() {
+            let (name, size, mark) = (new.name.clone(), to_i64(new.size), new.mark.clone());
+            let old = old.map(|id| id.0.clone());
+            state.pending.push(Box::new(move |db| {
+                let rows = db.prepare_cached(
+                    "INSERT INTO uploads (target, command, run, state, path, mtime, name, size, at, old, mark)
+                     VALUES (?, ?, ?, 'begun', ?, ?, ?, ?, ?, ?, ?)",
+                )?.execute(params![target, command, run, path, mtime, name, size, at.as_microsecond(), old, mark])?;
+                let _ = written.set(db.last_insert_rowid());
+                Ok(rows)
+            }));
+            Ok(())
+        })?;
+        // Lets other uploads that start at the same time join the same write.
+        tokio::task::yield_now().await;
+        self.write(|state| {
+            if number.get().is_none() {
                 state.flush()?;
-                state.runs.empty(&state.db)?;
             }
-            Ok(Recorded::Own(number))
+            Ok(number.get().copied())
         })
+        .flatten()
     }
 
     /// Records the content that a file received from an upload, and the replaced file if it could not be deleted.
     pub(super) fn finish(
         &self,
-        recorded: Option<Recorded>,
+        number: Option<i64>,
         file: &File,
         size: u64,
         sums: &Checksums,
         old: Option<&FileId>,
     ) {
-        let Some(recorded) = recorded else { return };
+        let Some(number) = number else { return };
         let (id, version, sums) = (file.id.0.clone(), version(file), sums.clone());
         let (expires, old) = (file.expires_at.map(Timestamp::as_microsecond), old.map(|id| id.0.clone()));
-        let size = to_i64(size);
-        self.write(|state| {
-            let Some(place) = state.take(recorded) else { return Ok(()) };
-            state.queue(move |db| match place {
-                Place::Row(number) => db
-                    .prepare_cached(
-                        "UPDATE uploads SET state = 'done', id = ?, version = ?, expires_at = ?, size = ?,
-                         blake3 = ?, sha256 = ?, md5 = ?, old = ? WHERE number = ?",
-                    )?
-                    .execute(params![
-                        id,
-                        version,
-                        expires,
-                        size,
-                        sums.blake3,
-                        sums.sha256,
-                        sums.md5,
-                        old,
-                        number,
-                    ]),
-                Place::Line(run, upload) => db
-                    .prepare_cached(
-                        "INSERT INTO uploads (target, command, run, state, path, mtime, name, size, at, old, mark,
-                         id, version, expires_at, blake3, sha256, md5)
-                         VALUES (?, ?, ?, 'done', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                    )?
-                    .execute(params![
-                        upload.target,
-                        upload.command,
-                        run,
-                        upload.path,
-                        upload.mtime,
-                        upload.name,
-                        size,
-                        upload.at,
-                        old,
-                        upload.mark,
-                        id,
-                        version,
-                        expires,
-                        sums.blake3,
-                        sums.sha256,
-                        sums.md5,
-                    ]),
-            })
+        self.change(move |db| {
+            db.prepare_cached(
+                "UPDATE uploads SET state = 'done', id = ?, version = ?, expires_at = ?, size = ?,
+                 blake3 = ?, sha256 = ?, md5 = ?, old = ? WHERE number = ?",
+            )?
+            .execute(params![
+                id,
+                version,
+                expires,
+                to_i64(size),
+                sums.blake3,
+                sums.sha256,
+                sums.md5,
+                old,
+                number,
+            ])
         });
     }
 
@@ -308,15 +280,9 @@ impl Ledger {
     }
 
     /// Removes an upload whose file does not exist on the platform.
-    pub(super) fn forget(&self, recorded: Option<Recorded>) {
-        let Some(recorded) = recorded else { return };
-        self.write(|state| match (state.take(recorded), recorded) {
-            (Some(Place::Row(number)), _) => {
-                state.queue(move |db| db.execute("DELETE FROM uploads WHERE number = ?", params![number]))
-            }
-            (Some(Place::Line(..)), Recorded::Own(number)) => state.runs.forget(number),
-            _ => Ok(()),
-        });
+    pub(super) fn forget(&self, number: Option<i64>) {
+        let Some(number) = number else { return };
+        self.change(move |db| db.execute("DELETE FROM uploads WHERE number = ?", params![number]));
     }
 
     /// The content that this file received from its latest recorded upload.
@@ -419,20 +385,39 @@ impl Ledger {
 
     /// Ends the run. If all files are done, the same command starts over next time; otherwise it continues.
     pub fn end(&self, all_done: bool) {
-        self.write(|state| {
-            let is_used = state.runs.own().is_some() || !state.used.is_empty();
-            state.flush()?;
-            state.runs.empty(&state.db)?;
-            if all_done && is_used { state.start_over() } else { Ok(()) }
-        });
+        if all_done {
+            self.write(|state| {
+                if state.run.is_none() && state.used.is_empty() {
+                    return Ok(());
+                }
+                state.flush()?;
+                let of_command = "target = ? AND command = ? AND state = 'done'";
+                let select = format!("SELECT DISTINCT run FROM uploads WHERE {of_command}");
+                let mut runs = state.db.prepare(&select)?;
+                let runs: Vec<String> = runs
+                    .query_map(params![state.target, state.command], |row| row.get(0))?
+                    .collect::<Result<_, _>>()?;
+                let transaction = state.db.unchecked_transaction()?;
+                for run in runs.iter().filter(|run| !state.is_running(run)) {
+                    let update = format!("UPDATE uploads SET command = NULL WHERE {of_command} AND run = ?");
+                    transaction.execute(&update, params![state.target, state.command, run])?;
+                }
+                transaction.commit()
+            });
+        }
+        self.record();
         if let Some(state) = self.state().as_mut() {
-            state.runs.end();
+            state.end_run();
         }
     }
 
     /// Queues a change for the next batch.
     fn change(&self, change: impl FnOnce(&Connection) -> rusqlite::Result<usize> + Send + 'static) {
-        self.write(|state| state.queue(change));
+        self.write(|state| {
+            state.pending.push(Box::new(change));
+            let is_due = state.pending.len() >= BATCH || state.written.elapsed() >= BATCH_TIME;
+            if is_due { state.flush() } else { Ok(()) }
+        });
     }
 
     /// Runs `work`. An error turns the ledger off.
@@ -443,6 +428,7 @@ impl Ledger {
             Ok(value) => Some(value),
             Err(error) => {
                 let path = PathBuf::from(state.db.path().unwrap_or_default());
+                state.end_run();
                 *guard = None;
                 drop(guard);
                 self.warn.say(&off(&path, &error.to_string()));
@@ -471,25 +457,6 @@ impl Drop for Ledger {
 }
 
 impl State {
-    /// Queues a change for the next batch, and writes the batch if it is due.
-    fn queue(
-        &mut self,
-        change: impl FnOnce(&Connection) -> rusqlite::Result<usize> + Send + 'static,
-    ) -> rusqlite::Result<()> {
-        self.pending.push(Box::new(change));
-        let is_due = self.pending.len() >= BATCH || self.written.elapsed() >= BATCH_TIME;
-        if is_due { self.flush() } else { Ok(()) }
-    }
-
-    /// Takes an upload that is finished or whose file does not exist on the platform. Returns `None` if this run has
-    /// already taken it.
-    fn take(&mut self, recorded: Recorded) -> Option<Place> {
-        match recorded {
-            Recorded::Earlier(number) => Some(Place::Row(number)),
-            Recorded::Own(number) => self.runs.take(number),
-        }
-    }
-
     /// Writes all pending changes in one transaction.
     fn flush(&mut self) -> rusqlite::Result<()> {
         if self.pending.is_empty() {
@@ -513,7 +480,6 @@ impl State {
         mtime: i64,
         now: Timestamp,
     ) -> rusqlite::Result<(Earlier, Option<FileId>)> {
-        self.runs.recover_sometimes(&self.db)?;
         let since = now.checked_sub(KEPT).unwrap_or(Timestamp::MIN);
         // Finished uploads of this command come first, followed by started ones of any command. Rows of this run are
         // excluded, so that a file named twice is sent twice.
@@ -522,7 +488,7 @@ impl State {
              iif(mtime = ? AND size = ? AND at >= ? AND run IS NOT ? AND (state = 'begun' OR command = ?), 1, 0)
              FROM uploads WHERE target = ? AND path = ? AND name = ? ORDER BY state DESC, number DESC",
         )?;
-        let own = self.runs.own();
+        let own = self.run.as_ref().map(|run| &run.id);
         let mut rows = statement.query(params![
             mtime,
             to_i64(new.size),
@@ -543,7 +509,7 @@ impl State {
             let is_usable = matches!(earlier, Earlier::Nothing)
                 && row.get(6)?
                 && !self.used.contains(&number)
-                && !self.runs.is_running(&run);
+                && !self.is_running(&run);
             if !is_usable {
                 continue;
             }
@@ -551,29 +517,51 @@ impl State {
             let old = row.get::<_, Option<String>>(3)?.map(FileId);
             earlier = match id {
                 Some(id) => Earlier::Finished { id, old },
-                None => {
-                    Earlier::Begun(Begun { recorded: Recorded::Earlier(number), at, old, mark: row.get(4)? })
-                }
+                None => Earlier::Begun(Begun { number, at, old, mark: row.get(4)? }),
             };
             self.used.push(number);
         }
         Ok((earlier, latest))
     }
 
-    /// Makes the next run of this command start over.
-    fn start_over(&self) -> rusqlite::Result<()> {
-        let of_command = "target = ? AND command = ? AND state = 'done'";
-        let select = format!("SELECT DISTINCT run FROM uploads WHERE {of_command}");
-        let mut runs = self.db.prepare(&select)?;
-        let runs: Vec<String> = runs
-            .query_map(params![self.target, self.command], |row| row.get(0))?
-            .collect::<Result<_, _>>()?;
-        let transaction = self.db.unchecked_transaction()?;
-        for run in runs.iter().filter(|run| !self.runs.is_running(run)) {
-            let update = format!("UPDATE uploads SET command = NULL WHERE {of_command} AND run = ?");
-            transaction.execute(&update, params![self.target, self.command, run])?;
+    /// The id of this process. The first call creates the id and takes its lock.
+    fn run(&mut self) -> rusqlite::Result<String> {
+        if let Some(run) = &self.run {
+            return Ok(run.id.clone());
         }
-        transaction.commit()
+        let id = uuid::Uuid::new_v4().simple().to_string();
+        let path = self.folder.join(&id);
+        let locked = fs::create_dir_all(&self.folder).and_then(|()| files::lock_new(&path));
+        match locked {
+            Ok(Some(lock)) => {
+                self.run = Some(Run { id: id.clone(), _lock: lock });
+                Ok(id)
+            }
+            Ok(None) => Err(rusqlite::Error::InvalidPath(path)),
+            Err(error) => Err(rusqlite::Error::ToSqlConversionFailure(Box::new(error))),
+        }
+    }
+
+    /// Whether another process with this id is running. Removes the files that a dead process left behind.
+    fn is_running(&self, run: &str) -> bool {
+        if run.is_empty() || self.run.as_ref().is_some_and(|own| own.id == run) {
+            return false;
+        }
+        let path = self.folder.join(run);
+        match files::lock_existing(&path) {
+            Ok(None) => true,
+            Ok(Some(_lock)) => {
+                let _ = fs::remove_file(&path);
+                false
+            }
+            Err(_) => false,
+        }
+    }
+
+    fn end_run(&mut self) {
+        if let Some(run) = self.run.take() {
+            let _ = fs::remove_file(self.folder.join(&run.id));
+        }
     }
 }
 

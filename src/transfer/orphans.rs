@@ -4,7 +4,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::ledger::{Outdated, Recorded, version};
+use super::ledger::{Outdated, version};
 use super::upload::Uploads;
 use crate::model::{File, FileId, names_match};
 
@@ -24,8 +24,8 @@ pub struct Orphan {
     pub id: FileId,
     /// Its name on the platform.
     pub name: String,
-    /// The upload in the ledger.
-    recorded: Recorded,
+    /// The number of its row in the ledger.
+    number: i64,
 }
 
 impl Orphans {
@@ -42,7 +42,7 @@ impl Orphans {
     pub fn finish(self) -> Vec<Orphan> {
         let certain = self.0.into_iter().filter_map(|(upload, files)| {
             let [id] = <[FileId; 1]>::try_from(files).ok()?;
-            Some(Orphan { id, name: upload.name, recorded: upload.recorded })
+            Some(Orphan { id, name: upload.name, number: upload.number })
         });
         certain.collect()
     }
@@ -57,7 +57,7 @@ impl Uploads {
 
     /// Removes an orphan from the ledger.
     pub fn forget(&self, orphan: &Orphan) {
-        self.identity.ledger.forget(Some(orphan.recorded));
+        self.identity.ledger.forget(Some(orphan.number));
     }
 
     /// Whether an upload may have created this file. False for an older file, and for one of unknown age without a mark.

@@ -216,7 +216,7 @@ impl Uploads {
     /// looks for it.
     pub(super) fn abandon(&self, job: &Job, error: &Error) {
         if job.result.is_none() && !job.may_be_stored(error) {
-            self.identity.ledger.forget(job.recorded);
+            self.identity.ledger.forget(job.number);
         }
     }
 
@@ -234,7 +234,7 @@ impl Uploads {
                 Ok(attached) => attached,
                 Err(error) => {
                     // Another run attaches the file and deletes the old one.
-                    self.identity.ledger.finish(job.recorded, &file, job.new.size, &sent, job.old.as_ref());
+                    self.identity.ledger.finish(job.number, &file, job.new.size, &sent, job.old.as_ref());
                     return Err(self.not_attached(&job.new, &file, collection, &error));
                 }
             },
@@ -246,7 +246,7 @@ impl Uploads {
             action = if kept.is_some() { action } else { Action::Replaced };
         }
         let old = kept.as_ref().map(|(old, _)| old);
-        self.identity.ledger.finish(job.recorded, &file, job.new.size, &sent, old);
+        self.identity.ledger.finish(job.number, &file, job.new.size, &sent, old);
         // A later comparison does not have to read the file again.
         for kind in Checksums::KINDS {
             self.identity.note_hash(&job.new, job.stamp, kind, &sent);
@@ -309,7 +309,7 @@ impl Uploads {
                     return Ok(job);
                 }
             }
-            Earlier::Begun(begun) => self.identity.ledger.forget(Some(begun.recorded)),
+            Earlier::Begun(begun) => self.identity.ledger.forget(Some(begun.number)),
             Earlier::Nothing => {}
         }
         match known {
@@ -344,12 +344,12 @@ impl Uploads {
         let found = self.lost.find(&job.new, begun.at, &self.identity).await;
         job.new.mark = None;
         let Some(file) = found? else {
-            self.identity.ledger.forget(Some(begun.recorded));
+            self.identity.ledger.forget(Some(begun.number));
             job.attempted = Some((begun.at, Action::Resumed));
             return Ok(false);
         };
         let file = self.provider.finish(file).await?;
-        job.recorded = Some(begun.recorded);
+        job.number = Some(begun.number);
         job.old = begun.old;
         self.reuse(job, file, Action::Resumed).await?;
         Ok(true)
@@ -459,8 +459,9 @@ impl Uploads {
         if self.provider.asks_for_sha256() && job.new.sha256.is_none() {
             job.new.sha256 = self.identity.digest(&job.new, Hasher::sha256()).await?.sha256;
         }
-        if job.recorded.is_none() {
-            job.recorded = self.identity.ledger.begin(&job.new, job.stamp, since, job.old.as_ref());
+        if job.number.is_none() {
+            let begun = self.identity.ledger.begin(&job.new, job.stamp, since, job.old.as_ref());
+            job.number = begun.await;
         }
         Ok(())
     }
@@ -480,7 +481,7 @@ impl Uploads {
         self.stage(job).await?;
         let since = self.clock.now();
         self.begin(job, since).await?;
-        // The second of two files with the same content finds the first.
+        // The second of two equal files finds the first.
         let content = job.new.sha256.clone().filter(|_| self.stores_once()).into_iter().collect();
         let _lock = self.contents.lock(content, false).await;
         let mut attempts = self.attempts();
@@ -599,7 +600,7 @@ impl Uploads {
             return self.accept(job, file, Action::Uploaded);
         }
         // Another command has added a file with this name.
-        self.identity.ledger.forget(job.recorded.take());
+        self.identity.ledger.forget(job.number.take());
         job.known.clear();
         let named = files_named(&self.provider, &job.new.name).await?;
         self.compare_with(job, named).await?;
@@ -659,7 +660,7 @@ impl Uploads {
         let mut error = after_upload(new, message, error);
         if self.identity.ledger.is_on() {
             error =
-                error.hint("to attach it, run the same command again; the file is not sent a second time");
+                error.hint("to attach it: run the same command again, which does not send the file again");
         }
         error.hint(format!("to delete it: `{}`", self.deletion(&file.id)))
     }

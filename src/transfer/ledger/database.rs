@@ -55,17 +55,11 @@ CREATE TABLE hashes (
 );
 ";
 
-/// Opens the database and prepares it with `prepare`, before other processes can open it. A damaged database is moved
-/// away; one from a newer version is not touched.
-pub(super) fn open(
-    path: &Path,
-    warn: &Warn,
-    mut prepare: impl FnMut(&Connection) -> rusqlite::Result<()>,
-) -> Result<Connection, String> {
+/// Opens the database. A damaged database is moved away; one from a newer version is not touched.
+pub(super) fn open(path: &Path, warn: &Warn) -> Result<Connection, String> {
     // The first process changes the journal mode, and SQLite does not wait for another process doing that.
     let _lock = files::wait_for_lock(&path.with_extension("lock"));
-    let mut open = || open_tables(path).and_then(|db| prepare(&db).map(|()| db));
-    match open() {
+    match open_tables(path) {
         Err(error) if is_damage(&error) => {
             let aside = path.with_extension("db.damaged");
             fs::rename(path, &aside).map_err(|error| error.to_string())?;
@@ -77,7 +71,7 @@ pub(super) fn open(
                 path.display(),
                 aside.display()
             ));
-            open().map_err(|error| error.to_string())
+            open_tables(path).map_err(|error| error.to_string())
         }
         opened => opened.map_err(|error| error.to_string()),
     }

@@ -1,11 +1,10 @@
-//! The names of files that other commands with the same ledger are uploading at the same time.
+//! The names that other commands with the same ledger upload at the same time.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 
 use jiff::Timestamp;
 use rusqlite::params;
 
-use super::runs::{Upload, rows_of};
 use super::{Ledger, State};
 use crate::model::hash_of_name;
 
@@ -15,8 +14,6 @@ const MARGIN: i64 = 1_000;
 /// The names that other commands have been uploading since a time.
 pub(super) struct Others {
     since: Timestamp,
-    /// How far the files of other runs have been read, in bytes, by run.
-    read: BTreeMap<String, u64>,
     /// The version of the database when its rows were last read. Only changes by other processes count.
     version: Option<i64>,
     /// The number of the last row when they were read.
@@ -29,13 +26,7 @@ impl Ledger {
     /// Watches the names that other commands upload from now on, and those that they are uploading.
     pub(in crate::transfer) fn watch_others(&self, now: Timestamp) {
         self.with(|state| {
-            state.others = Some(Others {
-                since: now,
-                read: BTreeMap::new(),
-                version: None,
-                last: 0,
-                names: HashSet::new(),
-            });
+            state.others = Some(Others { since: now, version: None, last: 0, names: HashSet::new() });
             state.read_others()
         });
     }
@@ -54,21 +45,6 @@ impl Ledger {
 impl State {
     fn read_others(&mut self) -> rusqlite::Result<()> {
         let Some(others) = &mut self.others else { return Ok(()) };
-        let since = others.since.as_microsecond();
-        // A run first writes the rows of its uploads and then deletes its file, so the files are read first.
-        for run in self.runs.others() {
-            let read = others.read.entry(run.clone()).or_default();
-            let Ok(uploads) = self.runs.uploads_of(&run, read) else { continue };
-            // Uploads with a row are finished. Those that began earlier are in any listing made since then.
-            let is_early = uploads.iter().any(|upload| upload.at < since);
-            let finished = if is_early { rows_of(&self.db, &run)? } else { HashSet::new() };
-            for Upload { target, name, at, .. } in uploads {
-                let hash = hash_of_name(&name);
-                if target == self.target && (at >= since || !finished.contains(&(name, at))) {
-                    others.names.insert(hash);
-                }
-            }
-        }
         let version = self.db.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?;
         if others.version == Some(version) {
             return Ok(());
@@ -78,9 +54,9 @@ impl State {
             "SELECT name FROM uploads WHERE number > ? AND target = ? AND run NOT IN ('', ?)
              AND (state = 'begun' OR at >= ?)",
         )?;
-        let own = self.runs.own().unwrap_or_default();
+        let own = self.run.as_ref().map_or("", |run| &run.id);
         let first = others.last.saturating_sub(MARGIN);
-        let mut rows = rows.query(params![first, self.target, own, since])?;
+        let mut rows = rows.query(params![first, self.target, own, others.since.as_microsecond()])?;
         while let Some(row) = rows.next()? {
             others.names.insert(hash_of_name(&row.get::<_, String>(0)?));
         }

@@ -5,14 +5,14 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use rusqlite::params;
 
-use super::{KEPT, Ledger, Recorded, Stamp};
+use super::{KEPT, Ledger, Stamp};
 use crate::model::FileId;
 
 /// An upload that no later run resumes, because the local file has changed or no longer exists.
 #[derive(Clone, Debug)]
 pub(in crate::transfer) struct Outdated {
-    /// The upload in the ledger.
-    pub(in crate::transfer) recorded: Recorded,
+    /// The number of its row.
+    pub(in crate::transfer) number: i64,
     /// The name on the platform.
     pub(in crate::transfer) name: String,
     pub(in crate::transfer) size: u64,
@@ -43,7 +43,7 @@ impl Ledger {
                     }
                     let id = row.get::<_, Option<String>>(7)?.map(FileId);
                     let outdated = Outdated {
-                        recorded: Recorded::Earlier(row.get(0)?),
+                        number: row.get(0)?,
                         name: row.get(5)?,
                         size: stamp.0.unsigned_abs(),
                         at: Timestamp::from_microsecond(row.get(6)?).unwrap_or(Timestamp::UNIX_EPOCH),
@@ -54,7 +54,7 @@ impl Ledger {
                 })?;
             let rows: Vec<(String, Outdated)> =
                 rows.filter_map(Result::transpose).collect::<Result<_, _>>()?;
-            let ended = rows.into_iter().filter(|(run, _)| !state.runs.is_running(run));
+            let ended = rows.into_iter().filter(|(run, _)| !state.is_running(run));
             Ok(ended.map(|(_, outdated)| outdated).collect())
         });
         found.unwrap_or_default()

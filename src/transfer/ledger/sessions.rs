@@ -81,7 +81,7 @@ impl Ledger {
     ) -> Option<i64> {
         let (path, mtime) = local_file(new).unzip();
         self.write(|state| {
-            let run = state.runs.start()?;
+            let run = state.run()?;
             state
                 .db
                 .prepare_cached(
@@ -110,7 +110,7 @@ impl Ledger {
     pub(in crate::transfer) fn continue_session(&self, number: Option<i64>) {
         let Some(number) = number else { return };
         self.write(|state| {
-            let run = state.runs.start()?;
+            let run = state.run()?;
             state.db.execute("UPDATE sessions SET run = ? WHERE number = ?", params![run, number])
         });
     }
@@ -187,7 +187,7 @@ impl State {
         let rows: Vec<(String, OpenSession, bool)> = rows.collect::<Result<_, _>>()?;
         let mut found = Sessions::default();
         for (run, mut open, usable) in rows {
-            if self.runs.is_running(&run) || self.runs.own() == Some(&*run) {
+            if self.is_running(&run) || self.run.as_ref().is_some_and(|own| own.id == run) {
                 continue;
             }
             if usable && found.current.is_none() {

@@ -55,11 +55,12 @@ fn sums(digest: &str) -> Checksums {
     Checksums::of("blake3", digest)
 }
 
-fn begin_in_place_of(ledger: &Ledger, new: &NewFile, old: Option<&FileId>) -> Option<Recorded> {
-    ledger.begin(new, Stamp::of_source(new), now(), old)
+fn begin_in_place_of(ledger: &Ledger, new: &NewFile, old: Option<&FileId>) -> Option<i64> {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(ledger.begin(new, Stamp::of_source(new), now(), old))
 }
 
-fn begin(ledger: &Ledger, new: &NewFile) -> Option<Recorded> {
+fn begin(ledger: &Ledger, new: &NewFile) -> Option<i64> {
     begin_in_place_of(ledger, new, None)
 }
 
@@ -97,7 +98,7 @@ fn the_same_command_continues_and_a_finished_one_starts_over() {
     let Earlier::Begun(begun) = earlier(&again, &b, now()) else { panic!("b was being sent") };
     assert_eq!((begun.old, begun.mark), (Some("old".into()), Some("m".to_owned())));
     assert_eq!(shown(&earlier(&again, &c, now())), "nothing");
-    again.finish(Some(begun.recorded), &uploaded("f2"), 1, &sums("2"), None);
+    again.finish(Some(begun.number), &uploaded("f2"), 1, &sums("2"), None);
     again.end(true);
     drop(again);
     assert_eq!(shown(&earlier(&home.ledger("up"), &a, now())), "nothing");
@@ -157,122 +158,41 @@ fn rows(home: &Home, state: &str) -> i64 {
     db.query_row("SELECT count(*) FROM uploads WHERE state = ?", [state], |row| row.get(0)).unwrap()
 }
 
-/// The number of lines in the files of the runs.
-fn lines(home: &Home) -> usize {
-    let files = fs::read_dir(home.state().join("runs")).unwrap();
-    files.map(|file| fs::read_to_string(file.unwrap().path()).unwrap().lines().count()).sum()
-}
-
 #[test]
-fn a_begun_upload_is_recorded_at_once_and_a_finished_one_in_a_batch() {
+fn only_begun_rows_are_written_at_once() {
     let home = Home::new();
     let a = home.file("a", "1");
     let ledger = home.ledger("up");
-    let first = begin(&ledger, &a);
-    assert_eq!((lines(&home), rows(&home, "begun"), rows(&home, "done")), (1, 0, 0));
-    ledger.finish(first, &uploaded("f1"), 1, &sums("1"), None);
+    let number = begin(&ledger, &a);
+    assert_eq!((rows(&home, "begun"), rows(&home, "done")), (1, 0));
+    ledger.finish(number, &uploaded("f1"), 1, &sums("1"), None);
+    // The next upload writes the change, and this command sees it in any case.
     let second = begin(&ledger, &a);
-    assert_eq!((lines(&home), rows(&home, "begun"), rows(&home, "done")), (2, 0, 0));
+    assert_eq!((rows(&home, "begun"), rows(&home, "done")), (1, 1));
     ledger.finish(second, &uploaded("f2"), 1, &sums("2"), None);
-    assert_eq!(ledger.content(&"f2".into()).unwrap().checksums, sums("2"), "this command sees it");
+    assert_eq!(ledger.content(&"f2".into()).unwrap().checksums, sums("2"));
+    drop(ledger);
     assert_eq!((rows(&home, "begun"), rows(&home, "done")), (0, 2));
-    begin(&ledger, &a);
-    drop(ledger);
-    assert_eq!((home.runs(), rows(&home, "begun"), rows(&home, "done")), (0, 1, 2));
 }
 
-#[test]
-fn a_later_process_recovers_the_uploads_of_a_killed_one() {
+#[tokio::test]
+async fn uploads_that_begin_together_are_written_together() {
     let home = Home::new();
-    let [a, b, c] = ["a", "b", "c"].map(|name| home.file(name, "1"));
+    let files: Vec<NewFile> = (0..8).map(|number| home.file(&format!("f{number}"), "x")).collect();
     let ledger = home.ledger("up");
-    done(&ledger, &a, "f1");
-    begin(&ledger, &b);
-    ledger.forget(begin(&ledger, &c));
-    ledger.record();
-    let [run] =
-        <[_; 1]>::try_from(fs::read_dir(home.state().join("runs")).unwrap().collect::<Vec<_>>()).unwrap();
-    let run = run.unwrap().path();
-    let written = fs::read_to_string(&run).unwrap();
-    drop(ledger);
-
-    // Killed before it deleted its file: all uploads have rows.
-    fs::write(&run, &written).unwrap();
-    let again = home.ledger("up");
-    assert_eq!((home.runs(), rows(&home, "begun"), rows(&home, "done")), (0, 1, 1));
-    drop(again);
-
-    // Killed before it wrote a row, and while it wrote a line.
-    Connection::open(home.db()).unwrap().execute("DELETE FROM uploads", []).unwrap();
-    fs::write(&run, format!("{written}{{\"begun\":{{\"target\":\"")).unwrap();
-    let again = home.ledger("up");
-    assert_eq!((home.runs(), rows(&home, "begun")), (0, 2));
-    for (new, expected) in [(&a, "begun"), (&b, "begun"), (&c, "nothing")] {
-        assert_eq!(shown(&earlier(&again, new, now())), expected, "{}", new.name);
+    let begin = |new| Box::pin(ledger.begin(new, Stamp::of_source(new), now(), None));
+    let mut begins: Vec<_> = files.iter().map(begin).collect();
+    for begin in &mut begins {
+        assert!(futures_util::poll!(begin.as_mut()).is_pending());
     }
-
-    // Killed while this process runs.
-    let d = home.file("d", "1");
-    fs::write(&run, written.replace("\"a\"", "\"d\"").replace("/a\"", "/d\"")).unwrap();
-    let mtime = Stamp::of_source(&a).unwrap().mtime;
-    let changed = std::time::UNIX_EPOCH + Duration::from_nanos(mtime.unsigned_abs());
-    let Source::Path(path) = &d.source else { unreachable!() };
-    fs::File::options().write(true).open(path).unwrap().set_modified(changed).unwrap();
-    std::thread::sleep(Duration::from_millis(20));
-    assert_eq!(shown(&earlier(&again, &d, now())), "begun");
-    assert!(home.warnings().is_empty());
-}
-
-#[test]
-fn the_file_of_a_long_run_is_emptied() {
-    let home = Home::new();
-    let [a, b, c] = ["a", "b", "c"].map(|name| home.file(name, "1"));
-    let (ledger, other) = (home.ledger("up"), home.ledger("other"));
-    other.watch_others(now());
-    let is_seen = |name: &str| other.others_uploaded(crate::model::hash_of_name(name));
-    // The names make the file long.
-    let long = NewFile { name: "n".repeat(100_000), ..a.clone() };
-    let first = begin(&ledger, &b);
-    let second = begin(&ledger, &c);
-    assert!(is_seen("b"));
-    let mut most = 0;
-    for _ in 0..60 {
-        done(&ledger, &long, "f1");
-        let file = fs::read_dir(home.state().join("runs")).unwrap().next().unwrap().unwrap();
-        most = most.max(file.metadata().unwrap().len());
+    assert_eq!(rows(&home, "begun"), 0);
+    let mut numbers = vec![begins.remove(0).await];
+    assert_eq!(rows(&home, "begun"), 8);
+    for begin in begins {
+        numbers.push(begin.await);
     }
-    assert!((2 << 20..5 << 20).contains(&most) && lines(&home) < 60, "{most}");
-    // With the upload that emptied it, unless its end has been written.
-    assert!((2..=3).contains(&rows(&home, "begun")) && rows(&home, "done") > 30);
-    assert!(is_seen("b") && is_seen("c") && is_seen(&long.name));
-    ledger.finish(first, &uploaded("f2"), 1, &sums("2"), None);
-    ledger.forget(second);
-    ledger.forget(begin(&ledger, &a));
-    drop(ledger);
-    assert_eq!((home.runs(), rows(&home, "begun"), rows(&home, "done")), (0, 0, 61));
-    let again = home.ledger("up");
-    assert_eq!([&b, &c].map(|new| shown(&earlier(&again, new, now())).to_owned()), ["f2", "nothing"]);
-}
-
-#[test]
-fn the_names_that_other_processes_upload_are_seen() {
-    let home = Home::new();
-    let [a, b, c, d] = ["a", "b", "c", "d"].map(|name| home.file(name, "1"));
-    let is_seen =
-        |ledger: &Ledger, new: &NewFile| ledger.others_uploaded(crate::model::hash_of_name(&new.name));
-    let (ledger, other) = (home.ledger("up"), home.ledger("other"));
-    done(&other, &home.file("finished before", "1"), "f0");
-    other.record();
-    begin(&other, &a);
-    ledger.watch_others(now());
-    assert!(!is_seen(&ledger, &home.file("finished before", "1")));
-    begin(&ledger, &d);
-    assert_eq!([&a, &b, &d].map(|new| is_seen(&ledger, new)), [true, false, false]);
-    done(&other, &b, "f1");
-    assert!(is_seen(&ledger, &b));
-    done(&other, &c, "f2");
-    drop(other);
-    assert_eq!([&a, &b, &c, &d].map(|new| is_seen(&ledger, new)), [true, true, true, false]);
+    numbers.dedup();
+    assert_eq!(numbers.iter().flatten().count(), 8, "{numbers:?}");
 }
 
 #[test]
@@ -350,8 +270,6 @@ fn only_its_owner_can_read_it() {
     let open = home.ledger("up");
     done(&open, &home.file("a", "1"), "f2");
     assert_eq!(mode(&home.state().join("ledger.db-wal")), 0o600);
-    let runs = fs::read_dir(home.state().join("runs")).unwrap();
-    assert_eq!(runs.map(|run| mode(&run.unwrap().path())).collect::<Vec<_>>(), [0o600]);
 }
 
 /// A damaged ledger is turned off or replaced, with one warning.

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use haul::model::FileId;
-use rusqlite::{Connection, params};
+use rusqlite::Connection;
 
 use crate::support::process::Process;
 use crate::transfer::platform::{Platform, noise};
@@ -46,24 +46,11 @@ fn content(number: u64) -> Vec<u8> {
     noise(number, usize::try_from(number * number * 900).unwrap())
 }
 
-/// The number of uploads in the ledger that running the same command again continues: rows, and lines in the files of
-/// killed processes that have no row.
+/// The number of uploads in the ledger that running the same command again continues.
 fn unfinished(home: &Path) -> u32 {
     let Ok(ledger) = Connection::open(home.join("state/ledger.db")) else { return 0 };
     let count = "SELECT count(*) FROM uploads WHERE command IS NOT NULL";
-    let mut count: u32 = ledger.query_row(count, [], |row| row.get(0)).unwrap_or(0);
-    for run in fs::read_dir(home.join("state/runs")).into_iter().flatten() {
-        let path = run.unwrap().path();
-        let id = path.file_name().unwrap().to_str().unwrap();
-        for line in fs::read_to_string(&path).unwrap_or_default().lines() {
-            let line: serde_json::Value = serde_json::from_str(line).unwrap();
-            let (name, at) = (line["begun"]["name"].as_str(), line["begun"]["at"].as_i64());
-            let row = "SELECT 1 FROM uploads WHERE run = ? AND name = ? AND at = ?";
-            let has_row = ledger.prepare(row).unwrap().exists(params![id, name, at]).unwrap();
-            count += u32::from(name.is_some() && !has_row);
-        }
-    }
-    count
+    ledger.query_row(count, [], |row| row.get(0)).unwrap_or(0)
 }
 
 fn upload_survives(kills: usize) {
