@@ -481,7 +481,7 @@ impl Uploads {
         self.stage(job).await?;
         let since = self.clock.now();
         self.begin(job, since).await?;
-        // The second of two equal files finds the first.
+        // The second of two files with the same content finds the first.
         let content = job.new.sha256.clone().filter(|_| self.stores_once()).into_iter().collect();
         let _lock = self.contents.lock(content, false).await;
         let mut attempts = self.attempts();
@@ -660,7 +660,7 @@ impl Uploads {
         let mut error = after_upload(new, message, error);
         if self.identity.ledger.is_on() {
             error =
-                error.hint("to attach it: run the same command again, which does not send the file again");
+                error.hint("to attach it, run the same command again; the file is not sent a second time");
         }
         error.hint(format!("to delete it: `{}`", self.deletion(&file.id)))
     }
