@@ -310,15 +310,19 @@ fn a_stop_finishes_running_requests_and_rejects_new_ones() {
 fn a_stop_ends_at_its_limit_or_at_a_second_signal() {
     for (limit, second) in [("0.2s", false), ("10m", true)] {
         let shared = Shared::new();
-        shared.add(&["red"]);
+        let token = shared.add(&["red"]);
         let mut served = shared.serve(&["--drain", limit]);
         let mut running = TcpStream::connect(address(&served)).unwrap();
         running.write_all(b"GET /openai/v1/files HTTP/1.1\r\nHost: localhost\r\n").unwrap();
         let begun = Instant::now();
         let mut stalled = TcpStream::connect(address(&served)).unwrap();
-        stalled
-            .write_all(b"POST /openai/v1/files HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n")
-            .unwrap();
+        // The server accepts it and waits for its content.
+        write!(
+            stalled,
+            "POST /openai/v1/files HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\
+             Content-Type: multipart/form-data; boundary=b\r\nContent-Length: 900\r\n\r\n"
+        )
+        .unwrap();
         ask(address(&served), "GET /healthz", &["Host: localhost"]);
         served.signal(Signal::TERM);
         if second {
