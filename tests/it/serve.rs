@@ -48,7 +48,7 @@ fn it_prints_its_address_serves_logs_and_stops() {
 fn a_terminal_gets_a_short_line_per_request() {
     let mut env = Sandbox::new();
     env.set("HAUL_NOW", "2026-03-01T12:00:00Z");
-    let mut command = env.command();
+    let mut command = env.interruptible();
     command.args(["serve", "--ephemeral", "--listen", "127.0.0.1:0", "--fault", "fail=503 GET local/b"]);
     let mut terminal = Terminal::start(&env, command, 80, On::All);
     let shown = terminal.sees(&["http://127.0.0.1:", "MISTRAL_BASE_URL"]);

@@ -5,6 +5,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use haul::emulator::{PLATFORMS, to_hex};
@@ -46,8 +47,12 @@ impl Shared {
 
     /// Starts a server over the store.
     fn serve(&self, more: &[&str]) -> ServeProcess {
+        self.serve_by(self.env.interruptible(), more)
+    }
+
+    /// Starts a server over the store by a command that runs haul with more arguments.
+    fn serve_by(&self, mut command: Command, more: &[&str]) -> ServeProcess {
         let data = self.env.root().join("shared");
-        let mut command = self.env.command();
         command.args(["serve", "--json", "--listen", "127.0.0.1:0", "--data"]).arg(data);
         ServeProcess::of(&self.env, command.arg("--tokens").arg(&self.tokens).args(more))
     }
@@ -247,9 +252,8 @@ fn the_tokens_are_read_again_even_if_sighup_was_ignored() {
     let shared = Shared::new();
     let red = shared.add(&["red"]);
     let mut command = shared.env.program("env");
-    command.args(["--ignore-signal=HUP", HAUL, "serve", "--json", "--ephemeral", "--listen", "127.0.0.1:0"]);
-    command.arg("--tokens").arg(&shared.tokens);
-    let mut served = ServeProcess::of(&shared.env, &mut command);
+    command.args(["--ignore-signal=HUP", HAUL]);
+    let mut served = shared.serve_by(command, &[]);
     let address = address(&served);
     assert_eq!(status(address, &red), "200");
     let blue = shared.add(&["blue"]);
