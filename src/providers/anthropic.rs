@@ -91,7 +91,7 @@ const SESSION: Native = Native::superset("extra.scope.id", &[Is::Eq])
 
 const GA: Capabilities = Capabilities {
     upload: UploadAbility {
-        // Documented as 500 MB, ; neither specifies decimal or binary units.
+        // Documented as 500 MB, without specifying decimal or binary units.
         max_bytes: Some(500 * 1024 * 1024),
         warn_bytes: Some(500_000_000),
         empty: true,

@@ -296,7 +296,7 @@ impl Run<'_> {
     ) -> sync::Row {
         let seconds = |time: Timestamp| time.round(Unit::Second).unwrap_or(time);
         let file = &uploaded.file;
-        // After a rename, the file may keep the id from its previous row, which tells whether haul uploaded it.
+        // After a rename, the file may keep its id. It is not adopted if the previous row was uploaded.
         let is_adopted = uploaded.action == Sent::Reused && !self.ids.borrow().is_uploaded(&file.id);
         sync::Row {
             id: file.id.clone(),

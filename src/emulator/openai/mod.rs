@@ -262,8 +262,8 @@ pub struct Vendor {
 }
 
 impl Vendor {
-    /// OpenAI without the Uploads API. The limits, and the purposes whose files cannot
-    /// be downloaded, are documented or observed.
+    /// OpenAI without the Uploads API. The limits, and the purposes whose files cannot be downloaded, are
+    /// documented or observed.
     pub const OPENAI: Self = Self {
         prefix: "/v1",
         alias: None,

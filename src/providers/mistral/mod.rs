@@ -73,7 +73,7 @@ const LINK_LIFETIME: SignedDuration = SignedDuration::from_hours(24);
 
 const CAN: Capabilities = Capabilities {
     upload: UploadAbility {
-        // "512 MB", ; neither specifies decimal or binary units.
+        // "512 MB", without specifying decimal or binary units.
         max_bytes: Some(512 * 1024 * 1024),
         warn_bytes: Some(512_000_000),
         empty: true,

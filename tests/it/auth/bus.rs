@@ -131,7 +131,7 @@ fn locked_keyring_is_reported_and_skipped() {
     home.line("auth logout xai").fails(4).says("it is locked").says("config.toml:2");
     assert!(home.config_text().contains("secret-service"));
     let ran = home.line_reading("tok-2", "auth login metorial --no-check --json");
-    // The kernel keyring is tried next. If there is none, the command fails instead of storing the token in plain text.
+    // The kernel keyring is tried next. Without one, the command fails instead of storing the token in plain text.
     if ran.status == 0 {
         assert_eq!(ran.says("it is locked").json()[0]["stored_in"], "kernel-keyring");
         home.line("auth logout metorial").ok();

@@ -172,8 +172,8 @@ fn without_frames(screen: &[u8]) -> Vec<u8> {
     lines.flat_map(|line| &line[ends(line).map_or(0, |at| at + erase.len())..]).copied().collect()
 }
 
-/// The output without escape sequences for colors and cursor movement. The result stops at an
-/// incomplete sequence, so that further output only appends to it.
+/// The output without escape sequences for colors and cursor movement. The result stops at an incomplete
+/// sequence, so that further output only appends to it.
 fn plain(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     let (mut plain, mut rest) = (String::new(), text.chars());

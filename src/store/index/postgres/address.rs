@@ -41,7 +41,7 @@ pub(in crate::store) struct Passwords<'a> {
 pub(super) struct Address {
     pub(super) config: Config,
     pub(super) tls: ClientConfig,
-    /// The default schema for the tables.
+    /// The schema that contains the tables.
     pub(super) schema: String,
     /// The address without a password, for messages.
     pub(super) shown: String,
