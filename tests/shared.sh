@@ -130,7 +130,7 @@ upload() {
 "$work/database" stop
 [ "$(health) $(upload)" = '503 503' ] || fail 'the server works without its database'
 if grep postgres "$work/answer"; then fail 'a client gets the address of the database'; fi
-grep -q 'cannot reach the database' "$work/served.log" || fail 'the reason is not printed'
+grep -q 'cannot reach the index database' "$work/served.log" || fail 'the reason is not printed'
 "$work/database" start
 for _ in $(seq 100); do [ "$(health)" != 200 ] || break; sleep 0.1; done
 [ "$(health) $(upload)" = '200 200' ] || fail 'the server does not recover'

@@ -201,19 +201,19 @@ fn errors_of_the_bucket_say_what_to_do() {
     insta::assert_snapshot!(refused(|method, _| (method == "DELETE").then(|| problem(403, "AccessDenied", ""))), @r"
     error: cannot delete objects in the store's bucket
     caused by: s3://bucket/prefix: AccessDenied: No
-    hint: the credentials do not allow this: allow s3:DeleteObject
+    hint: the credentials lack a permission: grant s3:DeleteObject
     ");
     insta::assert_snapshot!(refused(|method, _| (method == "PUT").then(|| problem(403, "AccessDenied", ""))), @r"
     error: cannot write objects in the store's bucket
     caused by: s3://bucket/prefix: AccessDenied: No
-    hint: the credentials do not allow this: allow s3:PutObject and s3:AbortMultipartUpload
+    hint: the credentials lack a permission: grant s3:PutObject and s3:AbortMultipartUpload
     ");
     insta::assert_snapshot!(
         refused(|method, target| (method == "GET" && target.contains("list-type")).then(|| problem(403, "AccessDenied", ""))),
         @r"
     error: cannot list objects in the store's bucket
     caused by: s3://bucket/prefix: AccessDenied: No
-    hint: the credentials do not allow this: allow s3:ListBucket
+    hint: the credentials lack a permission: grant s3:ListBucket
     "
     );
     insta::assert_snapshot!(
