@@ -11,6 +11,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use super::{machine, remote_cases, stored};
+use crate::in_parallel;
 use crate::platforms::some;
 use crate::support::emulator::Emulator;
 use crate::support::rig::{Case, Rig, TOKEN};
@@ -387,9 +388,7 @@ fn a_sync_survives_signals() {
 #[test]
 #[ignore = "heavy: 10 signals in every dialect"]
 fn a_sync_survives_many_signals() {
-    for (seed, case) in (100..).zip(remote_cases()) {
-        for round in 0..2 {
-            check(case, 5, seed + round);
-        }
-    }
+    let seeded = |(seed, case): (u64, Case)| (0..2).map(move |round| (case, seed + round));
+    let all: Vec<_> = (100..).zip(remote_cases()).flat_map(seeded).collect();
+    in_parallel(4, &all, |&(case, seed)| check(case, 5, seed));
 }
