@@ -290,17 +290,17 @@ impl Bars {
         let longest = lines.iter().map(|line| line.indent + line.name.width()).max().unwrap_or_default();
         let usual = longest.max(self.column).min(width / 3).max(8);
         let items: Vec<&str> = lines.iter().skip(1).map(|line| line.name.as_str()).collect();
-        let tail = |column: usize| text::best_tail(&items, column.saturating_sub(INDENT));
+        let part = |column: usize| text::best_ends(&items, column.saturating_sub(INDENT));
         // Wider if names would look the same.
         let mut widths = usual..=(width * 2 / 5).max(usual);
-        let column = widths.find(|&column| tail(column).1).unwrap_or(usual);
+        let column = widths.find(|&column| part(column).1).unwrap_or(usual);
         self.column = column;
-        let tail = tail(column).0;
+        let part = part(column).0;
         for (index, line) in lines.iter().enumerate() {
             if index == self.shown.len() {
                 self.shown.push(self.all.add(ProgressBar::new(100)));
             }
-            line.set(&self.shown[index], width, column, tail);
+            line.set(&self.shown[index], width, column, part);
         }
         self.redraw();
     }
@@ -349,8 +349,8 @@ struct Line {
 
 impl Line {
     /// Applies the line to a bar with 100 steps. If there is no room for the graph, a shorter state is used; on a
-    /// narrow terminal, the graph is omitted. `column` is the width of the name, and `tail` the share of its end.
-    fn set(&self, bar: &ProgressBar, width: usize, column: usize, tail: usize) {
+    /// narrow terminal, the graph is omitted. `column` is the width of the name, and `part` is shown of a longer one.
+    fn set(&self, bar: &ProgressBar, width: usize, column: usize, part: text::Part) {
         let number = if self.percent.is_some() { "{percent:>3}%  " } else { "" };
         let used = column + 2 + if self.percent.is_some() { 6 } else { 0 };
         let (least, most) = BAR_LENGTH;
@@ -366,7 +366,7 @@ impl Line {
         let template = format!("{{prefix:{column}}}  {graph}{number}{{msg}}");
         let style = ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar());
         bar.set_style(style.progress_chars("━─"));
-        let name = text::elide(&self.name, column.saturating_sub(self.indent), tail);
+        let name = text::elide(&self.name, column.saturating_sub(self.indent), part);
         bar.set_prefix(" ".repeat(self.indent) + &name);
         bar.set_message(text::elide_end(state, width.saturating_sub(used)));
         bar.set_position(self.percent.unwrap_or_default());

@@ -1,27 +1,20 @@
 //! A table without borders, with one line per row. Except for URLs, it is no wider than the terminal.
 
+mod fit;
+
 use comfy_table::{CellAlignment, ColumnConstraint, Table as Grid, Width, presets};
 use jiff::Timestamp;
 use serde_json::Value;
-use unicode_width::UnicodeWidthStr;
 
 use super::text;
 use crate::human;
 use crate::model::{Clock, StatusWords};
+use fit::{Column, columns, used, widths};
 
 /// The maximum number of rows to buffer before printing. The first page determines the column widths.
 const FIRST_PAGE: usize = 100;
 /// Blanks between two columns of the table.
 pub(super) const GAP: u16 = 2;
-/// The width of a name for which other columns are hidden.
-const NAME: usize = 24;
-/// The width of a name for which columns of text are hidden.
-const WIDE_NAME: usize = 40;
-/// The least width of a name at which numbers are shown.
-const NARROW_NAME: usize = 12;
-/// The least width of a name at which ids are whole. A shorter name would lose its end.
-const LEAST_NAME: usize = 9;
-
 /// Titles that differ from the name of the field.
 const TITLES: [(&str, &str); 2] = [("meta_set", "meta set"), ("max_size", "max size")];
 
@@ -37,31 +30,6 @@ pub(super) struct Table {
     pending: Vec<Vec<Cell>>,
     /// Empty until the first page is printed.
     columns: Vec<Column>,
-}
-
-/// A column of the table.
-#[derive(Clone, Copy)]
-struct Column {
-    kind: Kind,
-    /// The column is hidden if it is 0.
-    width: usize,
-    /// The width with short times.
-    compact: usize,
-    /// Whether the column adds nothing: no row has a value, or a later column ends with the same names.
-    is_redundant: bool,
-    /// The least width at which different names look different.
-    distinct: usize,
-    /// Whether times are short.
-    has_short_times: bool,
-    /// The share of the end in a shortened name, in fifths.
-    tail: usize,
-}
-
-impl Column {
-    /// Whether the column is hidden although it has values of its own.
-    fn is_missed(&self) -> bool {
-        self.width == 0 && !self.is_redundant
-    }
 }
 
 impl Table {
@@ -91,7 +59,7 @@ impl Table {
         for (at, column) in self.columns.iter_mut().enumerate().filter(|(_, c)| c.kind == Kind::Name) {
             let rows = lines.iter().skip(usize::from(is_first));
             let names: Vec<&str> = rows.map(|line| line[at].text.as_str()).collect();
-            column.tail = text::best_tail(&names, column.width).0;
+            column.part = text::best_part(&names, column.width).0;
         }
         for (cell, column) in lines.iter_mut().flat_map(|line| line.iter_mut().zip(&self.columns)) {
             cell.shorten(*column);
@@ -203,13 +171,12 @@ impl Kind {
         }
     }
 
-    /// The minimum useful width of the column.
+    /// The minimum useful width of the column, except for names.
     fn floor(self, named: bool) -> usize {
         match self {
-            Self::Id | Self::Url | Self::Number => usize::MAX,
-            Self::Name => NARROW_NAME,
+            Self::Id | Self::Url | Self::Number | Self::Name => usize::MAX,
             Self::Time | Self::Status if !named => 11,
-            Self::Text if !named => 12,
+            Self::Text if !named => fit::TEXT,
             Self::Time | Self::Status | Self::Text => 5,
         }
     }
@@ -301,7 +268,7 @@ impl Cell {
         let is_name = matches!(column.kind, Kind::Id | Kind::Name) && self.tone != Tone::Title;
         self.text = match column.width {
             0 => String::new(),
-            width if is_name => text::elide(&self.text, width, column.tail),
+            width if is_name => text::elide(&self.text, width, column.part),
             width => text::elide_end(&self.text, width),
         };
     }
@@ -332,138 +299,6 @@ fn tone(field: &str, value: &Value, now: Timestamp) -> Tone {
         },
         _ => Tone::Plain,
     }
-}
-
-/// The columns for a header line and the rows of the first page.
-fn columns(fields: &[String], lines: &[Vec<Cell>], width: usize, named: bool, more: bool) -> Vec<Column> {
-    let mut measured = Grid::new();
-    measured.add_rows(lines.iter().map(|line| line.iter().map(|cell| &cell.text)));
-    let widths = measured.column_max_content_widths().into_iter().map(usize::from);
-    let columns = fields.iter().zip(widths).enumerate().map(|(at, (field, natural))| {
-        let cells = || lines[1..].iter().map(|line| &line[at]);
-        let is_empty = cells().all(|cell| cell.text == "-");
-        let repeats = |later: usize| {
-            let ends_alike = |line: &Vec<Cell>| line[later].text.ends_with(&line[at].text);
-            Kind::of(&fields[later], false) == Kind::Name && lines[1..].iter().all(ends_alike)
-        };
-        let kind = Kind::of(field, cells().all(|cell| cell.number) && !is_empty);
-        let short = lines.iter().map(|line| line[at].short.as_ref().unwrap_or(&line[at].text).width());
-        let distinct = match kind {
-            Kind::Name => {
-                let texts: Vec<&str> = cells().map(|cell| cell.text.as_str()).collect();
-                (NARROW_NAME..natural).find(|&width| text::best_tail(&texts, width).1).unwrap_or(natural)
-            }
-            _ => 0,
-        };
-        let compact = short.max().unwrap_or(natural);
-        let is_redundant = is_empty || kind == Kind::Name && (at + 1..fields.len()).any(repeats);
-        let (has_short_times, tail) = (false, text::TAIL);
-        Column { kind, width: natural, compact, is_redundant, distinct, has_short_times, tail }
-    });
-    let mut columns: Vec<Column> = columns.collect();
-    fit(&mut columns, width, named, more);
-    columns
-}
-
-/// Fits the columns into `width`. A width of 0 hides a column.
-///
-/// Columns that add nothing are hidden first. Then times become short, and long text shrinks. If that is not enough, columns
-/// are hidden: text, then status, then times if names would otherwise become short, numbers if different names would
-/// otherwise look the same, and ids if URLs would otherwise be wider than the terminal. Columns that the user named are
-/// hidden only if too few letters of each would fit. Ids shrink last, and URLs never.
-fn fit(columns: &mut [Column], width: usize, named: bool, more: bool) {
-    let has_url = columns.iter().any(|column| column.kind == Kind::Url && !column.is_redundant);
-    for column in columns.iter_mut() {
-        if more && column.kind == Kind::Number {
-            column.width = column.width.max(column.kind.typical());
-        }
-        column.width = column.width.max(1);
-        if column.kind != Kind::Url {
-            column.width = column.width.min(width.max(1));
-        }
-    }
-    while !named && used(widths(columns)) > width {
-        let can_be_hidden = |column: &&mut Column| column.is_redundant && column.width > 0;
-        let Some(hidden) = columns.iter_mut().skip(1).rfind(can_be_hidden) else { break };
-        hidden.width = 0;
-    }
-    if used(widths(columns)) > width {
-        for column in columns.iter_mut().filter(|column| column.kind == Kind::Time && column.width > 0) {
-            column.has_short_times = true;
-            column.width = column.width.min(column.compact);
-        }
-    }
-    let name_floor = |column: &Column, name: usize| column.distinct.max(name);
-    let least = |columns: &[Column], name: usize| {
-        used(columns.iter().map(|column| match column.kind {
-            Kind::Name => name_floor(column, name).min(column.width),
-            kind => kind.floor(named).min(column.width),
-        }))
-    };
-    let hideable = [
-        (Kind::Text, WIDE_NAME),
-        (Kind::Status, NAME),
-        (Kind::Time, NAME),
-        (Kind::Number, NARROW_NAME),
-        (Kind::Id, NARROW_NAME),
-    ];
-    for (kind, name) in hideable.into_iter().filter(|(kind, _)| *kind != Kind::Id || has_url) {
-        while !named && least(columns, name) > width {
-            let can_be_hidden = |column: &&mut Column| column.kind == kind && column.width > 0;
-            let Some(hidden) = columns.iter_mut().skip(1).rfind(can_be_hidden) else { break };
-            hidden.width = 0;
-        }
-    }
-
-    // The ellipsis for hidden columns is shown if shrinking names makes room for it.
-    let ellipsis = usize::from(GAP) + 1;
-    let has_hidden = columns.iter().any(Column::is_missed);
-    let width =
-        if has_hidden && least(columns, NARROW_NAME) + ellipsis <= width { width - ellipsis } else { width };
-
-    let shrink = |columns: &mut [Column], kind: Kind, floor: &dyn Fn(&Column) -> usize| {
-        while used(widths(columns)) > width {
-            let shrinkable = columns.iter_mut().filter(|c| c.kind == kind && c.width > floor(c));
-            let Some(widest) = shrinkable.max_by_key(|c| c.width) else { break };
-            widest.width -= 1;
-        }
-    };
-    shrink(columns, Kind::Text, &|_| 24);
-    shrink(columns, Kind::Name, &|column| name_floor(column, 32));
-    for kind in [Kind::Text, Kind::Status, Kind::Time] {
-        shrink(columns, kind, &|_| kind.floor(named));
-    }
-    shrink(columns, Kind::Name, &|column| name_floor(column, NARROW_NAME));
-    if !has_url {
-        shrink(columns, Kind::Name, &|_| if named { 6 } else { LEAST_NAME });
-        shrink(columns, Kind::Id, &|_| 12);
-        shrink(columns, Kind::Name, &|_| 4);
-        shrink(columns, Kind::Id, &|_| 4);
-        while used(widths(columns)) > width {
-            let Some(at) = columns.iter().rposition(|c| c.width > 0).filter(|&at| at > 0) else { break };
-            columns[at].width = 0;
-        }
-    }
-
-    for kind in [Kind::Time, Kind::Status, Kind::Name] {
-        for at in 0..columns.len() {
-            let Column { kind: own, width: shown, .. } = columns[at];
-            if more && own == kind && shown > 0 {
-                let free = width.saturating_sub(used(widths(columns)));
-                columns[at].width += kind.typical().saturating_sub(shown).min(free);
-            }
-        }
-    }
-}
-
-fn widths(columns: &[Column]) -> impl Iterator<Item = usize> {
-    columns.iter().map(|column| column.width)
-}
-
-/// The total width of a line whose columns have these widths.
-fn used(widths: impl Iterator<Item = usize>) -> usize {
-    let gap = usize::from(GAP);
-    widths.filter(|&width| width > 0).map(|width| width + gap).sum::<usize>().saturating_sub(gap)
 }
 
 /// The value of `field` in `row`, or null if it is missing. Keys can contain dots.
@@ -516,89 +351,6 @@ mod tests {
         assert_eq!(cell("expires_at", &json!("2026-04-01T11:00:00Z")).1, Tone::Plain);
     }
 
-    fn column(kind: Kind, width: usize, is_redundant: bool) -> Column {
-        let compact = width.min(10);
-        Column { kind, width, compact, is_redundant, distinct: 0, has_short_times: false, tail: text::TAIL }
-    }
-
-    fn fit(columns: &[(Kind, usize)], width: usize, named: bool, more: bool) -> Vec<usize> {
-        let mut columns: Vec<Column> =
-            columns.iter().map(|&(kind, width)| column(kind, width, false)).collect();
-        super::fit(&mut columns, width, named, more);
-        widths(&columns).collect()
-    }
-
-    const DEFAULT: [(Kind, usize); 6] = [
-        (Kind::Id, 41),
-        (Kind::Name, 30),
-        (Kind::Number, 8),
-        (Kind::Text, 24),
-        (Kind::Status, 10),
-        (Kind::Time, 11),
-    ];
-
-    #[test]
-    fn columns_keep_their_widths_if_there_is_room() {
-        assert_eq!(fit(&DEFAULT, 200, false, false), [41, 30, 8, 24, 10, 11]);
-        assert_eq!(fit(&DEFAULT, 134, false, false), [41, 30, 8, 24, 10, 11]);
-    }
-
-    #[test]
-    fn the_first_page_reserves_width_for_later_pages() {
-        let short = [(Kind::Id, 8), (Kind::Name, 5), (Kind::Number, 4)];
-        assert_eq!(fit(&short, 80, false, true), [8, 24, 8]);
-        assert_eq!(fit(&short, 80, false, false), [8, 5, 4]);
-        assert_eq!(fit(&short, 30, false, true), [8, 10, 8]);
-    }
-
-    #[test]
-    fn text_shrinks_then_columns_are_hidden_then_names_and_ids_shrink() {
-        assert_eq!(fit(&DEFAULT, 128, false, false), [41, 30, 8, 19, 10, 10]);
-        assert_eq!(fit(&DEFAULT, 120, false, false), [41, 30, 8, 0, 10, 10]);
-        assert_eq!(fit(&DEFAULT, 108, false, false), [41, 28, 8, 0, 10, 10]);
-        assert_eq!(fit(&DEFAULT, 80, false, false), [41, 24, 8, 0, 0, 0]);
-        assert_eq!(fit(&DEFAULT, 52, false, false), [41, 9, 0, 0, 0, 0]);
-        assert_eq!(fit(&DEFAULT, 40, false, false), [29, 9, 0, 0, 0, 0]);
-        assert_eq!(fit(&DEFAULT, 10, false, false), [4, 4, 0, 0, 0, 0]);
-    }
-
-    #[test]
-    fn empty_columns_are_hidden_first_and_urls_are_whole() {
-        let fit = |mut columns: Vec<Column>, width, named| {
-            super::fit(&mut columns, width, named, false);
-            widths(&columns).collect::<Vec<_>>()
-        };
-        let files = [
-            column(Kind::Id, 16, false),
-            column(Kind::Name, 29, false),
-            column(Kind::Number, 4, false),
-            column(Kind::Text, 17, false),
-            column(Kind::Status, 6, true),
-            column(Kind::Time, 10, false),
-        ];
-        assert_eq!(fit(files.to_vec(), 92, false), [16, 29, 4, 17, 6, 10]);
-        assert_eq!(fit(files.to_vec(), 80, false), [16, 29, 4, 13, 0, 10]);
-        assert_eq!(fit(files.to_vec(), 80, true), [16, 29, 4, 5, 6, 10]);
-        let links = [column(Kind::Url, 70, false), column(Kind::Time, 10, true), column(Kind::Id, 32, false)];
-        assert_eq!(fit(links.to_vec(), 120, false), [70, 10, 32]);
-        assert_eq!(fit(links.to_vec(), 110, false), [70, 0, 32]);
-        assert_eq!(fit(links.to_vec(), 80, false), [70, 0, 0]);
-        assert_eq!(fit(links.to_vec(), 40, false), [70, 0, 0]);
-    }
-
-    #[test]
-    fn numbers_are_hidden_before_names_look_the_same() {
-        let names = |distinct| {
-            let mut columns = DEFAULT.map(|(kind, width)| column(kind, width, false));
-            columns[1].distinct = distinct;
-            super::fit(&mut columns, 80, false, false);
-            widths(&columns).collect::<Vec<_>>()
-        };
-        assert_eq!(names(12), [41, 24, 8, 0, 0, 0]);
-        assert_eq!(names(27), [41, 27, 8, 0, 0, 0]);
-        assert_eq!(names(30), [41, 30, 0, 0, 0, 0]);
-    }
-
     #[test]
     fn a_name_at_the_end_of_a_path_is_hidden_first() {
         let fields = ["id", "name", "size", "saved_to"].map(str::to_owned).to_vec();
@@ -612,10 +364,91 @@ mod tests {
         assert_eq!(printed.lines().next().unwrap().split_whitespace().count(), 3, "{printed}");
     }
 
+    const LONG: [&str; 11] = [
+        "id",
+        "name",
+        "size",
+        "content_type",
+        "purpose",
+        "path",
+        "status",
+        "created_at",
+        "updated_at",
+        "expires_at",
+        "metadata",
+    ];
+
+    /// The table of these fields, from rows with the given values.
+    fn table(fields: &[&str], rows: &[Value], width: usize) -> String {
+        let fields = fields.iter().map(|&field| field.to_owned()).collect();
+        let clock = Clock("2026-03-01T13:00:00Z".parse().ok());
+        let mut table = Table::new(fields, false, false, false, clock);
+        for row in rows {
+            table.push(row);
+        }
+        table.print(width, false)
+    }
+
+    fn titles(table: &str) -> Vec<&str> {
+        table.lines().next().unwrap().split_whitespace().collect()
+    }
+
     #[test]
-    fn named_columns_are_shown() {
-        assert_eq!(fit(&DEFAULT, 80, true, false), [41, 6, 8, 5, 5, 5]);
-        assert_eq!(fit(&DEFAULT, 24, true, false), [4, 4, 8, 0, 0, 0]);
+    fn the_least_useful_columns_are_hidden_first() {
+        let row = |number: usize| {
+            json!({
+                "id": format!("{number:016}"), "name": format!("report-{number}.pdf"), "size": 12,
+                "content_type": "application/pdf", "created_at": "2026-03-01T12:00:00Z",
+                "expires_at": "2126-03-01T12:00:00Z",
+            })
+        };
+        let rows = |set: &dyn Fn(usize, &mut Value)| {
+            let mut rows: Vec<Value> = (1..5).map(row).collect();
+            rows.iter_mut().enumerate().for_each(|(at, row)| set(at, row));
+            rows
+        };
+        let metadata = json!({"project": "apollo"});
+        // The times are repeated, and one file has metadata.
+        let one = rows(&|at, row| {
+            row["updated_at"] = row["created_at"].clone();
+            row["metadata"] = if at == 2 { metadata.clone() } else { json!({}) };
+        });
+        let most = ["ID", "NAME", "SIZE", "CONTENT_TYPE", "CREATED_AT", "EXPIRES_AT"];
+        assert_eq!(titles(&table(&LONG, &one, 80)), [&most[..], &["…"]].concat());
+        // One file was updated, and all have metadata.
+        let all = rows(&|at, row| {
+            row["updated_at"] = if at == 2 { json!("2026-03-01T12:30:00Z") } else { Value::Null };
+            row["metadata"] = metadata.clone();
+        });
+        let shown = table(&LONG, &all, 90);
+        assert_eq!(titles(&shown), [&most[..], &["METADATA"]].concat(), "{shown}");
+    }
+
+    #[test]
+    fn ids_are_whole_and_names_differ_in_a_narrow_terminal() {
+        let names = [
+            "notes.md",
+            "training-set-2026-02-28-shard-00001-of-00016.jsonl",
+            "training-set-2026-02-28-shard-00002-of-00016.jsonl",
+        ];
+        let files = ["id", "name", "size", "content_type", "status", "created_at"];
+        let several = ["profile", "id", "name", "size", "content_type", "status", "created_at"];
+        let saved = ["id", "name", "size", "saved_to"];
+        for (fields, id) in [(&files[..], 48), (&several, 41), (&saved, 36), (&saved, 41)] {
+            let rows = names.map(|name| {
+                json!({
+                    "profile": "openai", "id": "f".repeat(id), "name": name, "size": 48_213,
+                    "content_type": "application/octet-stream", "status": "processed",
+                    "created_at": "2026-03-01T12:00:00Z", "saved_to": name.replace("set", "set (1)"),
+                })
+            });
+            let shown = table(fields, &rows, 60);
+            let cut: Vec<&str> =
+                shown.lines().skip(1).filter(|line| !line.contains(&"f".repeat(id))).collect();
+            assert_eq!(cut, [""; 0], "{shown}");
+            let lines: std::collections::HashSet<&str> = shown.lines().collect();
+            assert_eq!(lines.len(), names.len() + 1, "{shown}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! and marks that reverse or hide text. They are printed escaped, for example as `\u{1b}`.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use anstyle_hyperlink::Hyperlink;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
@@ -74,19 +74,52 @@ pub fn elide_end(text: &str, width: usize) -> String {
     if text.width() <= width { text.to_owned() } else { start(text, width.saturating_sub(1)) + "…" }
 }
 
-/// The usual share of the end in shortened text, in fifths: it contains the extension of a name.
-pub const TAIL: usize = 2;
+/// The part of a name that is shown if the name is shortened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// The start and the end; the end gets this many fifths of the width.
+    Ends(usize),
+    /// The characters after this many, and the end if it fits.
+    After(usize),
+}
 
-/// The share of the end that makes the largest number of these names look different at this width, and whether all
-/// of them do.
-pub fn best_tail(names: &[&str], width: usize) -> (usize, bool) {
+impl Part {
+    /// The usual part: its end contains the extension of a name.
+    pub const USUAL: Self = Self::Ends(2);
+}
+
+/// The start and the end that make the largest number of these names look different at this width, and whether all of
+/// them do.
+pub fn best_ends(names: &[&str], width: usize) -> (Part, bool) {
+    best(names, width, [2, 3, 4, 1, 5].map(Part::Ends))
+}
+
+/// Like [`best_ends`], but if some names would look the same, also tries the characters around the first one in which
+/// similar names differ.
+pub fn best_part(names: &[&str], width: usize) -> (Part, bool) {
+    let ends = best_ends(names, width);
+    if ends.1 {
+        return ends;
+    }
+    let mut sorted = names.to_vec();
+    sorted.sort_unstable();
+    sorted.dedup();
+    let pairs = sorted.iter().zip(sorted.iter().skip(1));
+    let same = pairs.map(|(one, next)| one.chars().zip(next.chars()).take_while(|(a, b)| a == b).count());
+    let same: BTreeSet<usize> = same.collect();
+    let middles = same.into_iter().map(|same| Part::After(same.saturating_sub(width / 2)));
+    best(names, width, std::iter::once(ends.0).chain(middles))
+}
+
+/// The first of these parts that makes the largest number of names look different, and whether all of them do.
+fn best(names: &[&str], width: usize, parts: impl IntoIterator<Item = Part>) -> (Part, bool) {
     let count = |texts: HashSet<Cow<'_, str>>| texts.len();
     let all = count(names.iter().map(|name| Cow::Borrowed(*name)).collect());
-    let mut best = (TAIL, 0);
-    for tail in [TAIL, 3, 4, 1, 5] {
-        let shown = count(names.iter().map(|name| Cow::Owned(elide(name, width, tail))).collect());
+    let mut best = (Part::USUAL, 0);
+    for part in parts {
+        let shown = count(names.iter().map(|name| Cow::Owned(elide(name, width, part))).collect());
         if shown > best.1 {
-            best = (tail, shown);
+            best = (part, shown);
         }
         if shown == all {
             break;
@@ -95,14 +128,27 @@ pub fn best_tail(names: &[&str], width: usize) -> (usize, bool) {
     (best.0, best.1 == all)
 }
 
-/// Shortens text to `width` columns with an ellipsis. The end gets `tail` fifths of them, and the start gets the rest.
-pub fn elide(text: &str, width: usize, tail: usize) -> String {
+/// Shortens text to `width` columns: an ellipsis replaces the characters that are not in this part.
+pub fn elide(text: &str, width: usize, part: Part) -> String {
     let room = width.saturating_sub(1);
-    if text.width() <= width || room < 8 {
+    if text.width() <= width || room < 2 {
         return elide_end(text, width);
     }
-    let tail = end(text, room * tail.min(5) / 5);
-    start(text, room - tail.width()) + "…" + tail
+    match part {
+        Part::Ends(tail) if room >= 8 => {
+            let tail = end(text, room * tail.min(5) / 5);
+            start(text, room - tail.width()) + "…" + tail
+        }
+        Part::After(count) if count > 0 => {
+            let from = text.char_indices().nth(count).map_or("", |(at, _)| &text[at..]);
+            let ending = end(text, room);
+            if from.len() <= ending.len() {
+                return format!("…{ending}");
+            }
+            format!("…{}…", start(from, room - 1))
+        }
+        _ => elide_end(text, width),
+    }
 }
 
 /// Wraps text into lines that end before column `width`. The first line is assumed to start at column `indent`; the
@@ -249,22 +295,38 @@ mod tests {
     #[test]
     fn the_share_of_the_end_shows_what_differs() {
         let ends = ["training-set-00001-of-00016.jsonl", "training-set-00002-of-00016.jsonl"];
-        assert_eq!(best_tail(&ends, 16), (TAIL, false));
-        assert_eq!(best_tail(&ends, 17), (5, true));
+        assert_eq!(best_ends(&ends, 16), (Part::USUAL, false));
+        assert_eq!(best_ends(&ends, 17), (Part::Ends(5), true));
         let starts = ["alpha-2026-03-01-training-set.jsonl", "alpine-2026-03-01-training-set.jsonl"];
-        assert_eq!(best_tail(&starts, 16), (TAIL, true));
-        assert_eq!(best_tail(&["same", "same"], 4), (TAIL, true));
-        assert_eq!(best_tail(&[], 4), (TAIL, true));
+        assert_eq!(best_ends(&starts, 16), (Part::USUAL, true));
+        assert_eq!(best_ends(&["same", "same"], 4), (Part::USUAL, true));
+        assert_eq!(best_ends(&[], 4), (Part::USUAL, true));
+    }
+
+    #[test]
+    fn the_middle_is_shown_if_only_it_differs() {
+        let names = ["notes.md", "training-set-00001-of-00016.jsonl", "training-set-00012-of-00016.jsonl"];
+        for width in 8..17 {
+            let (part, differ) = best_part(&names, width);
+            assert!(differ && matches!(part, Part::After(_)), "{width}");
+        }
+        let shown = |width| names.map(|name| elide(name, width, best_part(&names, width).0));
+        assert_eq!(shown(10), ["notes.md", "…t-00001-…", "…t-00012-…"]);
+        assert_eq!(best_part(&names, 17).0, Part::Ends(5));
+        // Different lengths, and one name that starts like another.
+        let names = ["Quarterly report (draft).pdf", "Quarterly report (reviewed).pdf", "Quarterly report"];
+        assert!(best_part(&names, 8).1);
+        assert_eq!(elide("Quarterly report", 8, Part::After(14)), "… report");
     }
 
     #[test]
     fn eliding_counts_columns_and_keeps_both_ends_of_a_name() {
-        let elide_middle = |text: &str, width| elide(text, width, TAIL);
+        let elide_middle = |text: &str, width| elide(text, width, Part::USUAL);
         assert_eq!(elide_middle("report.pdf", 10), "report.pdf");
         assert_eq!(elide_middle("quarterly-report-2026.pdf", 16), "quarterly…26.pdf");
         assert_eq!(elide_end("quarterly-report-2026.pdf", 16), "quarterly-repor…");
         assert_eq!(elide_middle("日本語の報告書.pdf", 12), "日本語….pdf");
-        assert_eq!(elide("part-00001-of-00016.jsonl", 16, 5), "…-of-00016.jsonl");
+        assert_eq!(elide("part-00001-of-00016.jsonl", 16, Part::Ends(5)), "…-of-00016.jsonl");
         assert_eq!(elide_end("日本語", 1), "…");
         assert_eq!(elide_end("abc", 0), "…");
     }
