@@ -26,6 +26,16 @@ fn man_pages() {
     assert!(upload.is_some_and(|text| text.contains("Stop after the first failure")));
     for (name, text) in &pages {
         check_layout(name, text);
+        // Titles within the text are headings.
+        let is_title = |line: &&str| matches!(*line, "Examples:" | "Problems:" | "Repairs:");
+        assert!(is_topic(name) || !text.lines().any(|line| is_title(&line)), "{name}\n{text}");
+        assert!(!text.contains(".SH EXTRA") && !text.contains("SUBCOMMANDS"), "{name}");
+    }
+    for (name, heading) in
+        [("haul-serve.1", "FAULTS"), ("haul-local-check.1", "EXAMPLES"), ("haul.1", "COMMANDS")]
+    {
+        let page = pages.iter().find(|(page, _)| page == name);
+        assert!(page.is_some_and(|(_, text)| text.contains(&format!(".SH {heading}\n"))), "{name}");
     }
     agree_all("man", &pages);
 }

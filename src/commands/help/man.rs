@@ -86,22 +86,39 @@ fn page(command: &Command, name: &str, has_commands: bool) -> Result<String> {
         man.render_subcommands_section(out).map_err(failed)?;
     }
     if let Some(text) = command.get_after_long_help().or(command.get_after_help()) {
-        let text = text.to_string();
-        let (examples, notes) = match text.strip_prefix("Examples:\n") {
-            Some(rest) => rest.split_once("\n\n").unwrap_or((rest, "")),
-            None => ("", text.as_str()),
-        };
         let mut roff = Roff::new();
-        for (heading, text) in [("EXAMPLES", examples), ("NOTES", notes)] {
-            if !text.is_empty() {
-                roff.control("SH", [heading]);
-                add_text(&mut roff, text);
-            }
+        for (heading, text) in split(&text.to_string()) {
+            roff.control("SH", [heading.as_str()]);
+            add_text(&mut roff, &text);
         }
         roff.to_writer(out).map_err(failed)?;
     }
     sections(name == "haul").to_writer(out).map_err(failed)?;
     String::from_utf8(page).map_err(|error| Error::failed(error.to_string()))
+}
+
+/// Splits the text after the options into sections with headings. A word with a colon before indented lines, such as
+/// `Examples:`, is a heading. A paragraph before the first heading or after the examples is in `NOTES`; other
+/// paragraphs continue a section.
+fn split(text: &str) -> Vec<(String, String)> {
+    let mut sections: Vec<(String, String)> = Vec::new();
+    for paragraph in text.split("\n\n") {
+        let last = sections.last_mut().filter(|(heading, _)| heading != "EXAMPLES");
+        match (titled(paragraph), last) {
+            (Some((title, text)), _) => sections.push((title.to_uppercase(), text)),
+            (None, Some((_, text))) => text.extend(["\n\n", paragraph]),
+            (None, None) => sections.push(("NOTES".to_owned(), paragraph.to_owned())),
+        }
+    }
+    sections
+}
+
+/// The title of a paragraph and the text below it, if it has a title.
+fn titled(paragraph: &str) -> Option<(&str, String)> {
+    let (first, lines) = paragraph.split_once('\n')?;
+    let (title, rest) = first.split_once(':')?;
+    let has_title = title.chars().all(char::is_alphabetic) && lines.starts_with(' ');
+    has_title.then(|| (title, format!("{}\n{lines}", rest.trim_start()).trim_start_matches('\n').to_owned()))
 }
 
 /// The final sections of a page. haul's own page also lists the environment variables.
@@ -121,4 +138,22 @@ fn sections(all: bool) -> Roff {
         roff.text([bold(rows[0].0.to_string())]).text([roman(meanings.join("; "))]);
     }
     roff
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn examples_tables_and_notes_are_sections() {
+        let headings = |text: &str| split(text).into_iter().map(|(heading, _)| heading).collect::<Vec<_>>();
+        assert_eq!(headings("Examples:\n  haul ls"), ["EXAMPLES"]);
+        let table = "Problems:\n  index  damaged\n\nNothing else.\n\nExamples:\n  haul local check";
+        assert_eq!(headings(table), ["PROBLEMS", "EXAMPLES"]);
+        assert_eq!(split(table)[0].1, "  index  damaged\n\nNothing else.");
+        let notes = "Examples:\n  haul serve\n\nA note: one.\n\nAnother.\n\nFaults: WORD [PATH]\n  lose  x\n\nPATH is a";
+        assert_eq!(headings(notes), ["EXAMPLES", "NOTES", "FAULTS"]);
+        assert_eq!(split(notes)[1].1, "A note: one.\n\nAnother.");
+        assert_eq!(split(notes)[2].1, "WORD [PATH]\n  lose  x\n\nPATH is a");
+    }
 }
