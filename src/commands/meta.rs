@@ -135,7 +135,7 @@ impl MetaCommand {
                 let files = selector
                     .files(ctx, None)
                     .map(|found| found.map_err(|error| key_hint(ctx, &first, error)));
-                let rows = ctx.ui.rows(META_COLUMNS)?;
+                let rows = ctx.ui.rows(META_COLUMNS)?.only(META_COLUMNS.shown);
                 let show = |rows: &mut Rows, file: File| {
                     rows.push(&file)?;
                     rows.flush()?;

@@ -64,6 +64,15 @@ impl Rows {
         Ok(Self { ui: ui.clone(), writer, buffer: Vec::new(), over: false, started: false })
     }
 
+    /// Restricts JSON rows to these fields, unless `--fields` is given.
+    #[must_use]
+    pub fn only(mut self, shown: &[&str]) -> Self {
+        if let Writer::Json(JsonRows { fields: fields @ None, .. }) = &mut self.writer {
+            *fields = Some(shown.iter().map(|&field| field.to_owned()).collect());
+        }
+        self
+    }
+
     /// Prints one row; with `--json`, its JSON object. A table is printed page by page: on [`flush`](Self::flush),
     /// every 100 rows, and at the end.
     pub fn push(&mut self, row: &impl Serialize) -> Result<()> {

@@ -132,8 +132,8 @@ pub fn document() -> String {
         "$id": format!("urn:haul:output:{VERSION}"),
         "title": "JSON output of haul",
         "description": "With --json, rows are elements of one array; with --jsonl, each row is a line. --fields and \
-            --ids omit keys, and --fields can also select a nested key, such as metadata.author. Later versions may add \
-            keys; the number in $id increases when a key is removed or changes its type.",
+            --ids omit keys, and meta get prints only id, name and metadata unless --fields is given. --fields can also \
+            select a nested key, such as metadata.author. Later versions may add keys; the number in $id increases when a key is removed or changes its type.",
         "anyOf": any,
         "$defs": definitions,
     });

@@ -130,7 +130,9 @@ fn a_row_has_every_key() {
         checksums metadata downloadable url extra";
     assert_eq!(keys(&["ls", "--json"]), file);
     assert_eq!(keys(&["info", "one", "--json"]), file);
-    assert_eq!(keys(&["meta", "get", "one", "--json"]), file);
+    assert_eq!(keys(&["meta", "set", "one", "a=b", "--json"]), file);
+    assert_eq!(keys(&["meta", "get", "one", "--json"]), "id name metadata");
+    assert_eq!(keys(&["meta", "get", "one", "--json", "--fields", "size"]), "size");
     assert_eq!(keys(&["upload", "one", "--name", "two", "--json"]), format!("{file} evidence kept"));
     assert_eq!(keys(&["get", "one", "-o", "to", "--json"]), format!("{file} saved_to"));
     assert_eq!(keys(&["rm", "one", "-n", "--json"]), format!("{file} deleted detached_from"));

@@ -68,7 +68,7 @@ fn with_yes_exactly_the_selected_files_are_changed() {
     haul(&rig, &["link", "*.tmp", "--revoke=", "--yes"]).ok().lines();
     assert_eq!(haul(&rig, &["link", "*", "--list"]).stdout(), "");
     assert_eq!(haul(&rig, &["info", "*.tmp", "--jsonl"]).files().len(), 2);
-    assert_eq!(haul(&rig, &["meta", "get", "*.tmp", "c.txt", "--jsonl"]).files().len(), 3);
+    assert_eq!(haul(&rig, &["meta", "get", "*.tmp", "c.txt", "--jsonl"]).jsonl().len(), 3);
     let got = haul(&rig, &["get", "--filter", "name:tmp", "-o", "here/"]).ok();
     assert_eq!(got.lines().len(), 2);
     haul(&rig, &["rm", "*.tmp", "--yes"]).ok().lines();
