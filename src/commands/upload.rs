@@ -316,6 +316,7 @@ impl Uploading<'_> {
         let rows = ctx.ui.rows(columns)?;
         let progress = ctx.ui.progress();
         let ledger = if self.dry_run { ledger.read_only() } else { ledger };
+        let is_first = ctx.ui.out_is_terminal() && ledger.is_new();
         let uploads = Uploads::new(Arc::clone(&provider), options, ledger, ctx.clock, ctx.interrupt.clone());
         uploads.check()?;
         let compared = || {
@@ -374,7 +375,7 @@ impl Uploading<'_> {
         .await;
         if result.is_ok()
             && !note_repetition(ctx, provider.as_ref(), uploads, &repeated).await
-            && let Some(id) = last
+            && let Some(id) = last.filter(|_| is_first)
         {
             ctx.ui.suggest(&next(ctx, provider.as_ref(), self.is_named, count, &id));
         }
@@ -517,7 +518,7 @@ async fn spool(ctx: &Context, stream: PathBuf) -> Result<(Source, u64)> {
     Ok((Source::Spooled(Arc::new(file)), size))
 }
 
-/// The hint after uploading `count` files; `id` is the id of the last one.
+/// The hint after the first upload from this machine, of `count` files; `id` is the id of the last one.
 fn next(ctx: &Context, provider: &dyn Provider, is_named: bool, count: u64, id: &FileId) -> String {
     if count > 1 {
         return format!("to list the files: `{}`", ctx.command("ls", is_named.then(|| provider.profile())));

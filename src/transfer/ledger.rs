@@ -334,6 +334,15 @@ impl Ledger {
         found.unwrap_or_default()
     }
 
+    /// Whether the ledger is on and records no finished upload yet, to any platform.
+    pub fn is_new(&self) -> bool {
+        let has_upload = self.with(|state| {
+            let sql = "SELECT 1 FROM uploads WHERE state = 'done' AND run != '' LIMIT 1";
+            state.db.prepare(sql)?.exists([])
+        });
+        has_upload == Some(false)
+    }
+
     /// A recorded hash of a local file that has not changed since: `kind` is `blake3`, `sha256` or `md5`.
     pub(super) fn hash(&self, path: &Path, kind: &str) -> Option<String> {
         let stamp = Stamp::of(path)?;

@@ -208,6 +208,22 @@ fn a_kept_file_is_deleted_by_the_next_run() {
 }
 
 #[test]
+fn a_ledger_is_new_until_an_upload_is_finished() {
+    let home = Home::new();
+    let a = home.file("a", "1");
+    let ledger = home.ledger("up");
+    assert!(ledger.is_new());
+    ledger.learn(&a, None, &uploaded("f1"), &sums("1"), now());
+    let number = begin(&ledger, &a);
+    assert!(ledger.is_new());
+    ledger.finish(number, &uploaded("f1"), 1, &sums("1"), None);
+    drop(ledger);
+    let state = home.state();
+    assert!(!Ledger::open(&state, "another target", "get", Warn::default()).is_new());
+    assert!(!Ledger::default().is_new());
+}
+
+#[test]
 fn the_latest_upload_gives_the_content() {
     let home = Home::new();
     let a = home.file("a", "1");

@@ -12,11 +12,14 @@ fn on(env: &Sandbox, on: On, arguments: &[&str]) -> Run {
 }
 
 #[test]
-fn the_next_command_is_suggested_once_after_an_upload() {
-    let env = Sandbox::new().with_var("HAUL_LEDGER", "off");
-    env.write("a.txt", "a");
-    env.write("b.txt", "b");
+fn the_next_command_is_suggested_once_after_the_first_upload() {
     let hints = |run: &Run| [run.stdout(), run.stderr()].concat().matches("hint:").count();
+    let new = || {
+        let env = Sandbox::new();
+        ["a.txt", "b.txt"].map(|name| env.write(name, "x"));
+        env
+    };
+    let env = new();
     check!(on(&env, On::All, &["upload", "a.txt", "b.txt", "--fields", "size"]), @"
     status 0
     --- out
@@ -26,14 +29,16 @@ fn the_next_command_is_suggested_once_after_an_upload() {
     2 uploaded
     ␛[1;36mhint:␛[0m to list the files: `haul ls`
     ");
-    check!(on(&env, On::All, &["upload", "a.txt", "-p", "local", "--fields", "name"]), @"
+    env.write("c.txt", "c");
+    assert_eq!(hints(&on(&env, On::All, &["upload", "c.txt"])), 0);
+    check!(on(&new(), On::All, &["upload", "a.txt", "-p", "local", "--fields", "name"]), @"
     status 0
     --- out
     ␛[1mNAME␛[0m
     a.txt
     ␛[1;36mhint:␛[0m to show it: `haul info local:[id]............`
     ");
-    check!(on(&env, On::All, &["upload", "a.txt", "b.txt", "-p", "local", "--fields", "size"]), @"
+    check!(on(&new(), On::All, &["upload", "a.txt", "b.txt", "-p", "local", "--fields", "size"]), @"
     status 0
     --- out
     ␛[1mSIZE␛[0m
@@ -45,12 +50,14 @@ fn the_next_command_is_suggested_once_after_an_upload() {
     for arguments in
         [&["upload", "a.txt", "-q"][..], &["upload", "a.txt", "--json"], &["upload", "a.txt", "-n"]]
     {
-        assert_eq!(hints(&on(&env, On::All, arguments)), 0, "{arguments:?}");
+        assert_eq!(hints(&on(&new(), On::All, arguments)), 0, "{arguments:?}");
     }
-    // Neither in a script's output nor in a log.
-    assert_eq!(hints(&on(&env, On::Err, &["upload", "a.txt", "--ids"])), 0);
-    assert_eq!(hints(&on(&env, On::Out, &["upload", "a.txt"])), 0);
-    assert_eq!(hints(&env.haul(["upload", "a.txt"]).ok()), 0);
+    // Neither in a script's output, nor in a log, nor without a record of uploads.
+    assert_eq!(hints(&on(&new(), On::Err, &["upload", "a.txt", "--ids"])), 0);
+    assert_eq!(hints(&on(&new(), On::Out, &["upload", "a.txt"])), 0);
+    assert_eq!(hints(&new().haul(["upload", "a.txt"]).ok()), 0);
+    let env = new().with_var("HAUL_LEDGER", "off");
+    assert_eq!(hints(&on(&env, On::All, &["upload", "a.txt"])), 0);
 }
 
 #[test]
