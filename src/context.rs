@@ -95,6 +95,7 @@ impl Context {
         let token = self.token(&profile)?;
         let retries = self.settings.retries()?.value;
         let provider: Arc<dyn Provider> = Arc::from(self.open_with(&profile, token, retries)?);
+        self.warn_of_real_address(&profile);
         self.opened.borrow_mut().insert(name, Arc::clone(&provider));
         Ok(provider)
     }
@@ -112,6 +113,19 @@ impl Context {
                 "using profile {}; to use {1}: `-p {1}` or HAUL_PROFILE={1}",
                 chosen.value, spec.name
             ));
+        }
+    }
+
+    /// Prints a warning if `haul serve` replaces the addresses of other platforms, but not that of this profile.
+    fn warn_of_real_address(&self, profile: &Profile) {
+        let Some(scheme) = profile.spec.scheme else { return };
+        // The connection string of Azure can contain an address.
+        let words = self.settings.env.get("AZURE_STORAGE_CONNECTION_STRING");
+        let has_own = scheme == "az" && words.is_some_and(|words| words.contains("BlobEndpoint="));
+        if profile.base_url.origin == Origin::BuiltIn && !has_own && self.settings.is_served() {
+            let name = profile.spec.name;
+            self.ui
+                .warn(&format!("`haul serve` does not emulate {name}: this command uses its real address"));
         }
     }
 

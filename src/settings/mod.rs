@@ -167,6 +167,12 @@ impl Settings {
         names
     }
 
+    /// Whether the variables that `haul serve` sets are present: the base URL of every platform that it emulates.
+    pub fn is_served(&self) -> bool {
+        let emulated = REGISTRY.iter().filter(|spec| spec.scheme.is_none() && !spec.base_url.is_empty());
+        emulated.map(|spec| profile_variable(spec.name, "BASE_URL")).all(|name| self.env.is_set(&name))
+    }
+
     /// The time limit for a request.
     pub fn timeout(&self) -> Result<Sourced<Duration>> {
         let (text, origin) = match (&self.flags.timeout, self.env.get(env::TIMEOUT)) {

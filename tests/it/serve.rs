@@ -93,6 +93,37 @@ fn a_wrapped_command_keeps_its_stdout_and_exit_status() {
 }
 
 #[test]
+fn a_command_on_a_platform_that_is_not_emulated_warns() {
+    let warning = |name: &str| {
+        format!("warning: `haul serve` does not emulate {name}: this command uses its real address")
+    };
+    let env = Sandbox::new().with_var("AZURE_STORAGE_ACCOUNT", "account");
+    let here = "http://127.0.0.1:9";
+    let served = |env: &Sandbox, line: &str| {
+        env.haul(["serve", "--ephemeral", "--", "sh", "-c", &script(line)]).stderr()
+    };
+    for (name, address, variable) in [
+        ("s3", "s3://bucket", "AWS_ENDPOINT_URL"),
+        ("gcs", "gs://bucket", "STORAGE_EMULATOR_HOST"),
+        ("azblob", "az://bucket", "AZURE_STORAGE_ENDPOINT"),
+    ] {
+        // Without credentials, nothing is sent.
+        let line = format!("haul ls {address} --retries 0");
+        let told = served(&env, &line);
+        assert_eq!(told.lines().next(), Some(warning(name).as_str()), "{told}");
+        let printed = env.shell(&format!("eval \"$(haul serve --print-env)\"; {line}")).stderr();
+        assert_eq!(printed.matches(&warning(name)).count(), 1, "{printed}");
+        let own = served(&env.clone().with_var(variable, here), &line);
+        assert!(!own.contains("does not emulate"), "{own}");
+        assert!(!env.shell(&line).stderr().contains("does not emulate"), "{name}");
+    }
+    let words = format!("AccountName=account;BlobEndpoint={here}/account");
+    let azurite = env.clone().with_var("AZURE_STORAGE_CONNECTION_STRING", &words);
+    assert!(!served(&azurite, "haul ls az://bucket --retries 0").contains("does not emulate"));
+    assert!(!served(&env, "haul ls -p xai").contains("does not emulate"));
+}
+
+#[test]
 fn unknown_values_are_usage_errors_that_list_the_valid_ones() {
     for (arguments, message) in [
         (["--fault", "explode"], "error: fault `explode`: unknown word `explode`"),

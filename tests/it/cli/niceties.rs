@@ -16,7 +16,8 @@ fn the_next_command_is_suggested_once_after_the_first_upload() {
     let hints = |run: &Run| [run.stdout(), run.stderr()].concat().matches("hint:").count();
     let new = || {
         let env = Sandbox::new();
-        ["a.txt", "b.txt"].map(|name| env.write(name, "x"));
+        env.write("a.txt", "a");
+        env.write("b.txt", "b");
         env
     };
     let env = new();
