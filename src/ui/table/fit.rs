@@ -105,8 +105,8 @@ pub(super) fn columns(
 /// columns are hidden: those in which most rows have no value, the emptiest first; text if both it and names would
 /// otherwise be cut; status, then times if names would otherwise become short; numbers, then a second name if
 /// different names would otherwise look the same; and ids if URLs would otherwise be wider than the terminal. Columns
-/// that the user named are hidden only if too few letters of each would fit. Ids shrink last, after names have become
-/// so short that they would look the same, and URLs never.
+/// that the user named are hidden only if too few letters of each would fit. Ids shrink last, if shorter names would
+/// look the same, and URLs never.
 fn fit(columns: &mut [Column], width: usize, named: bool, more: bool) {
     for column in columns.iter_mut() {
         if more && column.kind == Kind::Number {
