@@ -23,7 +23,7 @@ pub(super) fn matches(expr: &Expr, file: &File, equality: Equality) -> bool {
 /// The value found in a field.
 enum Found<'a> {
     Text(&'a str),
-    Number(f64),
+    Size(u64),
     Time(Timestamp),
     Bool(bool),
     Json(&'a Json),
@@ -45,14 +45,13 @@ fn compare(comparison: &Comparison, file: &File, equality: Equality) -> bool {
     }
 }
 
-#[allow(clippy::cast_precision_loss, reason = "sizes in filters are below 2^53")]
 fn find<'a>(field: &str, file: &'a File) -> Option<Found<'a>> {
     match field {
         "name" => Some(Found::Text(&file.name)),
         "id" => Some(Found::Text(file.id.as_str())),
         "provider" => Some(Found::Text(&file.provider)),
         "profile" => Some(Found::Text(&file.profile)),
-        "size" => file.size.map(|size| Found::Number(size as f64)),
+        "size" => file.size.map(Found::Size),
         "content_type" => file.content_type.as_deref().map(Found::Text),
         "purpose" => file.purpose.as_deref().map(Found::Text),
         "path" => file.path.as_deref().map(Found::Text),
@@ -88,7 +87,7 @@ pub fn lookup<'a>(object: &'a Object, path: &str) -> Option<&'a Json> {
 fn holds(field: &str, kind: Kind, found: &Found, op: Op, value: &Value, equality: Equality) -> bool {
     match (found, value) {
         (Found::Text(have), Value::Text(want)) => text_holds(field, kind, have, op, want, equality),
-        (Found::Number(have), Value::Number(want)) => ordered(have.partial_cmp(want), op),
+        (Found::Size(have), Value::Size(want)) => ordered(Some(have.cmp(want)), op),
         (Found::Time(have), Value::Time(want)) => ordered(Some(have.cmp(want)), op),
         (Found::Bool(have), Value::Bool(want)) => matches!(op, Op::Eq | Op::Has) && have == want,
         (Found::Json(have), want) => json_holds(field, kind, have, op, want, equality),

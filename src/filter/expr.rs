@@ -67,8 +67,10 @@ pub enum Value {
     Present,
     /// Text.
     Text(String),
-    /// A number. A size is in bytes, with its unit applied.
+    /// A number in metadata or in one of the platform's own fields.
     Number(f64),
+    /// A size in bytes, with its unit applied.
+    Size(u64),
     /// An instant. The parser resolves relative times.
     Time(Timestamp),
     /// `true` or `false`.
@@ -286,6 +288,7 @@ impl fmt::Display for Value {
             Self::Text(text) if is_plain(text) => f.write_str(text),
             Self::Text(text) => quote(f, text),
             Self::Number(number) => f.write_str(&value::spell_number(*number)),
+            Self::Size(bytes) => write!(f, "{bytes}"),
             // Quoted because other AIP-160 parsers treat a bare `:` as an operator.
             Self::Time(time) => write!(f, "\"{time}\""),
             Self::Bool(truth) => write!(f, "{truth}"),

@@ -537,7 +537,7 @@ fn typed(field: &str, kind: Kind, op: Op, word: &Word, now: Timestamp) -> Parsed
         },
         Kind::Size => {
             let hint = "sizes: 1000, 10MB, 1.5GiB";
-            Value::Number(value::size(text).ok_or_else(|| bad("a size", hint))?)
+            Value::Size(value::size(text).ok_or_else(|| bad("a size", hint))?)
         }
         Kind::Time => {
             let hint = "times: 2026-01-31, 2026-01-31T10:00:00Z, -7d, +24h, -1h30m (w, d, h, m, s)";

@@ -5,29 +5,25 @@ use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-/// The largest size, 2^64.
-const LARGEST: f64 = 18_446_744_073_709_551_616.0;
+/// More than the largest size: 2^64.
+const TOO_LARGE: f64 = 18_446_744_073_709_551_616.0;
 
 /// The smallest integer that a float cannot distinguish from the next one.
 const EXACT: u64 = 1 << 53;
 
-/// Parses a number of bytes with an optional unit: `10MB` is 10^7, and `10MiB` is 10 · 2^20. Sizes of 2^53 and above
-/// have the precision of a float.
-pub(super) fn size(text: &str) -> Option<f64> {
+/// Parses a number of bytes with an optional unit: `10MB` is 10^7, `10MiB` is 10 · 2^20, and `1e6` is 10^6.
+pub(super) fn size(text: &str) -> Option<u64> {
     if !text.starts_with(|c: char| c.is_ascii_digit()) {
         return None;
     }
-    // The form in which a large size is printed.
     if text.contains('e') && !text.ends_with(char::is_alphabetic) {
-        return number(text).filter(|bytes| bytes.fract() == 0.0 && *bytes <= LARGEST);
+        let bytes = number(text).filter(|bytes| bytes.fract() == 0.0 && *bytes < TOO_LARGE)?;
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is a whole number in range")]
+        return Some(bytes as u64);
     }
-    let bytes = match text.parse::<u64>() {
-        Ok(bytes) => bytes,
-        // The parser turns sizes larger than `u64::MAX` into that value.
-        Err(_) => text.parse().ok().map(|ByteSize(bytes)| bytes).filter(|bytes| *bytes != u64::MAX)?,
-    };
-    #[allow(clippy::cast_precision_loss, reason = "described above")]
-    Some(bytes as f64)
+    // The second parser turns sizes larger than `u64::MAX` into that value.
+    let with_unit = || text.parse().ok().map(|ByteSize(bytes)| bytes).filter(|bytes| *bytes != u64::MAX);
+    text.parse().ok().or_else(with_unit)
 }
 
 /// Parses an instant: RFC 3339, a date or a date and time (both in UTC), or relative to now, such as `-7d`, `+24h` or
@@ -95,7 +91,7 @@ pub(super) fn number(word: &str) -> Option<f64> {
     word.parse().ok().filter(|number: &f64| number.is_finite())
 }
 
-/// Prints a number so that [`number`] and [`size`] parse the same number.
+/// Prints a number so that [`number`] parses the same number.
 pub(super) fn spell_number(number: f64) -> String {
     if number.abs() >= 9_007_199_254_740_992.0 { format!("{number:e}") } else { format!("{number}") }
 }
@@ -111,19 +107,19 @@ mod tests {
     #[test]
     fn sizes_have_units() {
         let cases = [
-            ("0", 0.0),
-            ("1000", 1e3),
-            ("10MB", 1e7),
-            ("10mb", 1e7),
-            ("10M", 1e7),
-            ("10MiB", 10_485_760.0),
-            ("10Mi", 10_485_760.0),
-            ("1.5k", 1500.0),
-            ("2 GB", 2e9),
-            ("1KiB", 1024.0),
-            ("9007199254740993", 9_007_199_254_740_992.0),
-            ("18446744073709551615", LARGEST),
-            ("1.8446744073709552e19", LARGEST),
+            ("0", 0),
+            ("1000", 1000),
+            ("1e6", 1_000_000),
+            ("10MB", 10_000_000),
+            ("10mb", 10_000_000),
+            ("10M", 10_000_000),
+            ("10MiB", 10_485_760),
+            ("10Mi", 10_485_760),
+            ("1.5k", 1500),
+            ("2 GB", 2_000_000_000),
+            ("1KiB", 1024),
+            ("9007199254740993", 9_007_199_254_740_993),
+            ("18446744073709551615", u64::MAX),
         ];
         for (text, bytes) in cases {
             assert_eq!(size(text), Some(bytes), "{text}");
@@ -138,6 +134,7 @@ mod tests {
             "nan",
             "99999999999PB",
             "18446744073709551616",
+            "1.8446744073709552e19",
             "1.5e0",
             ".",
             "0x10",

@@ -104,10 +104,8 @@ fn spell(comparison: &Comparison) -> Option<String> {
             Some(format!("content_type{}{}", sign(*op), quoted(core(comparison)?)?))
         }
         ("upload_status", Value::Text(word)) => Some(format!("upload_status{}{}", sign(*op), quoted(word)?)),
-        // Only whole bytes, because it is unknown how the platform rounds a fraction.
-        ("size", Value::Number(bytes)) if bytes.fract() == 0.0 && bytes.abs() < 9e15 => {
-            Some(format!("size_bytes{}{bytes:.0}", sign(*op)))
-        }
+        // The platform may read larger numbers as floats.
+        ("size", Value::Size(bytes)) if *bytes < 1 << 53 => Some(format!("size_bytes{}{bytes}", sign(*op))),
         ("created_at" | "expires_at" | "public_url_expires_at", Value::Time(time)) => {
             instant(field, *op, *time)
         }
@@ -204,7 +202,7 @@ mod tests {
             (compare("created_at", Op::Gt, time), r#"created_at > "2024-01-01T00:00:00Z""#),
             (
                 Expr::And(vec![
-                    compare("size", Op::Gt, Value::Number(1000.0)),
+                    compare("size", Op::Gt, Value::Size(1000)),
                     compare("upload_status", Op::Eq, text("Complete")),
                 ]),
                 r#"size_bytes > 1000 AND upload_status = "Complete""#,
@@ -251,7 +249,7 @@ mod tests {
             compare("name", Op::Has, text("")),
             compare("name", Op::Has, text("a\nb")),
             compare("content_type", Op::Ne, text("pdf")),
-            compare("size", Op::Gt, Value::Number(1.5)),
+            compare("size", Op::Gt, Value::Size(1 << 53)),
             compare("size", Op::Eq, Value::Null),
             compare("created_at", Op::Eq, time()),
             compare("status", Op::Eq, text("Verifying")),
@@ -294,7 +292,7 @@ mod tests {
     fn the_start_of_a_pattern_is_a_prefix_or_a_gateway_parameter() {
         let expr = Expr::And(vec![
             compare("name", Op::Glob, text("report-*.p?f")),
-            compare("size", Op::Gt, Value::Number(10.0)),
+            compare("size", Op::Gt, Value::Size(10)),
             compare("url", Op::Ne, Value::Null),
         ]);
         let expected = "name:report-* AND size_bytes > 10 AND public_url != null";

@@ -75,7 +75,7 @@ fn comparison() -> impl Strategy<Value = Comparison> {
         part(&["id", "status", "provider", "user_defined_id"], &[Op::Eq, Op::Ne], text().boxed()),
         part(&["name", "id"], &[Op::Glob], "[a-cR?*\\[\\]!\\\\-]{0,6}".prop_map(Value::Text).boxed()),
         part(&["checksums.md5"], &[Op::Eq, Op::Ne], "[0-9a-f]{0,2}".prop_map(Value::Text).boxed()),
-        part(&["size"], &ORDER, (0u32..4).prop_map(|size| Value::Number(size.into())).boxed()),
+        part(&["size"], &ORDER, (0u64..4).prop_map(Value::Size).boxed()),
         part(
             &["created_at", "expires_at", "public_url_expires_at"],
             &ORDER,

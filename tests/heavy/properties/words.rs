@@ -106,12 +106,10 @@ fn a_size_is_its_count_times_its_unit() {
     holds("words: a size is its count times its unit", inputs, |(count, (unit, bytes), blank)| {
         let text = format!("size = \"{count}{}{unit}\"", if blank && !unit.is_empty() { " " } else { "" });
         let filter = Filter::parse(&text, now()).map_err(|error| TestCaseError::fail(error.to_string()))?;
-        let Expr::Compare(Comparison { value: Value::Number(number), .. }) = filter.expr else {
+        let Expr::Compare(Comparison { value: Value::Size(size), .. }) = filter.expr else {
             return Err(TestCaseError::fail(text));
         };
-        #[allow(clippy::cast_precision_loss, reason = "below 2^53")]
-        let expected = (count * bytes) as f64;
-        prop_assert!((number - expected).abs() < 0.5, "{} is {}", text, number);
+        prop_assert_eq!(size, count * bytes, "{}", text);
         Ok(())
     });
 }

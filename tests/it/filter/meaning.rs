@@ -96,6 +96,21 @@ fn equality_is_exact_and_containment_ignores_case() {
 }
 
 #[test]
+fn large_sizes_are_compared_exactly() {
+    let file = File { size: Some(9_007_199_254_740_993), ..report() };
+    check(
+        &file,
+        Equality::Exact,
+        &[
+            ("size = 9007199254740993", true),
+            ("size > 9007199254740992", true),
+            ("size = 9007199254740992", false),
+            ("size < 18446744073709551615", true),
+        ],
+    );
+}
+
+#[test]
 fn sizes_have_units_and_times_are_relative_to_now() {
     check(
         &report(), // 5000 bytes, one day old
@@ -214,7 +229,7 @@ fn filters_have_a_normal_form() {
     let text = |text: &str| Value::Text(text.to_owned());
     assert_eq!(parse("file_id:x").expr, compare("id", Op::Eq, text("x")));
     assert_eq!(parse("NOT status:!x").expr, compare("status", Op::Eq, text("x")));
-    assert_eq!(parse("-size_bytes = 1kB").expr, compare("size", Op::Ne, Value::Number(1000.0)));
+    assert_eq!(parse("-size_bytes = 1kB").expr, compare("size", Op::Ne, Value::Size(1000)));
     assert_eq!(parse("url = *").expr, compare("url", Op::Has, Value::Present));
     assert_eq!(parse("url:!*").expr, compare("url", Op::Eq, Value::Null));
     assert_eq!(parse("((name:x))").expr, compare("name", Op::Has, text("x")));
@@ -240,7 +255,7 @@ fn filters_have_a_normal_form() {
         ("id in (a, 'b c',d)", Some("id = a OR id = \"b c\" OR id = d")),
         ("id NOT IN(a) AND size in (1 MB, 2kB)", Some("id != a AND (size = 1000000 OR size = 2000)")),
         ("size > 1 MB size < 1.5 GiB", Some("size > 1000000 AND size < 1610612736")),
-        ("size > 18446744073709551615", Some("size > 1.8446744073709552e19")),
+        ("size > 18446744073709551615", Some("size > 18446744073709551615")),
         ("name = 'And' OR name = \"in\"", Some("name = \"And\" OR name = in")),
         ("", Some("")),
     ];

@@ -159,7 +159,7 @@ fn comparison(files: &Truth) -> BoxedStrategy<Comparison> {
         of("name", TEXT, [text(&NAMES), parts].concat()),
         of("name", &[Op::Glob], text(&["a*", "*.pdf", "[aB]", "?", "Rep*.p?f", "x\\*y", "*"])),
         of("id", WORD, of_files(|file| Some(file.id.as_str()))),
-        of("size", ORDER, (0..6).map(|n| Value::Number(f64::from(n))).chain([Value::Number(1.5)]).collect()),
+        of("size", ORDER, (0..6).chain([1 << 53]).map(Value::Size).collect()),
         of("created_at", ORDER, times(|file| file.created_at)),
         of("updated_at", ORDER, times(|file| file.updated_at)),
         of("expires_at", ORDER, times(|file| file.expires_at)),

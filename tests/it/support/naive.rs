@@ -85,6 +85,7 @@ fn holds_of(found: &Json, op: Op, value: &Value, is_text: bool, is_json: bool) -
             };
             have.and_then(|have| have.partial_cmp(want)).is_some_and(|order| ordered(order, op))
         }
+        Value::Size(want) => found.as_u64().is_some_and(|have| ordered(have.cmp(want), op)),
         Value::Bool(want) => {
             let same = match found {
                 Json::String(text) => is_json && *text == want.to_string(),
