@@ -248,6 +248,12 @@ pub fn lock_new(path: &Path) -> io::Result<Option<File>> {
     lock(path, OpenOptions::new().read(true).write(true).create(true).truncate(false))
 }
 
+/// Whether another handle has locked a file with [`lock_new`]. Several processes can ask at once.
+pub fn is_locked(path: &Path) -> io::Result<bool> {
+    let file = File::open(path)?;
+    Ok(matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+}
+
 /// Like [`lock_new`], but does not create the file.
 pub fn lock_existing(path: &Path) -> io::Result<Option<File>> {
     lock(path, OpenOptions::new().read(true).write(true))
@@ -444,6 +450,19 @@ mod tests {
         std::fs::rename(&path, folder.path().join("b")).unwrap();
         assert!(!is_at(&second, &path));
         assert!(lock_new(&path).unwrap().is_some(), "the renamed file keeps its lock; the name is free");
+    }
+
+    #[test]
+    fn looking_at_a_lock_does_not_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        let lock = lock_new(&path).unwrap().unwrap();
+        assert!(is_locked(&path).unwrap());
+        drop(lock);
+        let other = File::open(&path).unwrap();
+        other.try_lock_shared().unwrap();
+        assert!(!is_locked(&path).unwrap(), "another process looks at the same time");
+        assert!(is_locked(&folder.path().join("b")).is_err());
     }
 
     #[cfg(unix)]

@@ -18,7 +18,11 @@ pub(super) fn size(text: &str) -> Option<u64> {
     }
     if text.contains('e') && !text.ends_with(char::is_alphabetic) {
         let bytes = number(text).filter(|bytes| bytes.fract() == 0.0 && *bytes < TOO_LARGE)?;
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is a whole number in range")]
+        #[allow(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "it is a whole number in range"
+        )]
         return Some(bytes as u64);
     }
     // The second parser turns sizes larger than `u64::MAX` into that value.

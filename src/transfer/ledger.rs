@@ -557,9 +557,9 @@ impl State {
             return false;
         }
         let path = self.folder.join(run);
-        match files::lock_existing(&path) {
-            Ok(None) => true,
-            Ok(Some(_lock)) => {
+        match files::is_locked(&path) {
+            Ok(true) => true,
+            Ok(false) => {
                 let _ = fs::remove_file(&path);
                 false
             }
