@@ -62,7 +62,7 @@ pub struct Globals {
         help_heading = "Output"
     )]
     pub color: When,
-    /// When to show progress
+    /// How to show progress
     #[arg(
         long,
         global = true,

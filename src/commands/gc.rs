@@ -41,7 +41,7 @@ pub struct GcArgs {
     /// Files created more than this time ago, such as 30d
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     older: Option<String>,
-    /// Files with the name, size and checksums of a newer one
+    /// All but one of the files with the same name, size and checksums
     #[arg(long)]
     duplicates: bool,
     /// Files that are not in a lock file
@@ -86,7 +86,7 @@ pub struct GcArgs {
 enum Reason {
     /// It is older than `--older`.
     Old,
-    /// A newer file has the same name, size and checksums.
+    /// Another file with the same name, size and checksums is kept.
     Duplicate,
     /// It is in no lock file.
     Unlocked,

@@ -230,7 +230,7 @@ impl LinkArgs {
     }
 }
 
-/// A link of a platform.
+/// A link, with its provider.
 struct Linked {
     provider: Arc<dyn Provider>,
     link: FileLink,

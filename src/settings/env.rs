@@ -174,7 +174,7 @@ impl Env {
     /// A warning about variables that start with `HAUL_` but have no meaning.
     pub(super) fn unknown(&self) -> Option<String> {
         let known: Vec<&str> = DOCUMENTED.iter().filter_map(|(name, _)| name.strip_prefix(PREFIX)).collect();
-        // The prefix and the length are excluded from the comparison, because they make short names look similar.
+        // The prefix is left out of the comparison, because it makes short names look similar.
         let near = |name: &str| {
             let rest = name.strip_prefix(PREFIX)?;
             nearest(rest, known.iter().copied().filter(|known| known.len().abs_diff(rest.len()) <= 2))

@@ -5,8 +5,9 @@
 //! | rows | a table | tab-separated, unshortened values, no header | one array; one object per line |
 //! | errors | `error: …` | `error: …` | one object per line on stderr |
 //!
-//! In JSON formats, notes and warnings are objects, too: `{"note":"…"}`, `{"warning":"…"}`. Hints are printed only as text
-//! and only on a terminal. `--color always` colors tables and labels, but not tab-separated values.
+//! In JSON formats, notes and warnings are objects, too: `{"note":"…"}`, `{"warning":"…"}`. An error's hints are printed with
+//! it; other hints are printed only as text and only on a terminal. `--color always` colors tables and labels, but not
+//! tab-separated values.
 //!
 //! Text from files and servers is escaped: unsafe characters are printed as `\u{1b}` in tables, notes, errors and questions,
 //! and as `\u001b` in JSON on a terminal. In a pipe, values are unchanged, except that tab, line feed, carriage return and

@@ -182,10 +182,9 @@ pub fn variable(profile: &Profile) -> String {
 
 /// Reads a token from the recorded backend.
 fn read(settings: &Settings, profile: &str, backend: Backend, timeout: &Timeout) -> Result<Secret> {
-    let found = backend
-        .open(settings)
-        .read(profile, timeout)
-        .map_err(|error| error.hint(format!("or set the token in {}", profile_variable(profile, "TOKEN"))))?;
+    let found = backend.open(settings).read(profile, timeout).map_err(|error| {
+        error.hint(format!("to use another token, set {}", profile_variable(profile, "TOKEN")))
+    })?;
     found.ok_or_else(|| {
         let error =
             Error::new(Kind::Auth, format!("{profile}: the token is no longer in {}", backend.title()));

@@ -195,7 +195,8 @@ fn config_files_are_valid() {
     assert!(count > 0);
 }
 
-/// Commands that build, test or measure haul are run by the scripts of the repository, or refer to existing items.
+/// Documented commands that build, test or measure haul occur in the repository's scripts, or name an existing recipe,
+/// test, benchmark or script.
 #[test]
 fn commands_of_the_build_exist() {
     let read = |path: &str| fs::read_to_string(path).unwrap();

@@ -427,7 +427,7 @@ impl SyncArgs {
                     count => (format!("{count} local files"), "no longer exist", "them"),
                 };
                 ctx.ui.note(&format!(
-                    "{count} in the lock file {exists}; to delete {them} on the platform: `--delete`"
+                    "{count} listed in the lock file {exists}; to delete {them} on the platform: `--delete`"
                 ));
             }
             return Ok(Vec::new());
@@ -435,7 +435,7 @@ impl SyncArgs {
         let count = rows().count();
         if gone.len() > MANY && gone.len() * 2 > count && !self.yes {
             let message = format!(
-                "{} of the {count} local files in {} no longer exist; nothing deleted",
+                "{} of the {count} local files listed in {} no longer exist; nothing deleted",
                 gone.len(),
                 lock.path().display()
             );

@@ -143,7 +143,7 @@ async fn start(
     let is = |name: &str, word: &str| header(name).is_some_and(|text| text.eq_ignore_ascii_case(word));
     if !is("x-goog-upload-protocol", "resumable") || !is("x-goog-upload-command", "start") {
         return Err(Problem::invalid(
-            "Unsupported upload protocol: this emulator supports resumable uploads.",
+            "Unsupported upload protocol: this emulator supports only resumable uploads.",
         ));
     }
     let announced: Option<Value> = receive_json(body, MAX_START).await.map_err(Problem::from)?;

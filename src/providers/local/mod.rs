@@ -419,7 +419,7 @@ impl Drop for Stop {
     }
 }
 
-/// Sets the fields that the user specified in a record.
+/// Copies the fields that the user specified to a record.
 fn describe(file: &mut File, new: &NewFile, now: Timestamp) -> Result<()> {
     if !new.keeps_name {
         file.name.clone_from(&new.name);

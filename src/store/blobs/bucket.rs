@@ -432,7 +432,7 @@ impl Bucket {
                 ("s3", "list objects") => "s3:ListBucket",
                 ("s3", "read objects") => "s3:GetObject, and s3:ListBucket for the bucket",
                 ("s3", _) => "s3:PutObject and s3:AbortMultipartUpload",
-                _ => "reading, writing, listing and deleting objects",
+                _ => "read, write, list and delete access to objects",
             };
             return new(Kind::Auth, &text).hint(format!("the credentials lack a permission: grant {allow}"));
         }

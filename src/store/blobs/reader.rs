@@ -57,7 +57,7 @@ impl BlobReader {
         Ok(())
     }
 
-    /// Requests from a bucket no more than the bytes before `end`.
+    /// Limits requests to a bucket to the bytes before `end`.
     pub fn stop_at(&mut self, end: u64) {
         #[cfg(feature = "shared")]
         if let Bytes::Object(object) = &mut self.bytes {

@@ -1,4 +1,4 @@
-//! Counts of operations, and the differences.
+//! Counts of operations, and the differences from the expected results.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

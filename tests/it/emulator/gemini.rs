@@ -156,7 +156,7 @@ fn a_session_continues_where_it_is() {
     }
     let query = || ask("query", None, b"");
     assert!(crate::support::raw::within(|| state(&query()) == (200, Some("active"), Some("6"))));
-    // To the next multiple, and the rest.
+    // Up to the next multiple of the granularity, then the rest.
     assert_eq!(state(&ask("upload", Some(6), b"67")), (200, Some("active"), Some("8")));
     let last = ask("upload, finalize", Some(8), b"89");
     assert_eq!((last.status, &last.json()["file"]["sizeBytes"]), (200, &json!("10")));

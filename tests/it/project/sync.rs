@@ -73,7 +73,10 @@ fn a_folder_goes_through_its_life_cycle() {
     // A renamed file.
     fs::rename(env.work().join("docs/b.txt"), env.work().join("docs/d.txt")).unwrap();
     let run = env.haul(["sync", "docs", "local:"]).ok();
-    assert!(run.stderr().contains("1 local file in the lock file no longer exists; to delete it"), "{run}");
+    assert!(
+        run.stderr().contains("1 local file listed in the lock file no longer exists; to delete it"),
+        "{run}"
+    );
     assert_eq!(env.ids().len(), 4);
     let run = sync(&["--delete"]).ok();
     let deleted = ("deleted".to_owned(), "docs/b.txt".to_owned());

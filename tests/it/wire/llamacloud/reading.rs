@@ -103,7 +103,7 @@ async fn an_id_stays_one_segment_of_the_path() {
     let provider = open(&server);
     provider.stat(&"a/b c".into()).await.unwrap();
     provider.link(&"a/b c".into(), None).await.unwrap_err();
-    // As the official client sends it.
+    // The id is percent-encoded, as by the official client.
     assert_eq!(
         server.lines(),
         ["GET /api/v1/beta/files/a%2Fb%20c", "GET /api/v1/beta/files/a%2Fb%20c/content"]
