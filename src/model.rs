@@ -19,7 +19,8 @@ use unicode_normalization::UnicodeNormalization as _;
 /// A JSON object whose keys keep their order.
 pub type Object = Map<String, Value>;
 
-/// A platform's id for a file. It is opaque: never parsed, and always percent-encoded in a path.
+/// A platform's id for a file. It is opaque, and percent-encoded in a path. The id of an
+/// object in a bucket is its key, which keeps its `/`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(inline)]

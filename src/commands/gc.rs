@@ -62,7 +62,7 @@ pub struct GcArgs {
     /// With --unlocked, include files that haul did not upload
     #[arg(long, requires = "unlocked")]
     foreign: bool,
-    /// Delete the files; without this option they are only listed
+    /// Delete the files; without --yes or --apply they are only listed
     #[arg(short, long)]
     yes: bool,
     /// Write a plan of what to delete to this file, and delete nothing
@@ -118,7 +118,7 @@ pub(super) struct Row {
     created_at: Option<Timestamp>,
     /// The criteria that the file meets.
     reasons: Vec<Reason>,
-    /// Whether it was deleted; false without `--yes`.
+    /// Whether it was deleted; false without `--yes` and `--apply`.
     deleted: bool,
 }
 

@@ -381,7 +381,7 @@ pub async fn resolve(ctx: &Context, address: &Address, latest: bool, op: Option<
     if address.reference.text().is_empty() {
         return Err(Error::usage(format!("{shown:?}: not a file reference"))
             .hint(format!(
-                "list the files with `{}`, or check the variable that holds this value",
+                "list the files with `{}`; if the reference comes from a variable, check whether it is empty",
                 ctx.command("ls", address.profile.as_deref())
             ))
             .about(shown));

@@ -132,7 +132,7 @@ fn text(root: &Command, exit_codes: &str) -> String {
         options.extend(["- `", &spelling(option), "`: ", &help, "\n"]);
     }
     let filters = include_str!("help/filters.txt");
-    // The table of the help: indented lines.
+    // The table in the help text: its indented lines, except example commands.
     let examples: Vec<&str> =
         filters.lines().filter(|line| line.starts_with("  ") && !line.contains("haul ")).collect();
     let filters = format!(

@@ -46,7 +46,10 @@ pub const KEYS: [(&str, &str); 6] = [
     ("every=N", "every Nth matching request"),
     ("chance=P", "each matching request with probability P, from 0 to 1"),
     ("seed=N", "seed of `chance`; the same seed selects the same requests"),
-    ("retry-after=SECONDS", "adds Retry-After to a status; `retry-after=date:SECONDS` sends a date"),
+    (
+        "retry-after=SECONDS",
+        "adds a Retry-After header to the response; `retry-after=date:SECONDS` sends it as a date",
+    ),
 ];
 
 /// Maximum size of a body that `truncate-json` cuts in half, in bytes. A larger body is replaced with an empty one.

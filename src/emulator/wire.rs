@@ -326,7 +326,7 @@ fn milliseconds<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok,
 }
 
 impl Log {
-    /// A log that sends to `requests` and counts in `dropped`.
+    /// A log that sends requests to `requests` and counts the dropped ones in `dropped`.
     pub fn new(requests: Sender<LoggedRequest>, dropped: Arc<AtomicU64>) -> Self {
         Self { requests, dropped }
     }

@@ -38,7 +38,7 @@ pub fn plan(
         return Box::new(walk(argument, selection, left_out));
     }
     if selection.report.as_deref().is_some_and(|report| is_same(report, argument)) {
-        left_out.skip(argument, "skipped: this command writes its report to it");
+        left_out.skip(argument, "skipped: it is the report of this command");
         return Box::new(std::iter::empty());
     }
     once(named(argument, argument.file_name()).map(|name| Planned {

@@ -48,7 +48,7 @@ fn exit_codes() -> String {
     for (code, meaning) in exit_code_rows() {
         text.extend([&format!("  {code:>3}  "), meaning, "\n"]);
     }
-    text + "\nIf several items fail for the same reason, the exit code is the one for that reason; otherwise it is 1.\n\n\
+    text + "\nIf several items fail for the same reason, the exit code is the one for that reason; if the reasons differ, it is 1.\n\n\
         Examples:\n  haul info report.pdf || echo \"status $?\"\n  \
         haul info no-such.pdf; test $? -eq 3 && echo \"no such file\"\n"
 }

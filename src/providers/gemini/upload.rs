@@ -128,7 +128,7 @@ impl Multipart for Gemini {
 
     async fn begin(&self, file: &NewFile) -> Result<Session> {
         let reply = match self.connection.http.send(&self.start(file)?).await {
-            // The id was generated for this upload, so its file is already stored.
+            // The id was generated for this upload, so a conflict means that an earlier attempt stored the file.
             Err(error) if error.status() == Some(409) && file.mark.is_some() => {
                 return Err(error.unanswered());
             }

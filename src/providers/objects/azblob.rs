@@ -174,7 +174,9 @@ fn open(connection: Connection) -> Result<Box<dyn Provider>> {
     })?;
     if is_default(&base) {
         let host = format!("https://{account}.blob.core.windows.net");
-        base = host.parse().map_err(|_| Error::usage(format!("{account:?} is not a storage account")))?;
+        base = host
+            .parse()
+            .map_err(|_| Error::usage(format!("{account:?} is not a valid storage account name")))?;
     }
     let has_credentials = flag(&connection, "metadata")?.unwrap_or(false)
         || CREDENTIALS.iter().any(|(_, key)| values.contains_key(key));

@@ -242,7 +242,7 @@ impl Database {
         if *code == SqlState::TOO_MANY_CONNECTIONS {
             return self
                 .error(Kind::Unreachable, "the index database has too many connections", reason)
-                .hint(format!("each server uses up to {CONNECTIONS}: raise `max_connections`"));
+                .hint(format!("each `haul serve` uses up to {CONNECTIONS} connections: raise `max_connections` in PostgreSQL"));
         }
         let is_leaving = [
             SqlState::ADMIN_SHUTDOWN,
@@ -262,7 +262,7 @@ impl Database {
 
     fn rejected(&self, reason: &str) -> Error {
         self.error(Kind::Auth, "the index database rejected the login", reason)
-            .hint("set PGPASSWORD, or add a line to ~/.pgpass that only you can read")
+            .hint("set PGPASSWORD, or add a line to ~/.pgpass (mode 0600)")
             .hint(format!("to try the login: `psql {}`", word(&self.shown)))
     }
 }

@@ -40,7 +40,7 @@ pub enum Endpoint {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Needs {
     Nothing,
-    /// Content larger than the socket buffers, so that it cannot be sent completely.
+    /// Content larger than the socket buffers, so that the client is still sending it when the fault occurs.
     Large,
     /// A short `--timeout`.
     ShortTimeout,

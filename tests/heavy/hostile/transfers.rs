@@ -132,7 +132,7 @@ fn check_ctrl_c(dialect: &'static Dialect) {
     }
 }
 
-/// `--wait` polls until the platform has processed the file, and reports its failure.
+/// `--wait` polls until the platform has finished processing the file, and reports a processing failure.
 #[test]
 fn waiting_ends_with_the_final_status_of_the_platform() {
     let all = dialects().filter_map(|dialect| Some((dialect, dialect.replies().processing?)));

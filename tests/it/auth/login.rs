@@ -94,7 +94,7 @@ fn there_is_no_prompt_without_a_terminal() {
 
 #[test]
 fn without_a_token_no_request_is_sent_and_the_variable_is_named() {
-    // A request to this host would exit with 7.
+    // A request to files.invalid would make haul exit with 7.
     let home = Sandbox::new();
     let away = "--base-url https://files.invalid --retries 0";
     home.line(&format!("-p replicate ls {away}")).fails(4).says("set REPLICATE_API_TOKEN");

@@ -152,7 +152,7 @@ fn topics() {
       143  interrupted by SIGTERM
 
     If several items fail for the same reason, the exit code is the one for that
-    reason; otherwise it is 1.
+    reason; if the reasons differ, it is 1.
 
     Examples:
       haul info report.pdf || echo "status $?"

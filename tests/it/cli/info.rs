@@ -116,13 +116,13 @@ fn ids_names_and_profiles() {
     status 2
     --- err
     error: "": not a file reference
-    hint: list the files with `haul ls`, or check the variable that holds this value
+    hint: list the files with `haul ls`; if the reference comes from a variable, check whether it is empty
     "#);
     check!(env.haul(["info", "local:"]), @r#"
     status 2
     --- err
     error: "local:": not a file reference
-    hint: list the files with `haul ls`, or check the variable that holds this value
+    hint: list the files with `haul ls`; if the reference comes from a variable, check whether it is empty
     "#);
 }
 

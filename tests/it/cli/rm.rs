@@ -121,7 +121,7 @@ fn without_a_terminal_a_pattern_needs_yes() {
     status 2
     --- err
     error: "": not a file reference
-    hint: list the files with `haul ls`, or check the variable that holds this value
+    hint: list the files with `haul ls`; if the reference comes from a variable, check whether it is empty
     "#);
     assert_eq!(env.ids().len(), 1);
 }

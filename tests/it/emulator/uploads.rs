@@ -215,7 +215,7 @@ fn a_part_is_a_file_of_at_most_64_mebibytes() {
         let answer = server.ask("POST", &path, &[FORM], &form(&[(head, b"x")]));
         assert_eq!((answer.status, refusal(&answer).1.as_deref()), (400, Some("data")), "{head}");
     }
-    // Refused by its length, before the body.
+    // Refused because of its Content-Length, before the body is read.
     let length = format!("Content-Length: {}", 66 * 1024 * 1024);
     assert_eq!(server.ask("POST", &path, &[FORM, &length], b"").status, 413);
 }

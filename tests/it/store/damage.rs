@@ -153,7 +153,7 @@ fn a_missing_or_empty_index_with_content_is_an_error() {
         assert!(error.message().ends_with("the store's index is empty"), "{error}");
         assert_eq!(error.causes(), [still.as_str()]);
     }
-    // Content that a mark accounts for proves nothing without the index either.
+    // A blob with a mark counts, too: without the index, a mark does not show that no row refers to the blob.
     fs::write(root.join(format!("doubtful/blob.{}.1", sha256(b"first"))), b"").unwrap();
     assert!(refused(root).causes()[0].starts_with("2 blobs"));
     fs::write(&index, bytes).unwrap();

@@ -198,7 +198,7 @@ impl Answer {
         self
     }
 
-    /// Sends the body with 20 bytes a second.
+    /// Sends the body at 20 bytes a second.
     pub fn drip(mut self) -> Self {
         self.drips = true;
         self

@@ -347,7 +347,7 @@ fn files_that_haul_writes_are_not_uploaded() {
     --- out
     a.md
     --- err
-    docs/report.jsonl: skipped: this command writes its report to it
+    docs/report.jsonl: skipped: it is the report of this command
     ");
     check!(env.haul(["upload", "docs/haul.lock", "docs/report.jsonl", "--fields", "name"]).sorted(), @"
     status 0
