@@ -27,7 +27,7 @@ review:
 
 # Run what takes minutes; FILTER picks a part: faults, hostile, soak, properties
 heavy FILTER="":
-    cargo test --config 'profile.dev.package.haul.opt-level=2' --test heavy -- --include-ignored --test-threads 1 {{ FILTER }}
+    cargo test --config 'profile.dev.package.haul.opt-level=1' --test heavy -- --include-ignored --test-threads 1 {{ FILTER }}
 
 # Run everything that CI runs
 ci:
