@@ -461,7 +461,7 @@ mod tests {
         drop(lock);
         let other = File::open(&path).unwrap();
         other.try_lock_shared().unwrap();
-        assert!(!is_locked(&path).unwrap(), "another process looks at the same time");
+        assert!(!is_locked(&path).unwrap(), "another process is looking at the same time");
         assert!(is_locked(&folder.path().join("b")).is_err());
     }
 

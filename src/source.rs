@@ -126,7 +126,7 @@ impl Download {
     }
 }
 
-/// The error of reading the content of a file on a platform.
+/// The error for a failed read of a platform file's content.
 pub fn unreadable(name: &str, error: io::Error) -> Error {
     if error.kind() == io::ErrorKind::UnexpectedEof {
         return Error::failed(format!("{name}: the content is shorter than its stated size"));

@@ -33,7 +33,7 @@ use crate::ui::Columns;
     haul gc openai: --unlocked --older 7d --yes\n  \
     haul gc --keep 3 --plan plan.json && haul gc --apply plan.json\n\n\
     A file is deleted only if it meets all criteria. Files in a lock file, files younger than --min-age and files that a \
-    vector store uses are never deleted; with --unlocked, neither are files that haul did not upload, unless --foreign is given.")]
+    vector store uses are never deleted. --unlocked also keeps files that haul did not upload, unless --foreign is given.")]
 pub struct GcArgs {
     /// The profile, as `PROFILE:` [default: the current profile]
     #[arg(value_name = "PROFILE:")]
@@ -294,10 +294,9 @@ impl GcArgs {
             ctx.ui.note("no files to delete");
         } else if let Some(path) = &self.plan {
             let path = path.to_string_lossy();
-            ctx.ui
-                .note(&format!("{what}; nothing deleted; to delete them: `haul gc --apply {}`", word(&path)));
+            ctx.ui.note(&format!("{what}; nothing deleted; to delete: `haul gc --apply {}`", word(&path)));
         } else if !deletes {
-            ctx.ui.note(&format!("{what}; nothing deleted; to delete them: add `--yes`"));
+            ctx.ui.note(&format!("{what}; nothing deleted; to delete: add `--yes`"));
         }
         Ok(())
     }

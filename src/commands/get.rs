@@ -256,7 +256,7 @@ async fn with_different_names(
                 let path = path.display();
                 return Err(Error::usage(format!("--flat: {other} and {shown} have the same name {path}"))
                     .hint(
-                        "omit `--flat`: files then keep their folders, or their ids are added to their names",
+                        "omit `--flat`: files then keep their folders, and ids are added to names that are still equal",
                     ));
             }
             first.insert(path, shown);

@@ -339,7 +339,7 @@ fn print_env(ctx: &Context, options: &emulator::Options, listen: &str) -> Result
         listen.to_socket_addrs().map_err(|error| cannot_listen(listen, &error.to_string()))?;
     let address = addresses.next().ok_or_else(|| cannot_listen(listen, "cannot determine the address"))?;
     if address.port() == 0 {
-        return Err(Error::usage("--print-env requires a port").hint(format!("`--listen {ADDRESS}`")));
+        return Err(Error::usage("--print-env requires a fixed port").hint(format!("`--listen {ADDRESS}`")));
     }
     print_variables(ctx, None, options, address, &options.variables(address))
 }

@@ -28,8 +28,8 @@ const FOLDER: &str = "reports";
     haul skill\n  \
     haul skill install .claude/skills\n  \
     haul skill install ~/.claude/skills\n\n\
-    A skill is a page of instructions that an agent reads when it needs them. It is generated from the same definitions as \
-    the help, so that it describes this version of haul.")]
+    A skill is a page of instructions that an agent reads when it needs them. haul's skill is generated from \
+    the same definitions as the help, so it describes this version of haul.")]
 pub struct SkillArgs {
     #[command(subcommand)]
     command: Option<SkillCommand>,

@@ -421,7 +421,7 @@ async fn note_twins(ctx: &Context, uploads: &Uploads) {
 
 fn note_twin(ctx: &Context, name: &str, id: &FileId, twin: &FileId) {
     ctx.ui.note(&format!(
-        "{name}: another command uploaded a file with this name at the same time: {id} and {twin}"
+        "{name}: uploaded as {id}; another command uploaded a file with this name at the same time: {twin}"
     ));
 }
 
@@ -435,7 +435,7 @@ fn note_action(ctx: &Context, uploaded: &Uploaded) {
     match action {
         Action::Uploaded => {
             if let Some(other) = different {
-                ctx.ui.note(&format!("{name}: uploaded as {id}; {other} has different content"));
+                ctx.ui.note(&format!("{name}: uploaded as {id}; the existing {other} has different content"));
             }
         }
         Action::Reused if !names_match(name, &uploaded.name) => {

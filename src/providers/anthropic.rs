@@ -41,7 +41,7 @@ pub(super) static SPEC: Spec = Spec {
     settings: &[
         Setting {
             key: WORKSPACE,
-            help: "workspace that contains the files, such as wrkspc_1 (not beta)",
+            help: "workspace that contains the files, such as wrkspc_1 (not in the beta dialect)",
             secret: false,
         },
         Setting { key: AUTH, help: "header for the key: `x-api-key` or `bearer`", secret: false },

@@ -348,7 +348,7 @@ impl Replicate {
 /// The URL of the next page. The request contains the token, so the URL must have the API's own origin.
 fn next_page(first: &Url, next: &str) -> Result<Url> {
     let url = first.join(next).map_err(|_| {
-        Error::usage(format!("{next:?} is not a replicate cursor")).hint("the cursor is a complete URL")
+        Error::usage(format!("{next:?} is not a replicate cursor")).hint("a cursor is a complete URL")
     })?;
     if url.origin() != first.origin() {
         return Err(Error::platform(format!(

@@ -11,7 +11,7 @@ pub enum Usage {
     Messages,
     /// Gemini's `generateContent`: a part of the contents.
     GenerateContent,
-    /// Chat completions with a reference to the file as system message.
+    /// Chat completions with a reference to the file in a system message.
     SystemMessage,
     /// Mistral's OCR.
     Ocr,

@@ -1,4 +1,4 @@
-//! The runtime that carries the connections of a shared store.
+//! The runtime that drives the connections of a shared store.
 
 use std::future::Future;
 

@@ -1,4 +1,4 @@
-//! Ids for the `local` space, which are short enough to type and sort by time.
+//! Ids for the `local` space: short enough to type, and ordered by time.
 
 use jiff::Timestamp;
 use uuid::Uuid;

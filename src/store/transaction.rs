@@ -253,8 +253,8 @@ impl Transaction<'_> {
         self.rows.notes(self.space, kind, about)
     }
 
-    /// Inserts or replaces a small record of the emulator, such as a link, a workspace or a pending upload. `about`
-    /// is the file whose deletion also deletes the note.
+    /// Inserts or replaces a note: a small record that the emulator keeps, such as a link, a workspace or a pending
+    /// upload. Deleting the file `about`, if given, also deletes the note.
     pub fn note(&mut self, kind: &str, key: &str, about: Option<&FileId>, note: &Object) -> Result<()> {
         self.rows.note(self.space, kind, key, about, note)
     }

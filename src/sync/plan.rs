@@ -42,8 +42,8 @@ impl<'a> Remote<'a> {
         Self { rows, names, named: Named::default() }
     }
 
-    /// Adds a file of the listing and sets the state of its rows. `is_usable` is false for a deleted, failed or expired
-    /// file.
+    /// Adds a file from the listing and sets the state of its rows. Does nothing unless `is_usable`: a deleted, failed
+    /// or expired file is not.
     pub fn add(&mut self, file: File, is_usable: bool) {
         if !is_usable {
             return;

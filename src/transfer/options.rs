@@ -121,7 +121,7 @@ pub struct Uploaded {
     pub different: Option<FileId>,
     /// A file with the same name that another command uploaded at the same time.
     pub twin: Option<FileId>,
-    /// The file of an earlier upload of the same local file, if existing files did not affect this one. It may have been
+    /// The file from an earlier upload of the same local file, if this upload ignored existing files. It may have been
     /// deleted since.
     pub before: Option<FileId>,
     /// The replaced file that could not be deleted, with the error.

@@ -177,7 +177,7 @@ impl Ui {
     /// there is no [interactive user](Self::can_ask).
     pub fn confirm(&self, question: &str) -> Result<bool> {
         if !self.can_ask() {
-            return Err(Error::usage(format!("{question}: cannot prompt without a terminal"))
+            return Err(Error::usage(format!("cannot prompt without a terminal or in CI: {question}"))
                 .hint("to confirm: `--yes`"));
         }
         let question = format!("{} [y/N] ", text::indented_lines(question));
@@ -209,7 +209,7 @@ impl Ui {
             return self.0.streams.secret();
         }
         if !self.can_ask() {
-            return Err(Error::usage(format!("{question}: cannot prompt without a terminal")));
+            return Err(Error::usage(format!("cannot prompt without a terminal or in CI: {question}")));
         }
         let question = format!("{}: ", text::indented_lines(question));
         self.aside(|| rpassword::prompt_password(question)).map_err(|error| match error.kind() {

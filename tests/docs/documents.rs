@@ -284,7 +284,7 @@ fn sources(folder: &str) -> String {
     text
 }
 
-/// A guarantee names its tests: `tests/FILE.rs` or a folder, followed by `test_of_that_file`.
+/// A promise names its tests: a folder below `tests`, or `tests/FILE.rs` followed by the names of tests in that file.
 #[test]
 fn named_tests_exist() {
     let document = fs::read_to_string("docs/security.md").unwrap();

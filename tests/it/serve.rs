@@ -130,7 +130,7 @@ fn unknown_values_are_usage_errors_that_list_the_valid_ones() {
         (["--only", "nowhere"], "error: unknown platform `nowhere`"),
         (["--dialect", "nowhere=x"], "error: unknown platform `nowhere`"),
         (["--quirk", "nothing"], "error: quirk `nothing`: unknown name"),
-        (["--listen", "127.0.0.1:0"], "error: --print-env requires a port"),
+        (["--listen", "127.0.0.1:0"], "error: --print-env requires a fixed port"),
         (["--listen", "foo"], "error: --listen foo: must be HOST:PORT or a port"),
         (["--listen", "localhost:99999"], "error: --listen localhost:99999: must be HOST:PORT or a port"),
     ] {

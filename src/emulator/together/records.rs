@@ -20,7 +20,7 @@ pub(super) fn content_key(site: &Site, sha256: &str, file: &File) -> String {
     format!("{sha256} {}", purpose.unwrap_or_default())
 }
 
-/// The file that a note about content names.
+/// The file named in the note about content with this key, if it still exists.
 pub(super) fn holder(change: &Transaction, key: &str) -> Result<Option<FileId>> {
     let note = change.noted(CONTENT, key)?.unwrap_or_default();
     let Some(id) = note.get("id").and_then(Value::as_str) else { return Ok(None) };

@@ -115,7 +115,7 @@ const CAN: Capabilities = Capabilities {
             equals("data_source_id"),
         ],
         sort: &["+name", "+id", "-created_at"],
-        // The order is not documented, and listings return no times.
+        // Assumed: the default order is not documented, and listings return no times to sort by.
         newest_first: true,
     },
     annotate: None,

@@ -1,4 +1,4 @@
-//! Google Cloud Storage, through its XML API. Experimental: no emulator has this API.
+//! Google Cloud Storage, through its XML API. Experimental: no emulator implements enough of it to test against.
 
 use std::time::Duration;
 

@@ -152,7 +152,7 @@ fn object_url(bucket: &Url, key: &str) -> Result<Url> {
     if url.path() == path { Ok(url) } else { Err(invalid("it contains `.` or `..` between slashes")) }
 }
 
-/// A key for a signed URL. The crate cannot express every key.
+/// A key as a path of `object_store`, for a signed URL. Not every key can be expressed.
 fn object_path(key: &str) -> Result<Path> {
     Path::parse(key)
         .ok()

@@ -84,7 +84,7 @@ impl Vendor {
         if self.needs_endpoint && self.is_own(&connection.base_url) {
             let variable = self.spec.base_url_variables.first().unwrap_or(&"HAUL_BASE_URL");
             return Err(Error::usage(format!("{} requires a resource endpoint", self.spec.name))
-                .hint(format!("set {variable}, such as {}", self.spec.base_url)));
+                .hint(format!("set {variable} to its URL, such as {}", self.spec.base_url)));
         }
         if !self.parts_for.is_empty() {
             parts::check(&connection)?;

@@ -367,7 +367,7 @@ impl Xai {
         Ok(Request::get(url).maybe_query("team_id", self.team()))
     }
 
-    /// Notes whether a response has another dialect than the configured one.
+    /// Records whether a response used a dialect other than the configured one.
     fn heed(&self, answered: Option<&str>) {
         if answered.is_some_and(|answered| answered != self.dialect.name) {
             self.is_mixed.store(true, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! Runs single commands. Each is killed after a given time, or at a time limit that means it hangs.
+//! Runs single commands. Each is killed after the given time, or otherwise at a time limit, which counts as a hang.
 
 use std::fs;
 use std::path::PathBuf;

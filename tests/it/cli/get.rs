@@ -290,7 +290,7 @@ fn flat_leaves_out_folders_and_refuses_files_of_one_name() {
     status 2
     --- err
     error: --flat: src/a.txt ([id]............) and docs/a.txt ([id]............) have the same name a.txt
-    hint: omit `--flat`: files then keep their folders, or their ids are added to their names
+    hint: omit `--flat`: files then keep their folders, and ids are added to names that are still equal
     ");
     assert!(!env.work().join("new").exists());
 }

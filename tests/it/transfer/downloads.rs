@@ -63,7 +63,7 @@ async fn after_any_fault_the_download_resumes_at_its_byte_and_completes() {
         (vec!["refuse=503 GET **/content times=1"], vec![all]),
         (vec!["429 GET **/content times=1 retry-after=0"], vec![all]),
         (vec!["fail=500 GET **/content times=1"], vec![all]),
-        // A slow transfer is not an idle one: the timeout applies to two seconds without a byte.
+        // A slow transfer does not time out; the timeout of two seconds is for a transfer that stalls.
         (vec!["drip=700000 GET **/content"], vec![all]),
     ] {
         let (platform, mut provider, file) = with_file(&faults).await;

@@ -134,7 +134,7 @@ pub(super) async fn migrate(database: &Database) -> Result<String> {
     Ok(row.get(1))
 }
 
-/// The number of a format that this version can read or migrate.
+/// Checks that this version can read or migrate a format, and returns its number.
 fn is_known(database: &Database, format: i64) -> Result<usize> {
     usize::try_from(format).ok().filter(|format| *format <= STEPS.len()).ok_or_else(|| {
         Error::failed(format!(
