@@ -84,7 +84,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("tokio_postgres", &["store/index/postgres", "store/collect.rs"]),
     ("object_store", &["providers/objects/", "store/blobs/bucket.rs"]),
     ("indicatif", &["ui/progress"]),
-    ("comfy_table", &["ui/table.rs"]),
+    ("comfy_table", &["ui/table"]),
     ("jaq_core", &["ui/jq.rs"]),
     ("jaq_json", &["ui/jq.rs"]),
     ("jaq_std", &["ui/jq.rs"]),
