@@ -72,12 +72,12 @@ pub(super) fn columns(
                 })
         };
         let is_redundant = values == 0 || (0..fields.len()).any(repeats);
-        let names: Vec<&str> = match kind {
+        let texts: Vec<&str> = match kind {
             Kind::Name => cells().map(|cell| cell.text.as_str()).collect(),
             _ => Vec::new(),
         };
         let narrowest = |from: usize, to: usize, differ: fn(&[&str], usize) -> (Part, bool)| {
-            (from..to).find(|&width| names.is_empty() || differ(&names, width).1)
+            (from..to).find(|&width| texts.is_empty() || differ(&texts, width).1)
         };
         let distinct = narrowest(NARROW_NAME, natural, text::best_ends).unwrap_or(natural);
         let least = narrowest(LEAST_NAME, NAME, text::best_part).unwrap_or(LEAST_NAME);
@@ -218,10 +218,14 @@ fn shrink_all(columns: &mut [Column], width: usize, named: bool) {
         shrink(columns, Kind::Text, &|_| 24);
     } else if narrowed(columns, usize::MAX, TEXT) <= width {
         // Names stay whole.
-        flexible.into_iter().for_each(|kind| shrink(columns, kind, &|_| kind.floor(named)));
+        for kind in flexible {
+            shrink(columns, kind, &|_| kind.floor(named));
+        }
     }
     shrink(columns, Kind::Name, &|column| column.distinct.max(32));
-    flexible.into_iter().for_each(|kind| shrink(columns, kind, &|_| kind.floor(named)));
+    for kind in flexible {
+        shrink(columns, kind, &|_| kind.floor(named));
+    }
     shrink(columns, Kind::Name, &|column| column.distinct.max(NARROW_NAME));
     if has_url {
         return;
