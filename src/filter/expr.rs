@@ -317,5 +317,8 @@ fn is_plain(text: &str) -> bool {
 }
 
 fn is_plain_key(key: &str) -> bool {
-    !key.is_empty() && !key.chars().any(|c| c.is_whitespace() || "(),\"'=!<>:~\\".contains(c))
+    let has_operator = key.contains("&&") || key.contains("||");
+    !key.is_empty()
+        && !has_operator
+        && !key.chars().any(|c| c.is_whitespace() || "(),\"'=!<>:~\\".contains(c))
 }

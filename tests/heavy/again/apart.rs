@@ -58,8 +58,9 @@ fn check_command(case: &Case, several: bool) {
         let rows = run.json();
         let own = rows.iter().find(|row| row["name"] == "a.txt").unwrap()["id"].as_str().unwrap();
         let said = run.stderr();
-        let is_named = |id: &&String| said.contains(&format!("{own} and {id}"));
-        said.contains("at the same time") && ids.iter().any(|id| is_named(&id) && *id != own)
+        let own_note =
+            format!("uploaded as {own}; another command uploaded a file with this name at the same time: ");
+        ids.iter().any(|id| said.contains(&format!("{own_note}{id}")) && *id != own)
     };
     // The last process to upload sees the files of all the others.
     assert_eq!(runs.iter().any(names_both), ids.len() > 1, "{}: {ids:?}\n{runs:?}", case.name());

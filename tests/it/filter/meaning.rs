@@ -255,6 +255,8 @@ fn filters_have_a_normal_form() {
         ("id in (a, 'b c',d)", Some("id = a OR id = \"b c\" OR id = d")),
         ("id NOT IN(a) AND size in (1 MB, 2kB)", Some("id != a AND (size = 1000000 OR size = 2000)")),
         ("size > 1 MB size < 1.5 GiB", Some("size > 1000000 AND size < 1610612736")),
+        ("metadata.'&&' != a", Some("metadata.\"&&\" != a")),
+        ("metadata.'a||b':x", Some("metadata.\"a||b\":x")),
         ("size > 18446744073709551615", Some("size > 18446744073709551615")),
         ("name = 'And' OR name = \"in\"", Some("name = \"And\" OR name = in")),
         ("", Some("")),
