@@ -15,6 +15,7 @@ use fit::{Column, columns, used, widths};
 const FIRST_PAGE: usize = 100;
 /// Blanks between two columns of the table.
 pub(super) const GAP: u16 = 2;
+
 /// Titles that differ from the name of the field.
 const TITLES: [(&str, &str); 2] = [("meta_set", "meta set"), ("max_size", "max size")];
 
@@ -316,6 +317,7 @@ fn find<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::File;
     use serde_json::json;
 
     fn cell(field: &str, value: &Value) -> (String, Tone) {
@@ -364,20 +366,6 @@ mod tests {
         assert_eq!(printed.lines().next().unwrap().split_whitespace().count(), 3, "{printed}");
     }
 
-    const LONG: [&str; 11] = [
-        "id",
-        "name",
-        "size",
-        "content_type",
-        "purpose",
-        "path",
-        "status",
-        "created_at",
-        "updated_at",
-        "expires_at",
-        "metadata",
-    ];
-
     /// The table of these fields, from rows with the given values.
     fn table(fields: &[&str], rows: &[Value], width: usize) -> String {
         let fields = fields.iter().map(|&field| field.to_owned()).collect();
@@ -414,13 +402,13 @@ mod tests {
             row["metadata"] = if at == 2 { metadata.clone() } else { json!({}) };
         });
         let most = ["ID", "NAME", "SIZE", "CONTENT_TYPE", "CREATED_AT", "EXPIRES_AT"];
-        assert_eq!(titles(&table(&LONG, &one, 80)), [&most[..], &["…"]].concat());
+        assert_eq!(titles(&table(&File::FIELDS[2..], &one, 80)), [&most[..], &["…"]].concat());
         // One file was updated, and all have metadata.
         let all = rows(&|at, row| {
             row["updated_at"] = if at == 2 { json!("2026-03-01T12:30:00Z") } else { Value::Null };
             row["metadata"] = metadata.clone();
         });
-        let shown = table(&LONG, &all, 90);
+        let shown = table(&File::FIELDS[2..], &all, 90);
         assert_eq!(titles(&shown), [&most[..], &["METADATA"]].concat(), "{shown}");
     }
 

@@ -23,6 +23,12 @@ fn remote_cases() -> impl Iterator<Item = Case> {
     dialects().filter(|case| emulated(case.provider).is_some())
 }
 
+/// Each remote case as often as there are rounds, with a different seed in each.
+fn seeded(rounds: u64) -> Vec<(Case, u64)> {
+    let of_case = |(seed, case): (u64, Case)| (0..rounds).map(move |round| (case, seed + round));
+    (100..).zip(remote_cases()).flat_map(of_case).collect()
+}
+
 /// A fresh machine that uses the platform at this origin.
 fn machine(case: &Case, served: &Emulator, origin: &str) -> Sandbox {
     let mut env = Sandbox::new().with_real_clock();
