@@ -104,10 +104,12 @@ impl LostUploads {
         let end = Instant::now().checked_add(self.appears_within);
         let mut pause = client.base_pause().min(self.appears_within);
         loop {
+            // A listing shows no more than the files of the time at which it began.
+            let begun = Instant::now();
             if let Some(file) = self.look(new, since, identity).await? {
                 return Ok(Some(file));
             }
-            let left = end.map_or(self.appears_within, |end| end.saturating_duration_since(Instant::now()));
+            let left = end.map_or(self.appears_within, |end| end.saturating_duration_since(begun));
             if left.is_zero() {
                 return Ok(None);
             }

@@ -86,9 +86,11 @@ pub async fn once_found<'a, T>(
             Err(error) if error.kind() == Kind::NotFound => error,
             result => return result,
         };
-        // Computed after the first response, which may report the platform's time.
-        let end = *end.get_or_insert_with(|| Instant::now().checked_add(provider.settles_in(file)));
-        let left = end.map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()));
+        // The end is computed after the first response, which may report the platform's time. A file that has any time
+        // left is requested again, even if this process is delayed between the two lines.
+        let now = Instant::now();
+        let end = *end.get_or_insert_with(|| now.checked_add(provider.settles_in(file)));
+        let left = end.map_or(Duration::MAX, |end| end.saturating_duration_since(now));
         if left.is_zero() {
             return Err(error);
         }
