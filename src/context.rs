@@ -70,7 +70,7 @@ impl Context {
         }
     }
 
-    /// The beginning of a command in a hint, with the profile unless a command without `-p` uses it.
+    /// The beginning of a command in a hint, with `-p` unless the command would use the profile without it.
     pub fn command(&self, verb: &str, profile: Option<&str>) -> String {
         let chosen = self.settings.profile_name();
         match profile.unwrap_or(&chosen.value) {
@@ -129,7 +129,7 @@ impl Context {
         }
     }
 
-    /// How many responses from the opened platforms had status 429.
+    /// The number of responses with status 429 from the opened platforms.
     pub fn throttled(&self) -> u64 {
         self.opened.borrow().values().filter_map(|provider| Some(provider.client()?.throttled())).sum()
     }
@@ -164,7 +164,7 @@ impl Context {
         Warn::by(move |text| ui.warn(text))
     }
 
-    /// Prints delays before retries, the client's requests with `-vv`, and their headers with `-vvv`.
+    /// A [`Trace`] that prints delays before retries, the client's requests with `-vv`, and their headers with `-vvv`.
     fn trace(&self) -> Trace {
         let (ui, verbosity) = (self.ui.clone(), self.ui.verbosity());
         let print = move |event: &Event| match event {

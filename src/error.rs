@@ -318,7 +318,7 @@ impl Error {
         self
     }
 
-    /// Adds a hint with the name most similar to `typed`, if there is one, before all other hints.
+    /// Adds a hint with the name most similar to `typed`, if any, before all other hints.
     #[must_use]
     pub fn did_you_mean<'a>(mut self, typed: &str, names: impl IntoIterator<Item = &'a str>) -> Self {
         let hint = nearest(typed, names).map(|near| format!("did you mean `{near}`?"));
@@ -582,7 +582,7 @@ pub fn reference(profile: &str, id: impl fmt::Display) -> String {
 /// Maximum length of the names that [`nearest`] compares, in characters. Real names are shorter.
 const LONGEST_NAME: usize = 128;
 
-/// The message of an error of another crate, with those causes that it does not contain.
+/// The message of an error from another crate, with the causes that it does not already contain.
 pub fn with_causes(error: &dyn StdError) -> String {
     let mut text = error.to_string();
     for cause in std::iter::successors(error.source(), |&cause| cause.source()).map(ToString::to_string) {

@@ -12,14 +12,14 @@ const LINKS: usize = 40;
 /// Prefix and suffix of temporary file names.
 const TEMPORARY: (&str, &str) = (".haul-", ".tmp");
 
-/// Names for standard output.
+/// Names of standard output.
 const STANDARD_OUTPUT: [&str; 4] = ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"];
 
 /// Names of standard error.
 #[cfg(unix)]
 const STANDARD_ERROR: [&str; 3] = ["/dev/stderr", "/dev/fd/2", "/proc/self/fd/2"];
 
-/// What a path refers to after symbolic links are resolved.
+/// The target of a path after symbolic links are resolved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
     /// A regular file at this path, or no file yet.
@@ -95,12 +95,13 @@ pub fn open_stream(path: &Path) -> io::Result<File> {
 
 /// Creates a file or replaces its content atomically. If `path` is a symbolic link, the file that it points to is
 /// replaced. A new file has mode 0600; an existing one keeps its mode unless `private` is set. A process killed
-/// during the operation leaves no temporary file if the file system supports unnamed files.
+/// while it writes the content leaves no temporary file if the file system supports unnamed files.
 pub fn replace(path: &Path, content: &[u8], private: bool) -> io::Result<()> {
     replace_with(path, private, |file| file.write_all(content))
 }
 
-/// Like [`replace`], with content that `write` writes. It is called again if the first file cannot be used.
+/// Like [`replace`], but `write` writes the content. If an unnamed file cannot be linked, `write` is called again for a
+/// named temporary file.
 pub fn replace_with(
     path: &Path,
     private: bool,
@@ -143,7 +144,7 @@ pub fn set_private(file: &File) -> io::Result<()> {
     Ok(())
 }
 
-/// The mode of a file, if users other than its owner can read or write it.
+/// The mode of a file if it grants any permission to users other than the owner. `None` on systems without modes.
 pub fn shared_mode(metadata: &Metadata) -> Option<u32> {
     #[cfg(unix)]
     {
@@ -259,7 +260,7 @@ pub fn lock_existing(path: &Path) -> io::Result<Option<File>> {
     lock(path, OpenOptions::new().read(true).write(true))
 }
 
-/// The absolute path.
+/// Makes a path absolute without resolving symbolic links.
 pub fn absolute(path: &Path) -> PathBuf {
     // The working directory never changes, so one system call is enough.
     static HERE: LazyLock<PathBuf> = LazyLock::new(|| std::env::current_dir().unwrap_or_default());
@@ -274,7 +275,8 @@ pub fn wait_for_lock(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Locks a folder until the handle is closed. None if another handle has the lock, here or in another process.
+/// Locks a folder until the handle is closed. Returns `None` if another handle holds the lock, in this process or
+/// another one.
 #[cfg(unix)]
 pub fn lock_folder(folder: &Path) -> io::Result<Option<File>> {
     let file = File::open(folder)?;
@@ -285,7 +287,7 @@ pub fn lock_folder(folder: &Path) -> io::Result<Option<File>> {
     }
 }
 
-/// Locks a folder by a file in it, because folders cannot be locked.
+/// Locks a folder by locking a file in it, because folders cannot be locked on this platform.
 #[cfg(not(unix))]
 pub fn lock_folder(folder: &Path) -> io::Result<Option<File>> {
     lock_new(&folder.join(".haul.lock.guard"))

@@ -42,7 +42,7 @@ impl Hasher {
         Self::Md5(md5::Md5::default())
     }
 
-    /// A hasher for the fastest of the named algorithms: BLAKE3, then SHA-256, then MD5.
+    /// A hasher for the fastest of the named algorithms: BLAKE3, then SHA-256, then MD5. `None` if no name is known.
     pub fn cheapest(names: &[&str]) -> Option<Self> {
         if names.contains(&"blake3") {
             Some(Self::blake3())
@@ -55,7 +55,7 @@ impl Hasher {
         }
     }
 
-    /// A hasher for the fastest algorithm that one of these checksums uses.
+    /// A hasher for the fastest algorithm among these checksums; `None` if there are no checksums.
     pub fn for_checksums(checksums: &Checksums) -> Option<Self> {
         let stated = [("blake3", &checksums.blake3), ("sha256", &checksums.sha256), ("md5", &checksums.md5)];
         let stated: Vec<&str> =
@@ -105,9 +105,9 @@ impl Hasher {
 
 /// Input for a hash.
 pub enum HashInput {
-    /// These bytes.
+    /// Bytes in memory.
     Bytes(Bytes),
-    /// The first bytes of a file.
+    /// The start of a file: its path and the number of bytes.
     File(PathBuf, u64),
 }
 
@@ -133,7 +133,7 @@ impl HashInput {
     }
 }
 
-/// A hash computed on its own thread, because SHA-256 and MD5 are slower than disks and networks.
+/// A hash computed on its own thread, because SHA-256 and MD5 can be slower than disks and networks.
 pub struct HashThread {
     inputs: SyncSender<HashInput>,
     thread: JoinHandle<Result<Checksums>>,

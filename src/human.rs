@@ -23,8 +23,8 @@ pub fn size(bytes: u64) -> String {
     format!("{}.{} EB", tenths / 10, tenths % 10)
 }
 
-/// Formats the sum of sizes in parentheses after a space, such as ` (1.2 MB)` or, if some are unknown, ` (at least 1.2 MB)`.
-/// Empty if all are unknown.
+/// Formats the sum of sizes in parentheses after a space, such as ` (1.2 MB)`, or ` (at least 1.2 MB)` if
+/// some are unknown. Returns an empty string if no size is known.
 pub fn total(sizes: impl IntoIterator<Item = Option<u64>>) -> String {
     let (mut known, mut unknown, mut bytes) = (0_u64, 0_u64, 0_u64);
     for found in sizes {

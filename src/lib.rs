@@ -4,7 +4,7 @@
 //! client [`http`], [`transfer`] moves bytes, [`store`] is the embedded store, [`emulator`] serves the platforms from
 //! it, and [`ui`] prints. The library is for the binary and its tests; it is not a public API.
 
-// Times come from servers and users. `clippy.toml` lists the exceptions.
+// Times from servers and users can be out of range. `clippy.toml` lists the types that are exempt.
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
 pub mod cli;

@@ -1,6 +1,7 @@
 //! The data model shared by all platforms.
 //!
-//! This module depends on no other module of the crate. `--json` prints [`File`], so its fields are a public contract.
+//! Of the crate's modules, this one depends only on `spool`. `--json` prints [`File`], so its fields are a public
+//! contract.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -19,8 +20,8 @@ use unicode_normalization::UnicodeNormalization as _;
 /// A JSON object whose keys keep their order.
 pub type Object = Map<String, Value>;
 
-/// A platform's id for a file. It is opaque, and percent-encoded in a path. The id of an
-/// object in a bucket is its key, which keeps its `/`.
+/// A platform's id for a file. It is opaque, and is percent-encoded in URL paths. The id of an object in a bucket is
+/// its key, in which `/` is not encoded.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(inline)]
@@ -76,8 +77,8 @@ pub fn nfc(text: &str) -> Cow<'_, str> {
     if text.is_ascii() { Cow::Borrowed(text) } else { Cow::Owned(text.nfc().collect()) }
 }
 
-/// Whether two names are the same text, that is, whether their bytes or their NFC forms are equal. macOS stores `é`
-/// as two characters, other systems as one.
+/// Whether two names are the same text, that is, whether their bytes or their NFC forms are equal. macOS may store `é`
+/// as two characters; other systems store it as one.
 pub fn names_match(a: &str, b: &str) -> bool {
     a == b || a.nfc().eq(b.nfc())
 }
@@ -292,7 +293,7 @@ pub struct Address {
 }
 
 impl Address {
-    /// The profile of an address that denotes all of its files: `PROFILE:`.
+    /// The profile, if the address denotes all files of a profile: `PROFILE:`.
     pub fn whole_profile(&self) -> Option<&str> {
         let is_whole = matches!(&self.reference, Ref::Any(text) if text.is_empty());
         self.profile.as_deref().filter(|_| is_whole)
@@ -301,8 +302,8 @@ impl Address {
     /// Parses `[profile:][id:|name:]text`. A prefix is a profile only if `is_profile` returns true for it, so
     /// `a:b.txt` can be a name.
     ///
-    /// An object address such as `s3://BUCKET/KEY` has the profile `s3://BUCKET`, and `s3://BUCKET/PREFIX/` is all of the
-    /// profile with this name.
+    /// An object address such as `s3://BUCKET/KEY` has the profile `s3://BUCKET`, and `s3://BUCKET/PREFIX/` denotes all
+    /// objects of the profile with this name.
     pub fn parse(text: &str, is_profile: impl Fn(&str) -> bool) -> Self {
         if let Some((profile, key)) = objects(text)
             && is_profile(profile)
@@ -328,12 +329,12 @@ impl Address {
 enum Key<'a> {
     /// A key, or empty for all objects.
     Whole(&'a str),
-    /// A reference with its prefix.
+    /// A reference, which may start with `id:` or `name:`.
     Reference(&'a str),
 }
 
-/// The profile and the rest of an object address: `s3://BUCKET/KEY`, `s3://BUCKET/PREFIX/`, or one of these profiles with
-/// `:` and a reference.
+/// The profile and the rest of an object address: `s3://BUCKET/KEY`, `s3://BUCKET/PREFIX/`, or a profile of this form
+/// followed by `:` and a reference. `None` if the text is not an object address.
 fn objects(text: &str) -> Option<(&str, Key<'_>)> {
     let start = text.find("://")? + "://".len();
     if let Some(at) = text[start..].find("/:") {
@@ -383,7 +384,8 @@ pub enum Source {
 }
 
 impl Source {
-    /// The path of a local file, or the reference of a file on a platform, which identify it in reports and in the ledger.
+    /// The path of a local file, or the reference of a file on a platform. Reports and the ledger identify the source
+    /// by it.
     pub fn place(&self) -> Option<&Path> {
         match self {
             Self::Path(path) => Some(path),
@@ -404,11 +406,11 @@ pub trait Remote: fmt::Debug + Send + Sync {
     /// The size in bytes, if known.
     fn size(&self) -> Option<u64>;
 
-    /// Opens the content at byte `from`, and ends an earlier download. The reader must not be used on a thread that runs
-    /// asynchronous code. It verifies the content once all of it has been read. Its errors contain an error of this crate.
+    /// Opens the content at byte `from`, and ends an earlier download. The reader blocks, so it must not be used on a
+    /// thread that runs asynchronous code. It verifies the content at the end. Its errors wrap an error of this crate.
     fn open(&self, from: u64) -> io::Result<Box<dyn io::Read + Send>>;
 
-    /// Ends the running download. The future ends once nothing is left of it on the platform.
+    /// Ends the running download. The future completes once nothing of the download is left on the platform.
     fn close(&self) -> BoxFuture<'static, ()>;
 
     /// Downloads the content, so that it can be opened again without another download and its size is known. Blocks.

@@ -19,8 +19,8 @@ impl Secret {
         Self(SecretString::from(word.map_or(text, |(_, rest)| rest.trim_start()).to_owned()))
     }
 
-    /// The reason why the text cannot be a token, without revealing its characters. A token is sent in a header, so
-    /// it must consist of visible ASCII characters. Quotes around it come from an environment file.
+    /// The reason why the text cannot be a token; `None` if it can. A token is sent in a header, so it must consist of
+    /// visible ASCII characters. Quotes usually come from an environment file. Reveals at most one invalid character.
     pub fn problem(&self) -> Option<String> {
         let text = self.expose();
         if text.is_empty() {
@@ -45,7 +45,7 @@ impl Secret {
         self.0.expose_secret()
     }
 
-    /// A redacted form that is enough to tell tokens apart: for a long token, its first and last characters.
+    /// A redacted form: the first and last characters of a long token, to tell tokens apart; `***` for a short one.
     pub fn redacted(&self) -> String {
         let text: Vec<char> = self.expose().chars().collect();
         if text.len() < 20 {

@@ -90,12 +90,12 @@ impl Download {
         Ok(Self { name, reader, position: from, size: remote.size() })
     }
 
-    /// The number of bytes before the next one.
+    /// The position of the next byte to [fill](Self::fill) a buffer with.
     pub fn position(&self) -> u64 {
         self.position
     }
 
-    /// Fills the buffer; false if fewer bytes are left.
+    /// Fills the buffer without advancing the [position](Self::position). Returns false if fewer bytes are left.
     pub fn try_fill(&mut self, buffer: &mut [u8]) -> Result<bool> {
         match self.reader.read_exact(buffer) {
             Ok(()) => Ok(true),
@@ -104,14 +104,14 @@ impl Download {
         }
     }
 
-    /// Fills the buffer.
+    /// Fills the buffer and advances the [position](Self::position). Fails if fewer bytes are left.
     pub fn fill(&mut self, buffer: &mut [u8]) -> Result<()> {
         self.reader.read_exact(buffer).map_err(|error| unreadable(&self.name, error))?;
         self.position = self.position.saturating_add(buffer.len() as u64);
         Ok(())
     }
 
-    /// Whether all bytes have been read.
+    /// Whether [`fill`](Self::fill) has read all bytes; true if the size is unknown.
     pub fn is_at_end(&self) -> bool {
         self.size.is_none_or(|size| self.position >= size)
     }
@@ -126,7 +126,7 @@ impl Download {
     }
 }
 
-/// The error for a failed read of a platform file's content.
+/// The error for a failed read of the content of a file on a platform.
 pub fn unreadable(name: &str, error: io::Error) -> Error {
     if error.kind() == io::ErrorKind::UnexpectedEof {
         return Error::failed(format!("{name}: the content is shorter than its stated size"));

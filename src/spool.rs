@@ -23,7 +23,7 @@ impl Spool {
         Ok(Self { file })
     }
 
-    /// A handle that writes from the start. Only one can be used.
+    /// A handle for writing from the start. Use only one: on Unix, all handles share one position.
     pub fn writer(&self) -> io::Result<File> {
         #[cfg(unix)]
         return self.file.try_clone();
@@ -31,7 +31,7 @@ impl Spool {
         return self.file.reopen();
     }
 
-    /// Its metadata.
+    /// The metadata of the file.
     pub fn metadata(&self) -> io::Result<Metadata> {
         #[cfg(unix)]
         return self.file.metadata();
@@ -52,7 +52,7 @@ impl Spool {
     }
 }
 
-/// A reader of a temporary file, which exists as long as the reader.
+/// A reader of a temporary file. The file exists at least as long as the reader.
 #[derive(Debug)]
 pub struct SpoolReader {
     spool: Arc<Spool>,

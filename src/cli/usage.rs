@@ -79,7 +79,7 @@ pub fn error(wrong: &clap::Error, root: &Command, arguments: &[OsString]) -> Err
         }
         ErrorKind::UnknownArgument if argument.starts_with('-') => option_hint(command, &argument),
         ErrorKind::MissingRequiredArgument => {
-            // An example that has the option, or the first one.
+            // For an option, an example that uses it; otherwise, the first example.
             let option = argument.split(' ').next().filter(|word| word.starts_with('-')).unwrap_or_default();
             example(command, option).map(|line| format!("example: `{line}`"))
         }
@@ -160,7 +160,7 @@ fn command<'a>(root: &'a Command, arguments: &[OsString]) -> (&'a Command, Strin
     (command, path)
 }
 
-/// The hint for a subcommand that haul does not have, if several commands or options do the same.
+/// The hint for a nonexistent subcommand whose task other commands perform with certain arguments.
 fn other_way(command: &Command, typed: &str) -> Option<String> {
     let hint = match (command.get_name(), typed) {
         ("haul", "mv" | "move" | "rename" | "ren") => "to rename a file: `haul meta set REF --name NAME`",

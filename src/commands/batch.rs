@@ -78,7 +78,7 @@ pub struct Labels<'a> {
     pub resume_hint: &'static str,
     /// A note printed before the summary.
     pub note: Option<&'a dyn Fn() -> Option<String>>,
-    /// What the command does after the last item, unless it was interrupted.
+    /// Runs after the last item, unless the command was interrupted.
     pub last: Option<&'a dyn Fn() -> LocalBoxFuture<'a, ()>>,
 }
 
@@ -239,8 +239,8 @@ fn entry_of(error: &Error) -> Entry {
 }
 
 /// Reports the items that were not started and returns their number. After a signal, only items that are available
-/// without waiting are reported, for a limited time. An entry without a reference stands for the rest, and the number
-/// is then unknown.
+/// without waiting are reported, for a limited time. An entry without a reference represents the rest, whose number is
+/// then unknown: the result is `None`.
 async fn list_rest<T: Reported>(
     ctx: &Context,
     report: &Report,
@@ -333,7 +333,7 @@ impl Tally {
         }
     }
 
-    /// Adds the counts to the error that a signal caused.
+    /// Adds the counts to the error caused by a signal. Other errors are returned unchanged.
     fn stop(mut self, ctx: &Context, words: Labels<'_>, error: Error) -> Error {
         self.show_single(ctx);
         words.say_note(ctx);

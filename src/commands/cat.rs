@@ -25,7 +25,7 @@ pub struct CatArgs {
 }
 
 impl CatArgs {
-    /// The signed link, where the platform requires one.
+    /// The signed link given with `--link`.
     pub fn link(&self) -> Option<&str> {
         self.content.link.as_deref()
     }

@@ -81,7 +81,7 @@ pub struct CpArgs {
     batch: BatchArgs,
 }
 
-/// A side of a copy.
+/// The source or destination of a copy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Place {
     /// `[PROFILE:]REF`, with the profile and the reference.
@@ -229,9 +229,9 @@ impl CpArgs {
         get.run(ctx).await
     }
 
-    /// The choice of files on platforms.
+    /// The selector for source files on platforms.
     fn selector(&self, ctx: &Context, sources: &[String]) -> Selector {
-        // `PROFILE:` is every file of a profile.
+        // `PROFILE:` denotes all files of a profile.
         let all = |text: &String| match ctx.address(text).whole_profile() {
             Some(profile) => format!("{profile}:*"),
             None => text.clone(),
@@ -272,7 +272,7 @@ impl CpArgs {
             }
         }
         let names = targets.places.names();
-        // The second listing can have new files, so all targets are claimed again.
+        // The second listing can contain new files, so all targets are claimed again.
         let targets = RefCell::new(copies.targets());
         let (copies, targets) = (&copies, &targets);
         let files = selector.files_once(ctx, Some(Op::Download)).then(async |chosen| {
@@ -323,7 +323,7 @@ struct Copies<'a> {
     ctx: &'a Context,
     /// The destination.
     provider: &'a Arc<dyn Provider>,
-    /// The names of the copies in a report, by the reference of their source.
+    /// The names of the copies in the report of `--retry-from`, by the reference of the source.
     names: HashMap<String, String>,
     ledgers: Ledgers,
     /// The properties that the destination does not store.
@@ -336,7 +336,7 @@ struct Claims<'a> {
     places: Targets<'a>,
 }
 
-/// The target of two files.
+/// A target that two files share.
 struct Shared {
     name: String,
     place: Option<Overwrites>,
@@ -384,7 +384,8 @@ impl Copies<'_> {
         Ok(())
     }
 
-    /// Whether a platform is the destination.
+    /// Whether `source` reaches the same files as the destination: through the same profile, or the same account and
+    /// target.
     fn is_same(&self, source: &dyn Provider) -> Result<bool> {
         if source.profile() == self.provider.profile() {
             return Ok(true);

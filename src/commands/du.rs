@@ -256,7 +256,7 @@ impl DuArgs {
     }
 }
 
-/// Reads a listing and sums its files, in groups.
+/// Reads a listing and totals its files by group.
 async fn measure(ctx: &Context, part: Part, by: Option<By>, now: Timestamp) -> Result<Vec<Usage>> {
     let Part { reference, provider, mut listing, is_whole } = part;
     let about = |error: Error| error.about(reference.as_str());

@@ -175,7 +175,7 @@ impl GcArgs {
         self.finish(ctx, provider, rows).await
     }
 
-    /// The profile of the argument.
+    /// The profile named by the argument; `None` without an argument.
     fn profile(&self, ctx: &Context) -> Result<Option<String>> {
         let Some(text) = &self.target else { return Ok(None) };
         match ctx.address(text).whole_profile() {
@@ -186,7 +186,7 @@ impl GcArgs {
         }
     }
 
-    /// The files that meet all criteria and that nothing protects.
+    /// The files that meet all criteria and are not protected.
     async fn select(
         &self,
         ctx: &Context,
@@ -199,7 +199,7 @@ impl GcArgs {
         let older = self.older.as_deref().map(|text| before("older", text)).transpose()?;
         let young = before("min-age", &self.min_age)?;
         let groups = self.duplicates || self.keep.is_some();
-        // A file of unknown age is never deleted, so the platform must return the age.
+        // In these cases, a file of unknown age is never deleted, so the platform must return the age.
         if young < now || older.is_some() || groups {
             require_stated(provider.as_ref(), "created_at", "select old files")?;
         }
@@ -207,7 +207,7 @@ impl GcArgs {
             require_stated(provider.as_ref(), "size", "find duplicates")?;
         }
         let filter = self.filter.as_deref();
-        // `--duplicates` and `--keep` also compare files that do not match the filter, so they require a second listing.
+        // `--duplicates` and `--keep` also compare files that do not match the filter, so they need a second listing.
         let matches = match filter.filter(|_| groups) {
             None => None,
             Some(_) => Some(all(ctx, provider, filter).await?),
@@ -402,7 +402,8 @@ impl GcArgs {
     }
 }
 
-/// Whether a file still has the name and size in the plan. A missing file counts as deleted.
+/// Whether a file still has the name and size in the plan. Returns true for a missing file, which then counts as
+/// deleted.
 async fn is_as_planned(provider: &Arc<dyn Provider>, row: &Row) -> Result<bool> {
     match provider.stat(&row.id).await {
         Ok(file) => Ok(file.name == row.name && file.size == row.size),
@@ -436,14 +437,15 @@ fn write_plan(ctx: &Context, path: &Path, provider: &dyn Provider, rows: &[Row])
 /// The ids in lock files.
 #[derive(Default)]
 struct Locks {
-    /// The files of all rows.
+    /// The current file of each row.
     ids: HashSet<FileId>,
     /// The previous files that rows replace, all of which haul uploaded.
     replaced: HashSet<FileId>,
 }
 
 impl Locks {
-    /// Reads the given lock files and the nearest `haul.lock`. If a profile requires them, at least one must exist.
+    /// Reads the given lock files and the nearest `haul.lock`. If `required` names a profile, at least one lock file
+    /// must exist.
     fn read(given: &[PathBuf], required: Option<&str>) -> Result<Self> {
         let nearest = Lock::nearest()?;
         let mut paths: BTreeSet<PathBuf> = given.iter().cloned().collect();
@@ -472,7 +474,7 @@ impl Locks {
     }
 }
 
-/// All files of a platform that match a filter.
+/// All files of a platform that match the filter, if any.
 async fn all(ctx: &Context, provider: &Arc<dyn Provider>, filter: Option<&str>) -> Result<Vec<File>> {
     let filter = combine(ctx, provider.spec(), filter, None)?;
     let mut listing = Listing::new(Arc::clone(provider), Query { filter, ..Query::default() }, None)?;

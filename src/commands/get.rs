@@ -95,7 +95,7 @@ pub(super) struct Saved {
 }
 
 impl GetArgs {
-    /// The signed link, where the platform requires one.
+    /// The signed link given with `--link`.
     pub fn link(&self) -> Option<&str> {
         self.content.link.as_deref()
     }
@@ -240,7 +240,8 @@ fn binary(Chosen { provider, file, .. }: &Chosen) -> Error {
         .hint(format!("to write it anyway: `haul get {reference} -o -`"))
 }
 
-/// Files whose names differ without folders. Two files with one name are an error, before anything is written.
+/// Reads all files and returns them if their names differ without folders. Two files with the same name are an error,
+/// before anything is written.
 async fn with_different_names(
     mut files: LocalBoxStream<'_, Result<Chosen>>,
 ) -> Result<LocalBoxStream<'_, Result<Chosen>>> {
@@ -266,7 +267,7 @@ async fn with_different_names(
     Ok(stream::iter(found).boxed_local())
 }
 
-/// The name of a file after its path.
+/// The name of a file, preceded by its path.
 fn full_name(file: &File) -> String {
     match file.path.as_deref().filter(|path| !path.is_empty()) {
         Some(path) => format!("{path}/{}", file.name),
@@ -274,7 +275,8 @@ fn full_name(file: &File) -> String {
     }
 }
 
-/// Rejects a file that the platform is known not to return. A hint names the local file it was uploaded from.
+/// Rejects a file that the platform is known not to return. A hint names the local file that it was uploaded from, if
+/// known.
 pub(super) fn require_content(ctx: &Context, ledgers: &Ledgers, chosen: &Chosen) -> Result<()> {
     let Chosen { provider, file, .. } = chosen;
     require_download(provider.as_ref(), file).map_err(|error| {
@@ -293,7 +295,7 @@ pub(super) fn require_content(ctx: &Context, ledgers: &Ledgers, chosen: &Chosen)
 pub(super) struct Ledgers(RefCell<BTreeMap<String, Ledger>>);
 
 impl Ledgers {
-    /// The local file that the file was uploaded from.
+    /// The local file that the file `id` was uploaded from, if the ledger records it.
     fn uploaded_from(&self, ctx: &Context, profile: &str, id: &FileId) -> Option<PathBuf> {
         let open = || ledger_of(ctx, Some(profile), "").unwrap_or_default().read_only();
         self.0.borrow_mut().entry(profile.to_owned()).or_insert_with(open).uploaded_from(id)

@@ -1,4 +1,4 @@
-//! Checks JSONL files for batches and fine-tuning, in one pass and using constant memory.
+//! Checks JSONL files for batches and fine-tuning, in one pass and without keeping the lines in memory.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -34,7 +34,8 @@ impl Purpose {
     }
 }
 
-/// The documented limits for a batch on OpenAI and Perplexity. A megabyte may be 1024 × 1024 bytes.
+/// The documented limits for a batch on OpenAI and Perplexity. A megabyte may mean 1024 × 1024 bytes, so the
+/// larger value is used.
 const BATCH_BYTES: u64 = 200 * 1024 * 1024;
 const BATCH_LINES: u64 = 50_000;
 /// Minimum number of examples for a fine-tuning job.
@@ -65,7 +66,7 @@ pub struct Finding {
 }
 
 /// Checks the lines of a file of `size` bytes. `limits` is the severity of exceeding the limits of a batch. The check
-/// stops at the maximum number of requests.
+/// stops after the maximum number of requests or of errors.
 pub fn check(content: impl Read, size: u64, purpose: Purpose, limits: Severity) -> io::Result<Vec<Finding>> {
     let mut check = Check { purpose, findings: Vec::new(), counts: [0; 2], first: None, ids: HashSet::new() };
     if purpose == Purpose::Batch && size > BATCH_BYTES {
@@ -228,7 +229,7 @@ impl Check {
 
 /// Parses a line as a single JSON object.
 fn parse<T: DeserializeOwned>(line: &mut Line<impl BufRead>) -> Result<T, (Severity, String)> {
-    // The parser reads single bytes.
+    // The parser reads byte by byte.
     let mut parser = serde_json::Deserializer::from_reader(BufReader::with_capacity(4096, line));
     let read = Lax::<T>::deserialize(&mut parser).and_then(|value| parser.end().map(|()| value));
     match read {
@@ -236,7 +237,7 @@ fn parse<T: DeserializeOwned>(line: &mut Line<impl BufRead>) -> Result<T, (Sever
         Ok(Lax(None)) => Err((Severity::Error, "not a JSON object".to_owned())),
         Err(error) if error.is_io() => Err((Severity::Error, format!("not readable: {error}"))),
         Err(error) => {
-            // For its parser, every line is line 1.
+            // Each line has its own parser, which reports it as line 1.
             let text = error.to_string().replace("line 1 ", "").replace(" at column", ", column");
             // All types of values are accepted, so only a repeated key is a data error.
             Err(if error.is_data() {

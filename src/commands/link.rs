@@ -166,7 +166,8 @@ impl LinkArgs {
         .await
     }
 
-    /// The profiles whose links are listed, if no file is selected; None is the default profile.
+    /// The profiles whose links are listed, with `None` for the command's profile. Returns `None` if files are
+    /// selected.
     fn profiles_to_list(&self, ctx: &Context) -> Option<Vec<Option<String>>> {
         let Selector { refs, filter, .. } = &self.selector;
         if !self.list || filter.is_some() || self.batch.retry_from.is_some() {

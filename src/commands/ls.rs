@@ -172,7 +172,7 @@ impl LsArgs {
             for file in &files {
                 rows.push(file)?;
             }
-            // The widths of the last page need no room for others.
+            // The last page is not flushed here, so its column widths need no room for later rows.
             if listing.cursor().is_some() {
                 rows.flush()?;
             }
@@ -235,7 +235,7 @@ impl LsArgs {
         }
         batch::run(
             ctx,
-            // Process one reference at a time to keep their order.
+            // Process one file at a time to keep the order.
             &BatchArgs { jobs: JobsArgs::ONE, ..BatchArgs::default() },
             Labels::of("listed").without_summary(),
             stream::iter(found.into_iter().map(Ok).chain(failed.into_iter().map(Err))),
@@ -376,7 +376,7 @@ impl LsArgs {
         self.check_split(split)
     }
 
-    /// Writes each name or id followed by NUL, and counts those that contain NUL themselves.
+    /// Writes each name or id followed by NUL. Skips those that contain NUL, and counts them in `split`.
     fn write0(&self, ctx: &Context, files: &[File], split: &mut u64) -> Result<()> {
         for file in files {
             let text = if self.ids { &file.id.0 } else { &file.name };

@@ -1,4 +1,4 @@
-//! The commands. Each module defines the arguments, help and behavior of one command.
+//! The commands. Each public module defines the arguments, help and behavior of one command.
 
 pub mod auth;
 pub mod cat;

@@ -78,7 +78,8 @@ pub struct Row {
 }
 
 impl Row {
-    /// The row for a platform. A capability is listed if at least one dialect has it.
+    /// The row for a platform. Uploads, `meta set`, replacing, links and checksums are listed if at least one dialect
+    /// supports them; the other fields describe the first dialect.
     pub fn of(spec: &'static Spec) -> Self {
         let any = |op| spec.dialects.iter().any(|dialect| supports(dialect.can, op));
         let cans = || spec.dialects.iter().map(|dialect| dialect.can);
@@ -189,8 +190,8 @@ impl ProvidersArgs {
     }
 }
 
-/// The fields of the datasheet of another dialect that differ from the first one. A list is shown as the items that it
-/// has in addition, and those that it does not have.
+/// The fields in another dialect's datasheet that differ from the first dialect's. A list is shown as the items that it
+/// adds and the items that it lacks.
 fn differences(first: &Value, mut other: Value) -> Value {
     let Some(fields) = other.as_object_mut() else { return other };
     fields.retain(|name, value| name == "dialect" || *value != first[name]);

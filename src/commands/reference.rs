@@ -239,14 +239,14 @@ impl Target<'_> {
         self.media_type().starts_with("image/")
     }
 
-    /// Whether Anthropic takes the file only as an input of the code execution tool.
+    /// Whether Anthropic accepts the file only as input for the code execution tool.
     fn is_for_code(&self) -> bool {
         self.usage == Usage::Messages
             && !self.is_image()
             && !["application/pdf", "text/plain"].contains(&self.media_type())
     }
 
-    /// The URL that stands for the file, which the platform returned.
+    /// The URL that the platform returned for the file.
     fn url(&self) -> Result<&str> {
         let url = match self.usage {
             Usage::GenerateContent => self.file.extra.get("uri"),
@@ -278,7 +278,7 @@ impl Target<'_> {
         })
     }
 
-    /// The method's path below the base URL, and the body of the request.
+    /// The path of the request below the base URL, and its body.
     fn request(&self) -> Result<(String, Value)> {
         let (content, model) = (self.content()?, self.model);
         let path = |text: &str| text.to_owned();
@@ -357,7 +357,7 @@ impl Target<'_> {
     fn python(&self) -> Result<String> {
         let (_, body) = self.request()?;
         let key = format!("os.environ[{}]", literal(self.variable));
-        // Clients other than OpenAI's take the address without the path of the API.
+        // Clients other than OpenAI's and Together's expect the base URL without the API's path.
         let root = self.base_url.strip_suffix(self.base_path).unwrap_or(&self.base_url);
         let argument = |name: &str, url: &str| {
             if self.is_custom { format!(", {name}={}", literal(url)) } else { String::new() }
@@ -454,7 +454,7 @@ fn pretty(value: &Value, indent: &str) -> String {
     let mut bytes = Vec::new();
     let formatter = PrettyFormatter::with_indent(indent.as_bytes());
     let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, formatter);
-    // Values without custom keys can always be serialized.
+    // Serializing a JSON value into memory cannot fail.
     let _ = value.serialize(&mut serializer);
     let mut text = String::new();
     for c in String::from_utf8_lossy(&bytes).chars() {

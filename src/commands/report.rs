@@ -132,7 +132,8 @@ impl Report {
         self.write(&Line { entry: entry.clone(), outcome, id: None, kept: None, error })
     }
 
-    /// Writes the line for an item that was not started. An entry without a reference stands for any number of items.
+    /// Writes the line for an item that was not started. An entry without a reference represents an unknown number
+    /// of items.
     pub fn not_started(&self, entry: &Entry) -> Result<()> {
         let outcome = OutcomeWord::NotStarted;
         self.write(&Line { entry: entry.clone(), outcome, id: None, kept: None, error: None })
@@ -157,7 +158,7 @@ pub struct Unfinished {
     pub leftover: Option<Leftover>,
 }
 
-/// Reads the unfinished items of a report.
+/// Reads the unfinished items from a report.
 pub fn unfinished_of(path: &Path) -> Result<Vec<Unfinished>> {
     let text = std::fs::read_to_string(path).map_err(|error| Error::io("read", path, error))?;
     let mut unfinished = Vec::new();

@@ -86,7 +86,7 @@ impl Selector {
                 *text = name;
             }
         }
-        // Without a reference, the filter would select from all files.
+        // If standard input contains no references, the filter must not select from all files.
         let filter = self.filter.filter(|_| self.refs.is_empty() || !refs.is_empty());
         Ok(Self { refs, filter, ..self })
     }
@@ -110,7 +110,7 @@ impl Selector {
     }
 
     /// Streams the files in the order of the arguments. A reference that cannot be resolved yields an error at its
-    /// position. If the platform does not support `op`, so does every reference to it, without any request.
+    /// position. If the platform does not support `op`, every reference to it yields an error without a request.
     pub fn files<'a>(&'a self, ctx: &'a Context, op: Option<Op>) -> LocalBoxStream<'a, Result<Chosen>> {
         let by_filter = self
             .filter
@@ -501,7 +501,7 @@ async fn no_such_file(ctx: &Context, provider: &Arc<dyn Provider>, address: &Add
     error.hint(lists(provider.as_ref()))
 }
 
-/// A pattern that the shell may have replaced by the name of this local file.
+/// A pattern that the shell may have expanded to the name of this local file.
 pub fn pattern_like(name: &str) -> String {
     let extension = Path::new(name).extension().and_then(|text| text.to_str());
     extension.map_or_else(|| "*".to_owned(), |extension| format!("*.{extension}"))

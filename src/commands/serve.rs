@@ -247,7 +247,7 @@ impl ServeArgs {
         time.ok_or_else(|| Error::usage(format!("--drain {text}: invalid duration")).hint("`--drain 30s`"))
     }
 
-    /// Reads the tokens again after SIGHUP, if they are in a file. Returns whether they are.
+    /// Reads the file of `--tokens` again on SIGHUP. Returns false if the signal must stop the server instead.
     fn reload(&self, ctx: &Context, signal: Signal, tokens: Option<&Tokens>) -> bool {
         let (Signal::Hangup, Some(path), Some(tokens)) = (signal, &self.tokens, tokens) else { return false };
         match token::reload(tokens, path) {
@@ -272,7 +272,7 @@ impl ServeArgs {
         let variables = options.variables(address);
         let (tokens, drain) = (options.tokens.clone(), options.drain);
         let signals = Signals::listen();
-        // `nohup` ignores SIGHUP, which reloads the tokens.
+        // SIGHUP reloads the tokens even under `nohup`, which ignores it.
         let mut signals = if tokens.is_some() { signals.with_hangup() } else { signals };
         if self.command.is_empty() {
             announce(ctx, &options, address, &variables)?;
@@ -529,12 +529,13 @@ async fn run_command(
     }
 }
 
-/// The processes that get a signal for the command.
+/// The processes that receive the signals for the command.
 #[derive(Clone, Copy, PartialEq)]
 enum Reach {
-    /// The command and its children, which are a process group of their own.
+    /// The command and its children, which form a process group of their own.
     Group,
-    /// The command only. In a terminal, it is in the group of this process: another group could not read the terminal.
+    /// The command only. In a terminal, it stays in this process's group, because another group could not read from the
+    /// terminal.
     Command,
 }
 

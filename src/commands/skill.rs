@@ -85,7 +85,7 @@ impl InstallArgs {
         let existing = match fs::read_to_string(&path) {
             Ok(existing) => Some(existing),
             Err(error) if error.kind() == ErrorKind::NotFound => None,
-            // Not text: not a file of haul.
+            // A file that is not text was not written by haul.
             Err(error) if error.kind() == ErrorKind::InvalidData => Some(String::new()),
             Err(error) => return Err(Error::io("read", &path, error)),
         };

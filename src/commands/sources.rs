@@ -45,7 +45,7 @@ pub struct FolderArgs {
 }
 
 impl FolderArgs {
-    /// The files that these options choose in folders, except for the command's `report`. `command` is for hints.
+    /// The selection of files in folders, which excludes the command's `report`. Hints use `command`.
     pub(super) fn selection(
         &self,
         command: String,
@@ -180,8 +180,8 @@ impl Sources {
         Ok((self.claimed(provider, if_exists, left_out), claims.targets.names()))
     }
 
-    /// Like [`distinct`](Self::distinct), but in a single walk: two files with the same target are found when the second
-    /// one is reached.
+    /// Like [`distinct`](Self::distinct), but in a single walk: two files with the same target are detected when the
+    /// second one is reached.
     pub(super) fn claimed<'a>(
         &'a self,
         provider: &'a dyn Provider,

@@ -498,7 +498,7 @@ async fn spool(ctx: &Context, stream: PathBuf) -> Result<(Source, u64)> {
     if is_input && ctx.ui.in_is_terminal() {
         ctx.ui.note("reading standard input; end it with Ctrl-D");
     }
-    // On Windows, Ctrl-C kills the process until the first await, which would leave the temporary file behind.
+    // On Windows, Ctrl-C before the first await kills the process, which would leave the temporary file behind.
     tokio::task::yield_now().await;
     let file = Spool::new().map_err(|error| Error::io("write", &std::env::temp_dir(), error))?;
     let what = if is_input { "standard input".to_owned() } else { stream.display().to_string() };
@@ -561,7 +561,7 @@ fn with_absolute_path(error: Error) -> Error {
     }
 }
 
-/// The absolute path; `-` stands for standard input.
+/// Makes a path absolute, except `-`, which means standard input.
 fn absolute(path: &Path) -> String {
     let path = if path == Path::new("-") { path.to_owned() } else { files::absolute(path) };
     path.to_string_lossy().into_owned()

@@ -1,6 +1,6 @@
 //! Evaluates a filter against a file.
 //!
-//! Memory is allocated only for a JSON number that is compared as text.
+//! Memory is allocated only for a JSON number or boolean that is compared as text.
 
 use std::cmp::Ordering;
 

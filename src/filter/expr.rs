@@ -147,8 +147,8 @@ impl Expr {
     /// The accepted part of an expression, which is true for at least the same files, and its precision. `accept`
     /// returns the precision with which a platform evaluates a comparison itself.
     ///
-    /// An AND keeps its accepted parts. An OR needs all of its parts and a NOT an exact operand; otherwise, the
-    /// platform would omit matching files.
+    /// An AND keeps its accepted parts. An OR requires all of its parts, and a NOT requires an exact operand;
+    /// otherwise, the platform would omit matching files.
     pub fn native(
         &self,
         mut accept: impl FnMut(&Comparison) -> Option<Precision>,
@@ -194,8 +194,9 @@ impl Filter {
 }
 
 impl Comparison {
-    /// The literal prefix of all matching values: the start of a pattern, or the whole value of an `=`. Returns
-    /// `None` if it is empty. Non-matching values can have the same prefix.
+    /// The literal prefix of all matching values: the start of a pattern, or the whole value of an `=`. Returns `None`
+    /// for other comparisons and for a pattern that starts with a wildcard. Non-matching values can have the same
+    /// prefix.
     pub fn prefix(&self) -> Option<String> {
         match (&self.value, self.op) {
             (Value::Text(text), Op::Glob) => {

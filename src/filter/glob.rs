@@ -3,11 +3,12 @@
 //! because platforms have no folders.
 //!
 //! Two kinds of patterns share the matcher. In patterns for names, an unclosed bracket or brace and a brace without a
-//! comma are ordinary characters, as in a shell. In patterns for [paths](PathGlobs), those are errors, `**/` matches
-//! any number of folders, including none, and empty alternatives are ignored.
+//! comma are ordinary characters, as in a shell. In patterns for [paths](PathGlobs), an unclosed bracket or brace is an
+//! error, braces need no comma, empty alternatives are ignored, and `**/` matches any number of folders, including
+//! none.
 //!
-//! Alternatives are expanded into several patterns, so that matching allocates no memory and takes at most linear
-//! time per star.
+//! Alternatives are expanded into several patterns, so that matching allocates no memory, and its time is at most
+//! proportional to the product of the lengths of the pattern and the text.
 
 /// Maximum length of a name pattern, in bytes.
 pub(super) const LONGEST: usize = 1024;
@@ -41,7 +42,7 @@ impl PathGlobs {
     }
 }
 
-/// What a pattern matches.
+/// The kind of text that a pattern matches.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Names,

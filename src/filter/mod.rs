@@ -9,7 +9,7 @@
 //! | `size` | same as `=` | bytes; `10MB` is 10^7, `10MiB` 10 · 2^20 | yes | no |
 //! | `created_at`, `updated_at`, `expires_at` | same as `=` | an instant; `2026-01-31` is the start of that day in UTC; `-7d`, `+24h`, `-1h30m` from now | yes | no |
 //! | `downloadable` | same as `=` | `true`, `false` | no | no |
-//! | `metadata.KEY`, `extra.KEY` | part of a string, an item of an array, a key of an object, a whole number | a bare number or `true` by value (even if the platform stores it as text), otherwise as text | numbers by value, text by code point | no |
+//! | `metadata.KEY`, `extra.KEY` | part of a string, an item of an array, a key of an object, or all of a number | a bare number or `true` by value (even if the platform stores it as text), otherwise as text | numbers by value, text by code point | no |
 //!
 //! - `= null`, `!= null` and `:*` (is set) work with every field. Any other comparison with an unset field is false,
 //!   except `!=`, which is true.
@@ -19,8 +19,8 @@
 //!   `extra`. A field whose name ends in `_at` is an instant; any other field is a word.
 //! - Nested keys have dots: `metadata.author.name`. A key that is not a plain word must be quoted: `metadata."my key"`.
 //!
-//! This module treats a missing value as unset. If listings never return a field, its value is unknown, and the providers
-//! reject a filter on that field before it is evaluated.
+//! This module treats a missing value as unset. If listings never return a field, its value is unknown, and the
+//! providers reject a filter on that field before it is evaluated.
 
 mod eval;
 mod expr;
@@ -135,7 +135,8 @@ impl Filter {
         let bound = |op, text: String| {
             Expr::Compare(Comparison { field: field.to_owned(), op, value: Value::Text(text) })
         };
-        // The upper bound is the smallest text that sorts after all of them: its last character is incremented.
+        // The upper bound is the smallest text that sorts after all matching texts: `start` with its last character
+        // incremented.
         let chars: Vec<char> = start.chars().collect();
         let end = (0..chars.len()).rev().find_map(|at| {
             let next = (chars[at]..=char::MAX).nth(1)?;

@@ -13,8 +13,8 @@
 //! bare        = characters other than blank ( ) , " ' && || ; a size can have a blank before its unit
 //! ```
 //!
-//! Mixing AND and OR requires parentheses. In [`Grammar::Aip160`], OR binds more tightly instead, keywords are uppercase,
-//! and `&&`, `||`, `==`, `in` and sizes of two words do not exist.
+//! Mixing AND and OR requires parentheses. In [`Grammar::Aip160`], OR binds more tightly instead, keywords are
+//! uppercase, and `&&`, `||`, `==`, `in` and sizes of two words do not exist.
 //!
 //! Each character is read a bounded number of times, and only parentheses nest.
 
@@ -221,7 +221,7 @@ impl<'a> Parser<'a> {
         Ok(if negated { expr.negated() } else { expr })
     }
 
-    /// Consumes `in (` or `not in (`. Returns whether it is negated.
+    /// Consumes `in (` or `not in (` and returns whether it is negated. Returns `None` if neither follows.
     fn take_in(&mut self) -> Option<bool> {
         let start = self.at;
         if self.grammar == Grammar::Haul {

@@ -1,4 +1,5 @@
-//! All environment variables that haul reads. No other file reads them.
+//! The environment variables that haul reads, except those of the platforms' own clients. No other file reads the
+//! environment of the process.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

@@ -45,7 +45,7 @@ fn line_at(text: &[u8], offset: usize) -> usize {
     1 + text.iter().take(offset).filter(|byte| **byte == b'\n').count()
 }
 
-/// The permissions of users other than the owner, as in a file mode: 4 to read and 2 to write.
+/// The permissions of users other than the owner, as in a file mode: 4 to read, 2 to write and 1 to execute.
 fn others(path: &Path) -> u32 {
     #[cfg(unix)]
     {
@@ -114,7 +114,7 @@ impl fmt::Debug for Profile {
     }
 }
 
-/// Omits the text.
+/// Omits the text, which can contain secrets.
 impl fmt::Debug for File {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("File")
@@ -209,7 +209,7 @@ impl File {
         Some(line_at(parsed.raw().as_bytes(), start))
     }
 
-    /// Whether users other than the owner can read or write the file.
+    /// Whether users other than the owner have any permission for the file.
     pub fn is_shared(&self) -> bool {
         self.others != 0
     }
@@ -219,7 +219,8 @@ impl File {
         self.others & 0o2 != 0
     }
 
-    /// Records the backend that stores a profile's token.
+    /// Records the backend that stores a profile's token. `None` removes the record, and a profile that has no other
+    /// content.
     pub fn set_token_store(&mut self, name: &str, store: Option<&str>) {
         if let Some(store) = store {
             put(table_of(self.profile_item(name)), "token_store", Some(store.into()));
@@ -344,7 +345,7 @@ impl Reader<'_> {
         Error::usage(format!("{}: {what}", (self.place)(item.span().map(|span| span.start))))
     }
 
-    /// Where a key is in the file.
+    /// The path of the file and the line of a key.
     fn place_of(&self, table: &dyn TableLike, key: &str) -> String {
         let found = table.get_key_value(key);
         let span = found.and_then(|(key, item)| key.span().or_else(|| item.span()));

@@ -35,7 +35,7 @@ pub(super) fn items(profile: &dyn TableLike) -> Vec<(String, &Item)> {
     items
 }
 
-/// The names of these keys and tables.
+/// The names of the keys and tables that can contain platform settings.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
     KEYS.into_iter().chain(TABLES)
 }
@@ -45,7 +45,8 @@ pub(super) fn path(setting: &str) -> Vec<&str> {
     setting.split_once('.').map_or_else(|| vec![setting], |(table, key)| vec![table, key])
 }
 
-/// Writes the settings that belong in the profile's keys and tables, and returns the others.
+/// Updates the keys and table entries that the profile already has, or removes them if they are not in `set`. Returns
+/// the other settings.
 pub(super) fn put_items(
     profile: &mut dyn TableLike,
     set: &BTreeMap<String, String>,

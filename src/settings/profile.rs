@@ -36,7 +36,7 @@ pub struct Profile {
 }
 
 impl Profile {
-    /// The settings that select the scope of its files, such as a workspace.
+    /// The settings that select the scope of the profile's files, such as a workspace.
     pub fn scope(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let keys = self.spec.dialect(&self.dialect.value).can.scope;
         keys.iter().filter_map(|key| Some((*key, self.set.get(*key)?.value.as_str())))
@@ -65,8 +65,8 @@ impl Settings {
     /// Resolves a profile. Flags and the general variables (`HAUL_BASE_URL`, …) apply only to the command's profile,
     /// so that they do not change other profiles on the same command line.
     ///
-    /// The bucket of an object address is a profile: the command's one if it has the platform, else the built-in one, with
-    /// this bucket.
+    /// An object address such as `s3://BUCKET` also names a profile: the command's profile if it uses this platform,
+    /// otherwise the platform's built-in profile, with the bucket and the prefix from the address.
     pub fn profile(&self, name: &str) -> Result<Profile> {
         let own = self.profile_name().value;
         let Some((spec, bucket, prefix)) = providers::bucket_of(name) else {
@@ -361,7 +361,7 @@ struct Part<'a> {
     key: &'static str,
 }
 
-/// The platform of a product that has another name; otherwise the name itself.
+/// The platform of a product with this name, such as `claude`; otherwise the name itself.
 fn platform_of(name: &str) -> &str {
     match name.to_ascii_lowercase().as_str() {
         "claude" => "anthropic",

@@ -1,4 +1,4 @@
-//! The lock file, `haul.lock`: the files on platforms that belong to the local files of a project.
+//! The lock file, `haul.lock`: the files on platforms that correspond to the local files of a project.
 //!
 //! It is JSON with sorted keys and one file per line, so that it can be committed, merged and read by other programs.
 
@@ -53,7 +53,7 @@ pub struct Target {
     pub files: BTreeMap<String, Row>,
 }
 
-/// A file on a platform that belongs to a local file.
+/// A file on a platform that corresponds to a local file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Row {
@@ -89,13 +89,13 @@ pub enum Origin {
     Adopted,
 }
 
-/// A SHA-256; as text, 64 hexadecimal digits.
+/// A SHA-256 digest, serialized as 64 hexadecimal digits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Sha256([u8; 32]);
 
 impl Sha256 {
-    /// Parses hexadecimal digits.
+    /// Parses 64 hexadecimal digits. Returns `None` for any other text.
     pub fn parse(text: &str) -> Option<Self> {
         let mut bytes = [0; 32];
         let is_hex = text.len() == 64 && text.bytes().all(|digit| digit.is_ascii_hexdigit());
@@ -131,7 +131,7 @@ fn unique<'de, D: Deserializer<'de>, V: Deserialize<'de>>(from: D) -> Result<BTr
         }
 
         fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
-            // A map that is built from sorted keys takes half the memory.
+            // A map built from sorted keys needs half the memory.
             let (mut sorted, mut others) = (Vec::<(String, V)>::new(), BTreeMap::new());
             while let Some((key, value)) = members.next_entry()? {
                 let is_last = sorted.last().is_none_or(|(last, _)| *last < key);
@@ -177,7 +177,7 @@ impl Read for Hashed {
     }
 }
 
-/// The exclusive use of a lock file: a lock on its folder, until it is dropped.
+/// The exclusive use of a lock file. The folder of the lock file stays locked until this value is dropped.
 #[derive(Debug)]
 pub struct Hold {
     _folder: fs::File,
@@ -213,10 +213,10 @@ impl Lock {
         Ok(Self::find(&here))
     }
 
-    /// The path of the lock file for a command in `folder`: the nearest existing one up to the root of the repository, or
-    /// else a new one in `folder`.
+    /// The path of the lock file for a command in `folder`: the nearest existing one up to the root of the repository,
+    /// or else a new one in `folder`.
     fn find(folder: &Path) -> PathBuf {
-        // Outside a repository, only the folder itself counts.
+        // Outside a repository, only the folder itself is searched.
         let above = folder.ancestors().position(|place| place.join(".git").exists()).unwrap_or_default();
         let mut places = folder.ancestors().take(above + 1).map(|place| place.join(NAME));
         places.find(|path| path.exists()).unwrap_or_else(|| folder.join(NAME))
@@ -258,7 +258,7 @@ impl Lock {
         &self.document.targets
     }
 
-    /// Adds the profile if it is missing. Fails if its files have another platform, base URL or scope than `like`.
+    /// Adds the profile if it is missing. Fails if the recorded platform, base URL or scope differs from `like`.
     pub fn open(&mut self, profile: &str, like: &Target) -> Result<()> {
         let path = self.path.display().to_string();
         let target = self
@@ -281,7 +281,7 @@ impl Lock {
         Ok(())
     }
 
-    /// The files of a profile.
+    /// The target for a profile, which is created if it is missing.
     pub fn target_mut(&mut self, profile: &str) -> &mut Target {
         self.document.targets.entry(profile.to_owned()).or_default()
     }

@@ -6,7 +6,7 @@ use super::lock::{Origin, Row, Sha256, Target};
 use super::state::{Present, State};
 use crate::model::{File, FileId, hash_of, hash_of_name, nfc};
 
-/// A listing that is compared with the rows of a lock file and the names of local files.
+/// A listing being compared with the rows of a lock file and the names of local files.
 #[derive(Debug)]
 pub struct Remote<'a> {
     /// Sorted by id.
@@ -16,15 +16,15 @@ pub struct Remote<'a> {
     named: Named,
 }
 
-/// The files of a listing that have the name of a local file and belong to no row.
+/// The files from a listing that have the name of a local file and belong to no row.
 #[derive(Debug, Default)]
 pub struct Named(HashMap<String, Vec<File>>);
 
-/// The ids of all rows, also of rows that the lock file no longer has. Only hashes are kept.
+/// The ids of all rows, including rows that have been removed. Only hashes are kept.
 #[derive(Debug, Default)]
 pub struct Ids(HashMap<u64, Id>);
 
-/// The contents of the rows with an id.
+/// A summary of the rows with the same id.
 #[derive(Debug, Default)]
 struct Id {
     /// The number of rows.
@@ -42,8 +42,8 @@ impl<'a> Remote<'a> {
         Self { rows, names, named: Named::default() }
     }
 
-    /// Adds a file from the listing and sets the state of its rows. Does nothing unless `is_usable`: a deleted, failed
-    /// or expired file is not.
+    /// Adds a file from the listing and sets the state of its rows. A file that is not usable, such as a deleted,
+    /// failed or expired one, is ignored.
     pub fn add(&mut self, file: File, is_usable: bool) {
         if !is_usable {
             return;
@@ -60,7 +60,7 @@ impl<'a> Remote<'a> {
         }
     }
 
-    /// The files that belong to no row.
+    /// The files that have the name of a local file and belong to no row.
     pub fn finish(self) -> Named {
         self.named
     }
@@ -103,7 +103,7 @@ impl Ids {
         }
     }
 
-    /// Removes a row.
+    /// Removes a row. Its id stays [known](Self::contains).
     pub fn remove(&mut self, row: &Row) {
         if let Some(id) = self.0.get_mut(&hash_of(&row.id)) {
             id.rows = id.rows.saturating_sub(1);

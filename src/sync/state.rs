@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-/// The state of the file of a row.
+/// The state of a row's file.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum State {
     /// The listing did not contain it.
@@ -29,7 +29,8 @@ impl State {
 }
 
 impl Present {
-    /// Whether the file expires within `time`, or within half of its lifetime if that is shorter.
+    /// Whether the file expires within `time`, or within half of its lifetime if that is shorter. Returns false if
+    /// the file does not expire.
     pub fn is_due(&self, uploaded_at: Timestamp, now: Timestamp, time: SignedDuration) -> bool {
         let Some(end) = self.expires_at else { return false };
         let half = end.duration_since(uploaded_at) / 2;

@@ -27,7 +27,8 @@ impl Blocks {
     }
 
     /// The lines of one row. Empty values are left out; an object has a line for each of its keys. Lists and text are
-    /// wrapped. Another value that does not fit next to its field is on the next line, in one piece that can be copied.
+    /// wrapped. Any other value that does not fit next to its field moves to the next line in one piece, so that it can
+    /// be copied.
     pub fn print(&mut self, row: &Value, width: usize) -> String {
         // The key, the value, and whether the value is text that can be wrapped.
         let mut lines: Vec<(String, String, bool)> = Vec::new();

@@ -21,7 +21,7 @@ const FORMATS: &str = r#"
         | join("\t");
 "#;
 
-/// The length of a reason in characters after which it is cut: it can contain all rows.
+/// Maximum length of a reason, in characters. A longer one is truncated, because a reason can contain all rows.
 const REASON: usize = 200;
 
 type Data = data::JustLut<Val>;
@@ -50,7 +50,7 @@ impl Jq {
             errors.iter().map(|(_, error)| load_error(error)).collect::<Vec<_>>().join("; ")
         };
         let modules = Loader::new(defs).load(&arena, File { code: program, path: () }).map_err(reasons)?;
-        // Data files: a program that uses a variable without a value would panic.
+        // Reject imports of data files: a program that uses a variable without a value would panic.
         import(&modules, |_| Err("module loading not supported".to_owned())).map_err(reasons)?;
         let filter = Compiler::default().with_funs(funs).compile(modules).map_err(|errors| {
             let undefined =
@@ -103,7 +103,7 @@ fn failed(reason: &str, is_array: bool) -> Error {
     error
 }
 
-/// The reason of an error in the program's run: its text, or a value as JSON.
+/// The reason for an error at run time: its text, or its value as JSON.
 fn reason(error: jaq_json::Error) -> String {
     let value = error.into_val();
     let reason = match value.as_utf8_bytes() {

@@ -1,17 +1,17 @@
-//! Output: data on stdout, messages on stderr. No other module writes to either.
+//! Output: data on stdout, messages on stderr. Apart from clap's help, no other module writes to either.
 //!
 //! | | terminal | pipe | `--json`, `--jsonl` |
 //! | --- | --- | --- | --- |
 //! | rows | a table | tab-separated, unshortened values, no header | one array; one object per line |
 //! | errors | `error: …` | `error: …` | one object per line on stderr |
 //!
-//! In JSON formats, notes and warnings are objects, too: `{"note":"…"}`, `{"warning":"…"}`. An error's hints are printed with
-//! it; other hints are printed only as text and only on a terminal. `--color always` colors tables and labels, but not
-//! tab-separated values.
+//! In JSON formats, notes and warnings are objects, too: `{"note":"…"}`, `{"warning":"…"}`. An error's hints are
+//! printed with it; other hints are printed only as text and only on a terminal. `--color always` colors tables and
+//! labels, but not tab-separated values.
 //!
-//! Text from files and servers is escaped: unsafe characters are printed as `\u{1b}` in tables, notes, errors and questions,
-//! and as `\u001b` in JSON on a terminal. In a pipe, values are unchanged, except that tab, line feed, carriage return and
-//! backslash are written as `\t \n \r \\`, so that each row is one line.
+//! Text from files and servers is escaped: unsafe characters are printed as `\u{1b}` in tables, notes, errors and
+//! questions, and as `\u001b` in JSON on a terminal. In a pipe, values are unchanged, except that tab, line feed,
+//! carriage return and backslash are written as `\t \n \r \\`, so that each row is one line.
 
 mod blocks;
 mod jq;

@@ -1,7 +1,7 @@
 //! Shows the progress of a transfer as bars on a terminal, lines in a log or JSON events.
 //!
-//! Reporting progress is one atomic store. A thread reads the counts a few times a second; it starts with the first
-//! item and ends with the job.
+//! Reporting the bytes of an item is one atomic store. A thread reads the counts several times a second; it starts
+//! with the first item and ends with the job.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
@@ -25,7 +25,7 @@ use crate::progress::{Outcome, Progress};
 pub(super) enum Style {
     /// Bars on a terminal.
     Bars,
-    /// Lines, if requested.
+    /// Lines, if `--progress always` is given and bars cannot be shown.
     Lines,
     /// Infrequent lines, for a CI job's log.
     Log,
@@ -109,7 +109,7 @@ pub(super) struct Job {
     view: Mutex<View>,
 }
 
-/// What is on the screen. The lock is held while bars or other text are written.
+/// The content of the screen. Its lock is held while bars or other text are written.
 struct View {
     bars: Bars,
     next_line: Duration,
@@ -291,7 +291,7 @@ impl Bars {
         let usual = longest.max(self.column).min(width / 3).max(8);
         let items: Vec<&str> = lines.iter().skip(1).map(|line| line.name.as_str()).collect();
         let part = |column: usize| text::best_ends(&items, column.saturating_sub(INDENT));
-        // Wider if names would look the same.
+        // Widen the column if different names would look the same.
         let mut widths = usual..=(width * 2 / 5).max(usual);
         let column = widths.find(|&column| part(column).1).unwrap_or(usual);
         self.column = column;
@@ -349,7 +349,8 @@ struct Line {
 
 impl Line {
     /// Applies the line to a bar with 100 steps. If there is no room for the graph, a shorter state is used; on a
-    /// narrow terminal, the graph is omitted. `column` is the width of the name, and `part` is shown of a longer one.
+    /// narrow terminal, the graph is omitted. `column` is the width of the name, and `part` is the part of a
+    /// longer name that is shown.
     fn set(&self, bar: &ProgressBar, width: usize, column: usize, part: text::Part) {
         let number = if self.percent.is_some() { "{percent:>3}%  " } else { "" };
         let used = column + 2 + if self.percent.is_some() { 6 } else { 0 };

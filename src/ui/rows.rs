@@ -41,7 +41,7 @@ impl Rows {
         let shown = |asked: Option<Vec<String>>| {
             asked.unwrap_or_else(|| shown.iter().map(|&field| field.to_owned()).collect())
         };
-        // With `--ids`, every column is shown, and JSON has the same fields.
+        // If all fields are default columns, as with `--ids`, JSON rows contain only these fields.
         let is_all = columns.all == columns.shown;
         let chosen = |asked: Option<Vec<String>>| {
             asked.or_else(|| is_all.then(|| columns.all.iter().map(|&field| field.to_owned()).collect()))
@@ -289,7 +289,7 @@ impl JsonRows {
         self.run(out)
     }
 
-    /// Runs the program, if there is one, on the held JSON.
+    /// Runs the program, if any, on the held JSON.
     fn run(&mut self, out: &mut Vec<u8>) -> Result<()> {
         let Some((jq, safe)) = &self.jq else { return Ok(()) };
         let result = jq.run(&self.held, *safe, out);

@@ -115,7 +115,8 @@ impl Shared {
         let _ = err.write_all(text.as_bytes()).and_then(|()| err.flush());
     }
 
-    /// Reads a single line from stdin. The length is limited so that a large file cannot exhaust memory.
+    /// Reads all of stdin, which must be a single line. The length is limited so that a large file cannot exhaust
+    /// memory.
     pub fn secret(&self) -> Result<String> {
         const MAX_BYTES: u64 = 64 * 1024;
         let mut bytes = Vec::new();
@@ -158,7 +159,7 @@ pub struct TerminalSettings {
 }
 
 impl TerminalSettings {
-    /// Saves the settings of the controlling terminal, if there is one.
+    /// Saves the settings of the controlling terminal, if any.
     #[cfg(unix)]
     pub fn keep() -> Self {
         let terminal = std::fs::File::options().read(true).write(true).open("/dev/tty").ok();

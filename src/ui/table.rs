@@ -132,7 +132,7 @@ pub(super) enum Kind {
     Id,
     /// URLs are copied whole, so they are never shortened, even if they are wider than the terminal.
     Url,
-    /// Names and paths are shortened in the middle, such that different names stay different.
+    /// Names and paths are shortened in the middle, so that different names still look different.
     Name,
     /// Sizes and other numbers are right-aligned and never shortened.
     Number,
@@ -172,7 +172,7 @@ impl Kind {
         }
     }
 
-    /// The minimum useful width of the column, except for names.
+    /// The minimum useful width of a column of times, statuses or text; `usize::MAX` for the other kinds.
     fn floor(self, named: bool) -> usize {
         match self {
             Self::Id | Self::Url | Self::Number | Self::Name => usize::MAX,
@@ -188,7 +188,7 @@ fn is_size(field: &str) -> bool {
     field == "size" || field.ends_with("_size") || field == "bytes" || field.ends_with("_bytes")
 }
 
-/// What a color indicates. The text is complete without it.
+/// The meaning of a color. The text is complete without the color.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Tone {
     Plain,

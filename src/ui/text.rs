@@ -9,8 +9,8 @@ use std::collections::{BTreeSet, HashSet};
 use anstyle_hyperlink::Hyperlink;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-/// Whether `c` controls a terminal or is invisible: control characters, line separators, bidirectional marks, joiners and
-/// tags.
+/// Whether `c` controls a terminal or is invisible: control characters, line separators, bidirectional marks, joiners
+/// and tags.
 ///
 /// The variation selectors for text and emoji style (U+FE0E, U+FE0F) are safe because they occur in ordinary names.
 pub fn is_unsafe(c: char) -> bool {
@@ -53,7 +53,7 @@ pub fn safe_rows(text: &str) -> Cow<'_, str> {
     escaped(text, is_escaped, |c, safe| safe.extend(c.escape_unicode()))
 }
 
-/// Applies `escape` to certain characters of the text.
+/// Applies `escape` to the characters for which `is_escaped` is true.
 fn escaped(
     text: &str,
     is_escaped: impl Fn(char) -> bool,
@@ -79,7 +79,7 @@ pub fn elide_end(text: &str, width: usize) -> String {
 pub enum Part {
     /// The start and the end; the end gets this many fifths of the width.
     Ends(usize),
-    /// The characters after this many, and the end if it fits.
+    /// The characters after this many, including the end of the name if it fits.
     After(usize),
 }
 
@@ -236,8 +236,8 @@ pub fn wrap_text(text: &str, width: usize) -> String {
     laid
 }
 
-/// Appends words, wrapped into lines of at most `width` columns. The first word continues the current line; every other line
-/// is indented.
+/// Appends words, wrapped into lines of at most `width` columns. The first word continues the current line; every other
+/// line is indented.
 fn fill(text: &str, indent: usize, width: usize, into: &mut String) {
     if text.is_empty() {
         return;

@@ -73,8 +73,8 @@ impl Backend {
         Self::ALL.into_iter().find(|backend| backend.word() == word)
     }
 
-    /// How long an unused token is kept; `None` means forever. Each use restarts this period; a reboot removes the
-    /// token.
+    /// How long an unused token is kept; `None` means forever. Only the kernel keyring has such a period, which each
+    /// use restarts; a reboot also removes its tokens.
     pub fn keeps_for(self) -> Option<Duration> {
         if self != Self::KernelKeyring {
             return None;

@@ -11,7 +11,7 @@ use crate::settings::{Profile, Settings};
 /// The values of a section, by key.
 type Section = BTreeMap<String, String>;
 
-/// The variables that start with these words, by the scheme of object addresses.
+/// The prefix of the vendor's variables for each scheme of object addresses.
 const VARIABLES: &[(&str, &str)] = &[("s3", "AWS_"), ("gs", "GOOGLE_"), ("az", "AZURE_")];
 
 /// The keys of a profile in `~/.aws`, with the variables that have the same meaning.
@@ -25,13 +25,13 @@ const AWS_KEYS: &[(&str, &str)] = &[
     ("region", "AWS_REGION"),
 ];
 
-/// The credentials for a profile, by the names of variables. Empty on other platforms.
+/// The credentials for a profile, by variable name. Empty unless the platform is object storage.
 pub fn object_credentials(settings: &Settings, profile: &Profile) -> Result<BTreeMap<String, Secret>> {
     let Some(scheme) = profile.spec.scheme else { return Ok(BTreeMap::new()) };
     credentials_for(settings, scheme, profile.set.get("aws_profile").map(|named| named.value.as_str()))
 }
 
-/// The credentials for object addresses with this scheme, by the names of variables. `named` is a profile in `~/.aws`.
+/// The credentials for object addresses with this scheme, by variable name. `named` is a profile in `~/.aws`.
 pub fn credentials_for(
     settings: &Settings,
     scheme: &str,
@@ -55,7 +55,8 @@ pub fn credentials_for(
     Ok(found)
 }
 
-/// Adds the values of a profile in `~/.aws`: those of a named one replace variables, those of the default one do not.
+/// Adds the values of a profile in `~/.aws`. The values of the profile `named` replace variables; those of the profile
+/// in `AWS_PROFILE` or of the default profile do not.
 fn add_aws_profile(
     settings: &Settings,
     named: Option<&str>,
@@ -88,7 +89,7 @@ fn add_aws_profile(
         // Drop the variables that correspond to keys of a profile, so that the two are not mixed.
         found.retain(|name, _| !AWS_KEYS.iter().any(|(_, variable)| variable == name));
     }
-    // A role without the token of a web identity needs another profile's keys.
+    // A role without a web identity token needs another profile's keys, so only its region is used.
     let is_role = values.contains_key("role_arn") && !values.contains_key("web_identity_token_file");
     for (key, variable) in AWS_KEYS.iter().filter(|(key, _)| !is_role || *key == "region") {
         if let Some(value) = values.get(*key) {

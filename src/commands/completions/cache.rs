@@ -1,7 +1,7 @@
 //! A short-lived cache of listings for repeated completions.
 //!
-//! Each profile has one file with the names, ids, sizes and times of files. It contains no token and only a hash of
-//! the base URL, which detects a changed profile.
+//! Each profile has one file with the names, ids, sizes and times of files. It contains no token. A hash of the base
+//! URL, the dialect and the options detects a changed profile.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -57,7 +57,7 @@ struct Page {
 #[derive(Default)]
 pub(super) struct Kept {
     pub(super) files: Vec<Known>,
-    /// Whether the listing is recent enough to be used.
+    /// Whether the listing is recent enough to be used without a request.
     pub(super) is_fresh: bool,
 }
 

@@ -28,7 +28,7 @@ const LISTED: u64 = 5_000;
 /// The time reserved for returning the files received before the deadline.
 const RESERVE: Duration = Duration::from_millis(80);
 
-/// The references that start with `typed`.
+/// The references that start with `typed`; `None` if the settings are invalid.
 pub(super) fn complete(line: &Line, typed: &str) -> Option<Vec<CompletionCandidate>> {
     let settings = line.settings.as_ref()?;
     let is_profile = |name: &str| settings.is_profile(name);
@@ -147,7 +147,7 @@ struct Offer {
     help: String,
 }
 
-/// The candidates for a reference. Each name is offered once. If several files have the completely typed name, their
+/// The candidates for a reference. Each name is offered once. If several files have exactly the typed name, their
 /// ids follow. A file whose name cannot be printed on a terminal is offered by id.
 fn offers(known: &[Known], asked: &Ref, now: Timestamp) -> Vec<Offer> {
     let start = asked.text();

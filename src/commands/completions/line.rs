@@ -54,8 +54,8 @@ enum Meaning {
 pub(super) type References = fn(&Line, &str) -> Option<Vec<CompletionCandidate>>;
 
 impl Line {
-    /// Parses the words with `root`. Errors are ignored because the line is usually incomplete. `tree` has the arguments
-    /// of all commands.
+    /// Parses the words with `root`. Errors are ignored because the line is usually incomplete. `tree` contains the
+    /// arguments of all commands.
     pub(super) fn read(
         words: &[String],
         env: &Env,
@@ -174,7 +174,7 @@ impl Line {
     }
 }
 
-/// The kind of values that `command` accepts for the argument `arg`.
+/// The kind of values that `command` accepts for the argument `arg`; `None` if clap completes them itself.
 fn meaning(command: &str, arg: &str) -> Option<Meaning> {
     Some(match (command, arg) {
         (_, "refs" | "reference" | "to") | ("cp", "places") => Meaning::Reference,

@@ -49,7 +49,8 @@ impl CompletionsArgs {
     }
 }
 
-/// The script of a shell, which runs haul for completions, or lists the commands and options of `root`.
+/// The completion script for a shell. It runs haul for completions or, for Nushell, lists the commands and options of
+/// `root`.
 pub fn script(shell: &str, root: &Command) -> Result<String> {
     Shell::find(shell).ok_or_else(|| Error::usage(format!("no completions for {shell:?}")))?.script(root)
 }
@@ -67,8 +68,8 @@ pub fn files(root: &Command) -> Result<Vec<(&'static str, String)>> {
 }
 
 /// The output for a shell whose script runs `haul -- WORDS…` with `COMPLETE` set. Without arguments, returns the
-/// script itself, for `source <(COMPLETE=bash haul)`. Returns `None` if the command line should run normally: `COMPLETE`
-/// is a common name and may be set for another purpose.
+/// script itself, for `source <(COMPLETE=bash haul)`. Returns `None` if the command line should run normally:
+/// `COMPLETE` is a common name and may be set for another purpose.
 pub fn answer(
     shell: &str,
     arguments: &[OsString],

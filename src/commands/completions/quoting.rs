@@ -5,8 +5,8 @@
 pub(super) struct Typed {
     /// The words without quotes and backslashes. The last one is at the cursor and can be empty.
     pub(super) words: Vec<String>,
-    /// How many bytes of the last word bash keeps. It replaces only the part after the last break character, such as
-    /// the `:` in `xai:report`.
+    /// The number of bytes of the last word that bash keeps. Bash replaces only the part after the last quote or break
+    /// character, such as the `:` in `xai:report`.
     kept: usize,
     /// The open quote at the cursor.
     quote: Option<char>,

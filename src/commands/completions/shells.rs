@@ -45,8 +45,8 @@ impl Shell {
     /// The script that makes the shell run haul for completions.
     ///
     /// bash, zsh and fish have their own scripts: bash expects quoted completions and splits words at `:`; zsh and fish
-    /// quote completions themselves, but pass the typed words with their quotes. Nushell does not run haul: its script lists
-    /// the commands and options of `root`.
+    /// quote completions themselves, but pass the typed words with their quotes. Nushell does not run haul: its script
+    /// lists the commands and options of `root`.
     pub(super) fn script(self, root: &Command) -> Result<String> {
         let library: &dyn EnvCompleter = match self {
             Self::Bash => return Ok(include_str!("haul.bash").to_owned()),

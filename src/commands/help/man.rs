@@ -98,7 +98,7 @@ fn page(command: &Command, name: &str, has_commands: bool) -> Result<String> {
 }
 
 /// Splits the text after the options into sections with headings. A word with a colon before indented lines, such as
-/// `Examples:`, is a heading. A paragraph before the first heading or after the examples is in `NOTES`; other
+/// `Examples:`, is a heading. A paragraph before the first heading or after the examples goes into `NOTES`; other
 /// paragraphs continue a section.
 fn split(text: &str) -> Vec<(String, String)> {
     let mut sections: Vec<(String, String)> = Vec::new();

@@ -1,5 +1,5 @@
-//! `haul.schema.json`, the schema of the output of `--json`, `--jsonl`, `--report` and `--progress json`, generated from
-//! the serialized types.
+//! `haul.schema.json`, the schema of the output of `--json`, `--jsonl`, `--report` and `--progress json`. It is
+//! generated from the serialized types.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! The topics of `haul help`, and the tables for the README.
+//! The topics of `haul help`, and the table of exit codes for the README.
 
 use super::output;
 use crate::error::Kind;

@@ -19,7 +19,8 @@ pub(super) struct SharedArgs {
 }
 
 impl SharedArgs {
-    /// Opens the shared store. Returns `None` if none is named; `is_elsewhere` tells that the arguments name another store.
+    /// Opens the shared store. Returns `None` if none is named. If `is_elsewhere`, the arguments name another store,
+    /// and the environment is ignored.
     pub(super) fn open(&self, ctx: &Context, is_elsewhere: bool) -> Result<Option<Store>> {
         let variable = if is_elsewhere { None } else { ctx.settings.env.text(env::SERVE_INDEX)? };
         match (self.index.as_deref().or(variable), self.blobs.as_deref()) {

@@ -18,7 +18,7 @@ use crate::ui::Columns;
 
 /// The name of the default file, in the folder of the config file.
 const FILE: &str = "serve-tokens";
-/// How often and how long to wait for another process that changes the file.
+/// The maximum number of pauses while another process changes the file, and the length of a pause.
 const PAUSES: u32 = 500;
 const PAUSE: Duration = Duration::from_millis(20);
 

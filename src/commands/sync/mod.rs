@@ -185,14 +185,14 @@ pub(super) struct Row {
     kept: Option<FileId>,
 }
 
-/// A local file of the folder.
+/// A local file in the folder.
 struct Local {
     /// Its path relative to the folder, with `/` between components.
     relative: Box<str>,
     size: u64,
 }
 
-/// All local files of the folder, in little memory.
+/// All local files in the folder, stored compactly.
 #[derive(Default)]
 struct Locals {
     /// All paths, one after another.
@@ -221,7 +221,7 @@ struct Folder<'a> {
     path: &'a Path,
     /// Its path relative to the folder of the lock file, ending in `/` unless it is empty.
     below: String,
-    /// The text before the names on the platform.
+    /// The prefix of the names on the platform.
     prefix: &'a str,
     slash: NameSlash,
 }
@@ -314,7 +314,7 @@ impl SyncArgs {
         run.process(items).await
     }
 
-    /// The profile of the second argument.
+    /// The profile named by the second argument; `None` without one.
     fn profile(&self, ctx: &Context) -> Result<Option<String>> {
         let Some(text) = &self.target else { return Ok(None) };
         match ctx.address(text).whole_profile() {
@@ -372,7 +372,7 @@ impl SyncArgs {
         Ok(if below.is_empty() { below } else { below + "/" })
     }
 
-    /// The local files.
+    /// The local files that the options select.
     fn local_files(&self, ctx: &Context, provider: &dyn Provider, lock: &Path) -> Result<Locals> {
         let ui = ctx.ui.clone();
         let left_out = LeftOut::new(move |note| ui.note(note));
@@ -399,7 +399,8 @@ impl SyncArgs {
         Ok(files)
     }
 
-    /// The rows to delete: those whose local files no longer exist.
+    /// The rows to delete: those whose local files no longer exist, or none without `--delete`. Fails without `--yes`
+    /// if there are too many.
     fn gone(
         &self,
         ctx: &Context,
@@ -489,7 +490,7 @@ fn text_of(path: &Path) -> Result<String> {
     Ok(parts.join("/"))
 }
 
-/// Reads the listing once, and keeps what concerns the rows of the lock file and the local files.
+/// Reads the listing once, and keeps only what concerns the rows of the lock file and the local files.
 async fn list(
     ctx: &Context,
     provider: &Arc<dyn Provider>,
@@ -498,7 +499,7 @@ async fn list(
     mut remote: Remote<'_>,
 ) -> Result<(Named, Vec<Orphan>)> {
     let mut orphans = uploads.orphans();
-    // Larger pages save no time, but they take memory.
+    // Larger pages save no time, but use more memory.
     let page_size = Some(if provider.client().is_some() { 500 } else { 100 });
     let query = Query { page_size, ..Query::default() };
     let mut listing = Listing::new(Arc::clone(provider), query, None)?;

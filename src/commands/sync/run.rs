@@ -34,9 +34,9 @@ pub(super) struct Run<'a> {
     pub(super) lock: RefCell<Lock>,
     pub(super) ids: RefCell<Ids>,
     pub(super) named: RefCell<Named>,
-    /// The paths whose replaced files are to be retired after all local files.
+    /// The paths whose replaced files are retired after all local files have been processed.
     pub(super) replaced: RefCell<Vec<String>>,
-    /// The files of interrupted runs whose local files have changed since.
+    /// The files that interrupted runs uploaded, and whose local files have changed since.
     pub(super) orphans: Vec<Orphan>,
     pub(super) renew: Option<SignedDuration>,
     /// How long a new file may be missing from listings.
@@ -51,9 +51,9 @@ pub(super) struct Run<'a> {
     pub(super) has_changes: Cell<bool>,
 }
 
-/// The least time between writes of the lock file.
+/// The minimum time between writes of the lock file.
 const PACE: Duration = Duration::from_secs(2);
-/// The least time between writes, as a multiple of the time that a write takes, which grows with the number of files.
+/// The minimum time between writes, as a multiple of the duration of a write, which grows with the number of files.
 const REST: u32 = 20;
 
 impl Run<'_> {
@@ -64,7 +64,7 @@ impl Run<'_> {
         let progress = ctx.ui.progress();
         let progress = progress.as_ref();
         let counts = RefCell::new(BTreeMap::<Action, u64>::new());
-        // The time of the last write, and the least time to the next.
+        // The time of the last write, and the minimum time until the next.
         let written = Cell::new((Instant::now(), PACE));
         let shows_all = ctx.ui.is_json() || ctx.ui.verbosity() > 0;
         let labels = Labels { skipped: "unchanged", ..Labels::of("synchronized").without_summary() };
@@ -165,7 +165,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// The state of the file of a row. A file that the listing does not contain is looked up.
+    /// The state of a row's file. A file that the listing does not contain is looked up.
     async fn state(&self, row: &sync::Row) -> Result<State> {
         if row.state != State::Missing {
             return Ok(row.state);
@@ -270,7 +270,7 @@ impl Run<'_> {
             uploaded => uploaded.map_err(Self::conflict)?,
         };
         let is_adopted = uploaded.action == Sent::Reused;
-        // Where the name is the id, the new content has replaced the old one.
+        // If the name is the id, the upload has already replaced the old content.
         let replaces = old.filter(|row| deletes && row.id != uploaded.file.id).map(|row| Box::new(row.id));
         let sha256 = Sha256::parse(&sha256).unwrap_or_default();
         let row = self.recorded(&uploaded, new.size, sha256, replaces);
@@ -335,8 +335,8 @@ impl Run<'_> {
         self.ids.borrow().rows(id) > 1
     }
 
-    /// Retires the file that the row of this path replaces, or does so after all local files where another path may still
-    /// get its id, because the platform stores equal content once.
+    /// Retires the file that this path's row replaces. If the platform stores equal content once, another path may
+    /// still get the id of that file, so it is retired only after all local files have been processed.
     async fn retire(&self, path: &str) -> Result<Option<(FileId, Error)>> {
         if self.provider.capabilities().duplicates == Duplicates::Possible {
             return self.retire_now(path).await;
@@ -345,8 +345,8 @@ impl Run<'_> {
         Ok(None)
     }
 
-    /// Deletes the file that the row of this path replaces, unless another row has it. Returns its id and the error if it
-    /// still exists.
+    /// Deletes the file that this path's row replaces, unless another row has its id. Returns the id and the error if
+    /// the file could not be deleted.
     async fn retire_now(&self, path: &str) -> Result<Option<(FileId, Error)>> {
         let replaced = self.target(|target| target.files.get(path).and_then(|row| row.replaces.clone()));
         let Some(old) = replaced.filter(|_| !self.previews) else { return Ok(None) };
@@ -369,8 +369,8 @@ impl Run<'_> {
         }
     }
 
-    /// Deletes the replaced files that another path could still have used, and the files of interrupted runs that
-    /// nothing refers to.
+    /// Deletes the replaced files that another path could still have used, and, if `all_done`, the files of interrupted
+    /// runs that nothing refers to.
     async fn delete_rest(&self, all_done: bool) -> Result<()> {
         let replaced = self.replaced.take();
         for path in &replaced {

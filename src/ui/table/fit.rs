@@ -6,15 +6,15 @@ use unicode_width::UnicodeWidthStr;
 use super::{Cell, GAP, Kind};
 use crate::ui::text::{self, Part};
 
-/// The width of a name for which other columns are hidden.
+/// The width to which names shrink before statuses and times are hidden.
 const NAME: usize = 24;
-/// The width of a name for which columns of text are hidden.
+/// The width to which names shrink before columns of text are hidden.
 const WIDE_NAME: usize = 40;
-/// The least width of a name at which numbers are shown.
+/// The width to which names shrink before numbers are hidden.
 const NARROW_NAME: usize = 12;
-/// The least width of a name at which ids are whole. A shorter name would look like others.
+/// The width to which names shrink before ids are shortened. Shorter names would look the same.
 const LEAST_NAME: usize = 8;
-/// The least width of text, unless the user named the fields.
+/// The minimum width of text, unless the user named the fields.
 pub(super) const TEXT: usize = 12;
 
 /// A column of the table.
@@ -29,9 +29,9 @@ pub(super) struct Column {
     few: Option<usize>,
     /// Whether the column adds nothing: each value is empty, or another column shows it.
     is_redundant: bool,
-    /// The least width at which the ends of different names look different.
+    /// The minimum width at which the ends of different names look different.
     distinct: usize,
-    /// The least width at which any part of different names looks different.
+    /// The minimum width at which some part of different names looks different.
     least: usize,
     /// Whether times are short.
     pub(super) has_short_times: bool,
@@ -106,7 +106,7 @@ pub(super) fn columns(
 /// otherwise be cut; status, then times if names would otherwise become short; numbers, then a second name if
 /// different names would otherwise look the same; and ids if URLs would otherwise be wider than the terminal. Columns
 /// that the user named are hidden only if too few letters of each would fit. Ids shrink last, if shorter names would
-/// look the same, and URLs never.
+/// look the same; URLs never shrink.
 fn fit(columns: &mut [Column], width: usize, named: bool, more: bool) {
     for column in columns.iter_mut() {
         if more && column.kind == Kind::Number {
