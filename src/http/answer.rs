@@ -186,7 +186,8 @@ fn join(parts: impl Iterator<Item = String>) -> Option<String> {
     (!all.is_empty()).then(|| all.join("; "))
 }
 
-/// The first line of text or HTML that contains words: the title, an XML message, or the first text between tags.
+/// The first meaningful line of text, HTML or XML: the title, an XML message, or the first line outside the tags that
+/// contains a letter or digit.
 fn first_line(text: &str) -> String {
     let lower = text.to_ascii_lowercase();
     for tag in ["title", "message"] {
@@ -269,7 +270,7 @@ pub(super) fn repaired(body: &[u8]) -> Option<String> {
     let (mut done, mut at) = (0, 0);
     while let Some(next) = memchr::memchr(b'\\', &text.as_bytes()[at..]) {
         at += next;
-        // Any other escape has two characters, the second of which may be a backslash.
+        // For any other escape, skip two characters, the second of which may be a backslash.
         at += match (unit(at), unit(at + 6)) {
             (Some(0xd800..=0xdbff), Some(0xdc00..=0xdfff)) => 12,
             (Some(0xd800..=0xdfff), _) => {
@@ -353,7 +354,7 @@ pub(super) fn silence(
     Failure { error, cause: Cause::Lost, fully_sent, wait: None }
 }
 
-/// The error for an incomplete body, which another request can resume.
+/// The error for an incomplete response body. Another request can resume the download.
 pub(super) fn broken(platform: &str, error: reqwest::Error) -> Error {
     let source = error.without_url();
     unreachable(format!("{platform} closed the connection partway through the content"))
@@ -375,7 +376,7 @@ pub(super) fn origin(url: &Url) -> String {
     url.origin().ascii_serialization()
 }
 
-/// The origin and the proxy used to reach it.
+/// The origin, and the proxy used to reach it, if any.
 fn place(url: &Url) -> String {
     match transport::proxy_of(url) {
         Some(proxy) => format!("{} through the proxy {proxy}", origin(url)),

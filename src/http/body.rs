@@ -59,7 +59,7 @@ impl Pace {
         self.bytes = self.bytes.saturating_add(bytes);
     }
 
-    /// The time until the next check if no bytes move before then, or zero if the transfer has failed.
+    /// The time until the next check, or zero if the transfer is stalled or too slow.
     fn left(&mut self, now: Instant, limit: Duration) -> Duration {
         let period = now.saturating_duration_since(self.since);
         if period >= limit && !is_too_slow(self.bytes, period) {
@@ -80,7 +80,7 @@ pub(super) struct SendState {
     pace: Mutex<Pace>,
     /// Whether part of the response has arrived.
     received: AtomicBool,
-    /// Whether the transport waits for content that another server sends.
+    /// Whether the transport is waiting for content from another server.
     starved: AtomicBool,
 }
 
@@ -97,12 +97,12 @@ impl SendState {
         })
     }
 
-    /// Whether the transport has taken the last byte. The server may have received it.
+    /// Whether the last byte has been passed to the transport. The server may have received it.
     pub(super) fn is_complete(&self) -> bool {
         self.complete.load(Ordering::Acquire)
     }
 
-    /// The error from reading the body.
+    /// The error that occurred while reading the body, if any.
     pub(super) fn problem(&self) -> Option<Error> {
         self.problem.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -117,7 +117,7 @@ impl SendState {
         }
     }
 
-    /// Records that request bytes have been sent.
+    /// Records that bytes have been sent or received.
     fn moved(&self, bytes: usize) {
         self.pace.lock().unwrap_or_else(PoisonError::into_inner).moved(Instant::now(), bytes as u64);
     }
@@ -168,7 +168,8 @@ pub(super) fn open(
     let left = body.wire_len();
     progress.at(source_start(body));
     let is_remote = body.has_remote();
-    // Another server's bytes arrive only while this thread is free.
+    // Content from another server is always read on a separate thread: it arrives only while this thread is not
+    // blocked.
     let source = if left <= SMALL && !is_remote {
         let mut whole = None;
         let buffer = || Some(vec![0; usize::try_from(left).unwrap_or_default()]);
@@ -194,7 +195,7 @@ enum Chunks {
 struct Outgoing {
     source: Chunks,
     left: u64,
-    /// Whether another server sends part of it.
+    /// Whether part of the body comes from another server.
     is_remote: bool,
     state: Arc<SendState>,
     progress: Arc<dyn Progress>,
@@ -308,8 +309,9 @@ fn source_start(body: &Body) -> u64 {
     from.unwrap_or_default()
 }
 
-/// Writes a body to buffers. `take` receives each buffer, its filled length and the position in the file pieces, and
-/// returns whether to continue. A buffer must have room for at least four bytes.
+/// Writes a body to the buffers that `buffer` returns, until it returns `None`. `take` receives each buffer, its filled
+/// length and the position in the file pieces, and returns whether to continue. A buffer must have room for at least
+/// four bytes.
 fn feed(
     body: &Body,
     progress: &dyn Progress,
@@ -318,7 +320,7 @@ fn feed(
 ) -> Result<()> {
     let mut position = source_start(body);
     let mut pieces = body.pieces.iter();
-    // A download that the next piece continues.
+    // A download that the next piece may continue.
     let mut download = None;
     let mut piece = pieces.next().map(|piece| PieceReader::open(piece, &mut download)).transpose()?;
     while piece.is_some() {
@@ -453,7 +455,7 @@ impl<'a> PieceReader<'a> {
         written.map(Some).map_err(|error| Error::failed("base64 encoding failed").caused_by(error))
     }
 
-    /// Fails if the file has changed since it was opened, or if a download ends with other content.
+    /// Fails if the file has changed since it was opened, or if a finished download is too long or fails verification.
     fn check(&mut self) -> Result<()> {
         match &mut self.from {
             PieceSource::Disk(file) => file.check(),

@@ -13,8 +13,8 @@ use super::{Config, ContentStream, HeaderMap, Range, answer};
 use crate::error::{Error, Result};
 use crate::human;
 
-/// Whether a 416 confirms that the content ends where the range starts, so that no bytes are missing. The previous
-/// response then contained all bytes, so the version matters only if that response declared a different size.
+/// Whether a 416 confirms that the content ends where the range starts, so that no bytes are missing. The validators
+/// must not differ and, unless the validator is strong, the size that an earlier response declared must match as well.
 pub(super) fn is_complete(range: &Range, headers: &HeaderMap) -> bool {
     let whole: Option<u64> =
         text(headers, "content-range").and_then(|text| text.strip_prefix("bytes */")?.trim().parse().ok());
@@ -87,7 +87,7 @@ fn check_range(from: u64, stated: &str) -> Option<u64> {
         "*" => true,
         whole => last.checked_add(1) == Some(whole.parse().ok()?),
     };
-    // The end must be a number as well.
+    // The offset after the last byte must fit into a `u64` as well.
     last.checked_add(1)?;
     (first == from && last >= first && to_the_end).then(|| last - first)?.checked_add(1)
 }
@@ -102,8 +102,8 @@ fn stream_of(
         let message = format!("{platform} sent {what} {limit} partway through the content");
         Err(answer::unreachable(message).hint("to wait longer: `--timeout 5m`"))
     };
-    // The time and the number of bytes in the current period. Time in which the caller does not request bytes does
-    // not count.
+    // The time spent waiting and the number of bytes received in the current period. Time during which the caller does
+    // not request bytes does not count.
     let (waited, received) = (Duration::ZERO, 0_usize);
     stream::try_unfold((response, waited, received), move |(mut response, waited, received)| async move {
         let begun = Instant::now();

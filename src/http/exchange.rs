@@ -46,7 +46,7 @@ struct Answer {
     response: Response,
     /// The URL that sent the response.
     url: Url,
-    /// Whether the request contained the token.
+    /// Whether the request was allowed to contain the token.
     trusted: bool,
 }
 
@@ -428,7 +428,7 @@ fn set(headers: &mut HeaderMap, name: &str, value: &str) -> Result<()> {
     Ok(())
 }
 
-/// The URL for errors, without its query.
+/// The URL as shown in errors: without user name, password, query and fragment.
 fn bare(url: &Url) -> String {
     let mut url = without_user(url.clone());
     url.set_query(None);

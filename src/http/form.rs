@@ -1,7 +1,7 @@
-//! `multipart/form-data` with a known length, as browsers send it.
+//! `multipart/form-data` bodies of known length, encoded as browsers encode them.
 //!
 //! Names are raw UTF-8, except that `%22`, `%0D` and `%0A` replace the characters that would break the header.
-//! reqwest's forms write a raw line feed into the header.
+//! reqwest's forms are not used because they write a raw line feed into the header.
 
 use bytes::Bytes;
 use serde_json::Value;
@@ -44,7 +44,7 @@ impl Part {
         }
     }
 
-    /// Content of any type with a file name.
+    /// Any content, with a file name and the type `application/octet-stream`.
     pub fn piece(name: &str, file_name: &str, content: Piece) -> Self {
         Self {
             name: name.to_owned(),

@@ -58,7 +58,7 @@ pub struct Config {
     pub auth_header: Option<String>,
     /// Hints for a missing or rejected token.
     pub token_hints: Vec<String>,
-    /// Time limit for a small request, and for a transfer without incoming data.
+    /// Time limit for a small request, and for periods in which a transfer is stalled or too slow.
     pub timeout: Duration,
     /// The limits for retries.
     pub policy: Policy,
@@ -119,7 +119,7 @@ impl Reply {
         self.headers.get(name)?.to_str().ok()
     }
 
-    /// Decodes the body as JSON of type `T`. `what` describes it in errors, such as `list of files`.
+    /// Decodes the body as JSON of type `T`. `what`, such as `list of files`, describes it in errors.
     pub fn json<T: DeserializeOwned>(&self, what: &str) -> Result<T> {
         self.decode(&format!("the {what} in the response"))
     }
@@ -178,7 +178,8 @@ pub struct ContentStream {
     pub encoding: Option<String>,
     /// The origin that sends the content.
     pub origin: String,
-    /// The bytes. An error ends the stream; its kind is [`Kind::Unreachable`] if another request can continue.
+    /// The bytes. An error ends the stream; its kind is [`Kind::Unreachable`] if another request can fetch the
+    /// remaining bytes.
     pub stream: BoxStream<'static, Result<Bytes>>,
     /// A link that was created for this download and must be revoked afterward.
     pub release: Option<Link>,
@@ -216,7 +217,8 @@ impl Client {
         Self { inner: Arc::new(Inner { config, transport, throttle, active_bodies, ahead, throttled }) }
     }
 
-    /// A client that also sends its token to the origin of `url`, such as another region of the platform.
+    /// A client that also sends its token to the origin of `url`, such as another region of the platform. It has its
+    /// own connections and throttle.
     #[must_use]
     pub fn trusting(&self, url: &Url) -> Self {
         let mut config = self.inner.config.clone();
@@ -224,13 +226,13 @@ impl Client {
         Self::new(config)
     }
 
-    /// A client that sends its token in this header, without a scheme.
+    /// A client that sends its token in this header, without a scheme. It has its own connections and throttle.
     #[must_use]
     pub fn authenticating(&self, header: &str) -> Self {
         Self::new(Config { auth_header: Some(header.to_owned()), ..self.inner.config.clone() })
     }
 
-    /// Sends a small request. Any status other than 2xx is an error.
+    /// Sends a small request. Any status other than 2xx and [`Request::expects`] is an error.
     pub async fn send(&self, request: &Request) -> Result<Reply> {
         self.upload(request, silent()).await
     }
@@ -245,7 +247,8 @@ impl Client {
     /// Like [`send`](Self::send), but reports the progress of the file pieces in the body.
     ///
     /// Positions start at the offset of the first file piece in its source and count all file pieces; with a single
-    /// file, they are positions in that file. A retried deletion that finds no file returns 204.
+    /// file, they are positions in that file. If a deletion is retried because its response was lost, and the file is
+    /// then missing, the status is 204.
     pub async fn upload(&self, request: &Request, progress: Arc<dyn Progress>) -> Result<Reply> {
         let mut tries = retry::Tries::new(self.inner.config.policy, request);
         loop {
@@ -283,15 +286,15 @@ impl Client {
         }
     }
 
-    /// Whether both have the same base URLs and token.
+    /// Whether both clients have the same base URLs and token.
     pub fn is_same_account(&self, other: &Self) -> bool {
         let token = |client: &Self| client.inner.config.token.as_ref().map(|token| token.expose().to_owned());
         self.inner.config.own == other.inner.config.own && token(self) == token(other)
     }
 
-    /// How far the platform's clock is ahead of this machine's, according to the `Date` header of the latest
-    /// response. This is a lower bound, because a date has whole seconds and takes time to arrive. `None` before the
-    /// first response.
+    /// How far the platform's clock is ahead of this machine's, according to the `Date` header of the latest response.
+    /// This is a lower bound, because the date is truncated to whole seconds and takes time to arrive. `None` before
+    /// the first such response.
     pub fn clock_ahead(&self) -> Option<SignedDuration> {
         *self.inner.ahead.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -387,8 +390,8 @@ const SEGMENT: &AsciiSet = &CONTROLS
     .add(b'{')
     .add(b'}');
 
-/// Appends percent-encoded path segments to a base URL, so that no id can change the path. A trailing slash in the
-/// base is ignored. `.` and `..` are errors.
+/// Appends percent-encoded path segments to a base URL, so that no id can change the path. A trailing slash in the base
+/// is ignored. `.`, `..` and empty segments are errors.
 pub fn join(base: &Url, segments: &[&str]) -> Result<Url> {
     if let Some(bad) = segments.iter().find(|s| matches!(**s, "." | ".." | "")) {
         return Err(Error::usage(format!("`{bad}` is not a valid id")));
@@ -397,8 +400,8 @@ pub fn join(base: &Url, segments: &[&str]) -> Result<Url> {
         return Err(Error::usage(format!("{base} is not a valid base URL"))
             .hint("use a URL that starts with https://"));
     }
-    // `Url::path_segments_mut` would drop tabs and line endings, which changes the id or the path: a dot, a tab and
-    // another dot would lead to the parent.
+    // `Url::path_segments_mut` would drop tabs and line endings, which would change the id or the path: a dot, a tab
+    // and another dot would lead to the parent.
     let mut path = base.path().strip_suffix('/').unwrap_or(base.path()).to_owned();
     for segment in segments {
         path.push('/');
@@ -422,7 +425,7 @@ pub fn server_time(headers: &HeaderMap) -> Option<Timestamp> {
     http_date(headers.get("date")?.to_str().ok()?)
 }
 
-/// A time in the format of HTTP headers.
+/// Parses a time in the format used by HTTP headers.
 pub fn http_date(text: &str) -> Option<Timestamp> {
     jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()
 }

@@ -31,7 +31,8 @@ pub struct Request {
     pub body: Body,
     /// The range of a download, for `Range` and `If-Range`.
     pub range: Option<Range>,
-    /// Whether the request may be sent again even if it may have taken effect; by default, only GET, HEAD and DELETE.
+    /// Whether the request may be sent again even if it might have taken effect. By default, true only for GET, HEAD
+    /// and DELETE.
     pub repeatable: bool,
     /// Whether to send the request without the token even to the profile's own origins, for example to a presigned
     /// URL.
@@ -44,7 +45,7 @@ pub struct Request {
     pub bulk: bool,
     /// A status other than 2xx that is not an error. If it is a redirect, it is not followed.
     pub expects: Option<u16>,
-    /// Another status that the platform documents as temporary.
+    /// An additional status after which to retry, because the platform documents it as temporary.
     pub retries: Option<u16>,
 }
 
@@ -55,7 +56,7 @@ pub struct Range {
     pub from: u64,
     /// The validator (`ETag` or `Last-Modified`) of the preceding bytes.
     pub validator: Option<String>,
-    /// The total size of that content, if known.
+    /// The total size of the content to which those bytes belong, if known.
     pub total: Option<u64>,
     /// Whether a checksum verifies the complete content, so that no validator is needed.
     pub verified: bool,
@@ -70,8 +71,9 @@ impl Range {
     }
 
     /// Whether content with this validator and total size is the same version as the preceding bytes. Different
-    /// validators or sizes mean a different version. If only one side has a strong validator, the range continues
-    /// only if the result is `verified`. If neither side has a validator, the file's id identifies the content.
+    /// validators or sizes mean a different version. If a validator is weak, or only one side has a validator, the
+    /// range continues only if the result is `verified`. If neither side has a validator, the file's id identifies the
+    /// content.
     pub fn continues(&self, validator: Option<&str>, total: Option<u64>) -> bool {
         let same = match (self.validator.as_deref(), validator) {
             (None, None) => true,
@@ -167,7 +169,7 @@ impl Request {
         self
     }
 
-    /// Requests a range.
+    /// Requests a range; `None` requests all bytes.
     #[must_use]
     pub fn range(mut self, range: Option<Range>) -> Self {
         self.range = range;
@@ -181,14 +183,14 @@ impl Request {
         self
     }
 
-    /// Marks the request as already carrying its credentials, so that no token is added.
+    /// Marks the request as already containing its credentials, so that no token is added.
     #[must_use]
     pub fn signed(mut self) -> Self {
         self.signed = true;
         self
     }
 
-    /// The URL with `query`, without a user name, a password and a fragment.
+    /// The URL with `query`, without user name, password and fragment.
     pub fn full_url(&self) -> Url {
         let mut url = super::without_user(self.url.clone());
         if !self.query.is_empty() {
@@ -202,7 +204,7 @@ impl Request {
         url
     }
 
-    /// The headers that the request is sent with, except credentials and those of the connection.
+    /// The headers of the request, except the token and those that the transport adds.
     pub fn all_headers(&self) -> Vec<(Cow<'static, str>, String)> {
         let mut headers = self.headers.clone();
         let range = self.range.iter().flat_map(Range::headers);
@@ -326,12 +328,12 @@ impl Body {
         self.pieces.iter().map(Piece::wire_len).fold(0, u64::saturating_add)
     }
 
-    /// Whether the body contains bytes from a file.
+    /// Whether the body contains bytes from a [`Source`].
     pub fn has_file(&self) -> bool {
         !self.pieces.iter().all(|piece| matches!(piece, Piece::Text(_)))
     }
 
-    /// Whether another server sends part of it.
+    /// Whether part of the body comes from another server.
     pub fn has_remote(&self) -> bool {
         self.pieces.iter().any(|piece| match piece {
             Piece::Text(_) => false,
@@ -339,7 +341,7 @@ impl Body {
         })
     }
 
-    /// Whether the body is empty.
+    /// Whether the body has no pieces.
     pub fn is_empty(&self) -> bool {
         self.pieces.is_empty()
     }

@@ -220,7 +220,7 @@ pub(super) fn requested_wait(status: u16, headers: &HeaderMap) -> Option<Duratio
         return None;
     }
     let reset = number(text("ratelimit-reset")?)?;
-    // Larger numbers are seconds since 1970.
+    // Numbers from 1e9 are seconds since 1970; smaller numbers are seconds from now.
     let since_1970 = of_seconds(reset);
     if reset < 1e9 {
         return Some(since_1970);

@@ -80,8 +80,8 @@ impl State {
     }
 }
 
-/// The part of `time` that remains after `since`. Instants are subtracted because adding a duration to an instant may
-/// overflow.
+/// The part of `time` that remains at `now` if it began at `since`. Instants are subtracted because adding a duration
+/// to an instant may overflow.
 fn left_of(time: Duration, since: Instant, now: Instant) -> Duration {
     time.saturating_sub(now.saturating_duration_since(since))
 }

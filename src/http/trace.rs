@@ -141,7 +141,7 @@ impl fmt::Debug for Trace {
     }
 }
 
-/// The URL with the query values that may be secret hidden.
+/// The URL without user name and password, and with `***` for query values that may be secret.
 pub(super) fn redacted(url: &Url) -> Url {
     let mut shown = url.clone();
     // Fails only for a URL without a host, which has no user name.

@@ -10,8 +10,8 @@ use url::{Host, Url};
 use super::{Config, tls};
 use crate::error::{Error, Result};
 
-/// How long an unused connection is kept. Servers close idle connections after a minute or more, and a request that is sent
-/// at that moment is lost.
+/// How long an idle connection is kept. Servers close idle connections after a minute or more, and a request sent at
+/// that moment is lost.
 const IDLE: Duration = Duration::from_secs(20);
 
 /// Up to eight pools: with or without TLS, for file content or small requests, for this machine or others. A command
@@ -49,7 +49,7 @@ fn build(tls: ClientConfig, bulk: bool, local: bool, timeout: Duration) -> Resul
     let mut builder = reqwest::Client::builder()
         .user_agent(concat!("haul/", env!("CARGO_PKG_VERSION")))
         .tls_backend_preconfigured(tls)
-        // haul handles redirects and retries itself, because they affect which host receives the token.
+        // haul handles redirects and retries itself: a redirect must not send the token to another host.
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         // Shorter than the limit for a small request, to distinguish a failed connection from a missing response.
@@ -68,7 +68,7 @@ fn build(tls: ClientConfig, bulk: bool, local: bool, timeout: Duration) -> Resul
         .map_err(|error| Error::failed("cannot initialize the HTTP client").caused_by(error.without_url()))
 }
 
-/// The reason why a proxy variable's value cannot be used.
+/// The reason why a proxy variable's value cannot be used; `None` if it can.
 pub fn proxy_problem(value: &str) -> Option<&'static str> {
     let any = "http://host.invalid/".parse().ok()?;
     match Matcher::builder().all(value).build().intercept(&any) {

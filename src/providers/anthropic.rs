@@ -1,8 +1,8 @@
 //! Anthropic: files for messages, and files created by Claude's tools.
 //!
-//! - Three dialects share the paths. The request header `anthropic-beta: files-api-2025-04-14` alone selects `beta`,
-//!   whose pages start after an id. Without it, pages have their own tokens, and files can expire: `ga`, and
-//!   `2026-10-21`, which differs in the version header and in the header for the key.
+//! - Three dialects share the paths. The request header `anthropic-beta: files-api-2025-04-14` selects `beta`, whose
+//!   pages start after an id. Without that header, pages have their own tokens and files can expire; this is `ga` or
+//!   `2026-10-21`, which differs from `ga` only in the version header and in the header for the key.
 //! - Uploaded files cannot be downloaded. `downloadable` is true only for files created by tools.
 //! - The `details.error_code` of an error is stable; its message is not.
 //! - The order of listings is not documented.
@@ -85,7 +85,7 @@ const FORBIDDEN: [char; 40] = {
     all
 };
 
-/// The id of the session that a file belongs to.
+/// A filter by the id of the session that a file belongs to.
 const SESSION: Native = Native::superset("extra.scope.id", &[Is::Eq])
     .sent(Spelling::Once(|it| -> Option<Parameter> { Some(("scope_id", text_of(it)?)) }));
 
@@ -277,7 +277,8 @@ impl Anthropic {
         }
     }
 
-    /// The cursor of the next page. A page in the other dialect is an error because the listing would look complete.
+    /// The cursor of the next page. A page in the other dialect is an error, because the listing would otherwise look
+    /// complete.
     fn next(&self, list: &List) -> Result<Option<String>> {
         let is_other = match &list.next_page {
             Some(_) => self.is_beta() && !list.has_more,
@@ -300,7 +301,7 @@ impl Anthropic {
     }
 }
 
-/// A page in either dialect.
+/// A page of files, with a token or with the id of its last file.
 #[derive(Deserialize)]
 struct List {
     /// Null means an empty list; an object without this field is not a list.

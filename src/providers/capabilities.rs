@@ -112,8 +112,8 @@ pub struct Capabilities {
 pub enum Duplicates {
     /// Each upload creates a file.
     Possible,
-    /// The platform asks for the [SHA-256](NewFile::sha256) of new content. An upload of content that it has fails with the
-    /// id of the [existing file](Error::existing), which may have another name.
+    /// The platform asks for the [SHA-256](NewFile::sha256) of new content. If it already stores this content, the
+    /// upload fails with the id of the [existing file](Error::existing), which may have another name.
     Never,
 }
 
@@ -124,7 +124,7 @@ pub struct Quota {
     pub bytes: Option<u64>,
     /// The number of files.
     pub files: Option<u64>,
-    /// The owner of the files that count, such as `project`.
+    /// What the limits apply to, such as `project`.
     pub per: &'static str,
 }
 
@@ -211,8 +211,8 @@ pub enum Download {
     Any,
     /// Files can be downloaded only with a signed link provided by the user.
     SignedLinks,
-    /// Some files, depending on their purpose. [`File::downloadable`](crate::model::File::downloadable) is false for
-    /// a file that is known not to be downloadable.
+    /// Some files, depending on their purpose or origin. [`File::downloadable`](crate::model::File::downloadable) is
+    /// false for a file that is known not to be downloadable.
     SomeFiles,
     /// No files.
     Never,
@@ -325,7 +325,7 @@ fn instead(can: &Capabilities, op: Op, about: &str, profile: &str) -> impl Itera
     hints.map(move |(_, hint)| with_profile(hint, about, profile))
 }
 
-/// A hint with its commands completed by the file and the profile.
+/// A hint whose commands name the file and the profile.
 fn with_profile(hint: &str, about: &str, profile: &str) -> String {
     let is_named = about.strip_prefix(profile).is_some_and(|rest| rest.starts_with(':'));
     let mut commands = hint.split("`haul ");
@@ -339,7 +339,8 @@ fn with_profile(hint: &str, about: &str, profile: &str) -> String {
     text.replace("{ref}", &word(about))
 }
 
-/// The error for an unsupported operation, with hints. For `about`, see [`require`].
+/// The error for an unsupported operation, with the hints of the platform's first dialect. For `about`, see
+/// [`require`].
 pub(super) fn refusal(spec: &'static Spec, op: Op, about: &str, profile: &str) -> Error {
     refusal_with(spec, spec.dialects[0].can, op, about, profile)
 }
@@ -354,7 +355,7 @@ pub(super) fn refusal_with(
 ) -> Error {
     let error = Error::new(Kind::Unsupported, format!("{} cannot {}", spec.name, op.phrase()));
     let error = instead(can, op, about, profile).fold(error, Error::hint);
-    // A platform that requires a signed link for downloads is not suggested for them.
+    // A platform is not suggested for downloads if they require a signed link.
     let by_link = |can: &Capabilities| op == Op::Download && can.download == Download::SignedLinks;
     suggest_providers(error, spec, |can| supports(can, op) && !by_link(can))
 }

@@ -18,10 +18,10 @@ pub trait Collection: Send + Sync {
     /// The key of the setting and its value.
     fn setting(&self) -> (&'static str, &str);
 
-    /// Checks once that the collection exists.
+    /// Checks that the collection exists. Later calls do not repeat a successful check.
     async fn check(&self) -> Result<()>;
 
-    /// Adds a file, unless it is in the collection already. `is_new` if it has just been uploaded.
+    /// Adds a file, unless it is in the collection already. `is_new` is true if the file has just been uploaded.
     async fn attach(&self, file: File, is_new: bool) -> Result<File>;
 
     /// The provider without the collection, for all files of the profile.

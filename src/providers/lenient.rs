@@ -1,8 +1,8 @@
 //! Lenient decoding of responses.
 //!
-//! A number may be text, a date may be in seconds, and a field may be null or absent. A value of an unexpected type
-//! counts as absent, so that one unusual field does not make a whole listing fail; in a file, it stays in `extra`
-//! ([`Fields`]). The functions that take a deserializer are for `#[serde(deserialize_with)]`.
+//! A number may be sent as text, a date as a number of seconds, and a field may be null or absent. A value of an
+//! unexpected type counts as absent, so that one unusual field does not make a whole listing fail; in a file, it stays
+//! in `extra` ([`Fields`]). The functions that take a deserializer are for `#[serde(deserialize_with)]`.
 
 use std::fmt;
 
@@ -45,8 +45,8 @@ impl<'de> Deserialize<'de> for Fields {
 }
 
 impl Fields {
-    /// The value of the first of these keys that `read` can parse. Removes this key, and also the other keys if they
-    /// have the same value or none.
+    /// The first value under these keys that `read` can parse. Removes its key, and also those other keys whose value
+    /// is the same, null or empty.
     pub(super) fn take<T: PartialEq>(
         &mut self,
         spellings: &[&str],
@@ -131,12 +131,12 @@ pub(super) fn as_id(value: &Value) -> Option<String> {
     as_word(value).filter(|id| !id.contains(char::REPLACEMENT_CHARACTER))
 }
 
-/// Nonempty text.
+/// Like [`as_text`], but empty text counts as absent.
 pub(super) fn as_word(value: &Value) -> Option<String> {
     as_text(value).filter(|text| !text.is_empty())
 }
 
-/// A whole number, given as a number or as text: `11`, `11.0`, `"11"`.
+/// A nonnegative integer, given as a number or as text: `11`, `11.0`, `"11"`.
 pub(super) fn as_count(value: &Value) -> Option<u64> {
     match value {
         Value::Number(number) => number.as_u64().or_else(|| whole(&number.to_string())),
@@ -192,7 +192,7 @@ pub(super) fn count<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D
     Ok(as_count(&Value::deserialize(from)?))
 }
 
-/// A boolean, given as a boolean or as text.
+/// A boolean, given as a boolean, as text or as `1`. Any other value is false.
 pub(super) fn flag<'de, D: Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
     Ok(matches!(text(from)?.as_deref(), Some("true" | "1")))
 }

@@ -34,9 +34,9 @@ impl SeenPages {
         Self { places: cursor.iter().map(hash_of).collect(), ..Self::default() }
     }
 
-    /// Adds a page and the cursor of the next one, and removes items that were on the previous page. A repeated
-    /// cursor, a repeated page, a page other than the last one without any new item, and too many empty pages are
-    /// errors: the platform ignores the cursor, and the listing would never end.
+    /// Adds a page and the cursor of the next one, and removes items that were on the previous page. A repeated cursor,
+    /// a repeated page, a page without new items that is not the last one, and too many empty pages are errors: the
+    /// platform ignores the cursor, and the listing would never end.
     pub(super) fn add<T>(
         &mut self,
         platform: &str,
@@ -67,7 +67,7 @@ impl SeenPages {
         if !self.places.insert(hash_of(&ids)) {
             return repeats();
         }
-        // The end of one page overlaps with the start of the next page.
+        // The previous page overlaps with the start or end of this one.
         if [ids.first(), ids.last()].into_iter().flatten().any(|id| self.ids.contains(id)) {
             let before: HashSet<u64> = self.ids.iter().copied().collect();
             let mut hashes = ids.iter();
@@ -94,8 +94,8 @@ pub fn all_links(provider: &Arc<dyn Provider>) -> impl Stream<Item = Result<File
     pages.try_flatten()
 }
 
-/// The cursor of the next page, on a platform that reports whether there is `more`. A next page without a cursor is
-/// an error because the listing would look complete.
+/// The cursor of the next page, on a platform that reports whether there is `more`. A next page without a cursor is an
+/// error, because the listing would otherwise look complete.
 pub(super) fn next_cursor(platform: &str, more: bool, next: Option<String>) -> Result<Option<String>> {
     match next {
         None if more => {
@@ -105,8 +105,9 @@ pub(super) fn next_cursor(platform: &str, more: bool, next: Option<String>) -> R
     }
 }
 
-/// The page size for a request: the given size, otherwise the number of files needed if the platform returns no
-/// others (`is_decided`), otherwise the provider's default.
+/// The page size for a request: the size in the query, otherwise the limit if the platform applies the whole filter and
+/// order (`is_decided`), otherwise the provider's default. A limit never exceeds the default, and no size exceeds
+/// `max`.
 pub(super) fn page_size(query: &Query, is_decided: bool, default: u32, max: u32) -> u32 {
     let wanted = query.limit.filter(|_| is_decided).and_then(|limit| u32::try_from(limit).ok());
     query.page_size.or(wanted.map(|wanted| wanted.min(default))).unwrap_or(default).clamp(1, max)
@@ -327,7 +328,7 @@ pub fn sort_files(files: Vec<File>, sort: &Sort) -> Vec<File> {
     ranked.into_iter().map(|ranked| ranked.file).collect()
 }
 
-/// A file with its sort key. The greatest key comes last.
+/// A file with its sort key. A file that comes later compares as greater.
 struct Ranked {
     key: SortKey,
     descending: bool,
@@ -422,7 +423,7 @@ pub async fn passes(provider: &Arc<dyn Provider>, filter: &Filter, file: &File) 
     Ok(Listing::new(Arc::clone(provider), query, None)?.next().await?.is_some())
 }
 
-/// A file with the properties that listings of object storage omit: media type, metadata and checksum.
+/// The file with the properties that listings of object storage omit: media type, metadata and checksum.
 pub async fn described<'a>(provider: &dyn Provider, file: &'a File) -> Result<Cow<'a, File>> {
     if provider.spec().names_are_ids() && file.content_type.is_none() {
         return provider.stat(&file.id).await.map(Cow::Owned);

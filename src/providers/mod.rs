@@ -1,7 +1,8 @@
 //! The interface to a platform, and the registry of platforms.
 //!
-//! A provider only translates: a call to a short sequence of requests, a response to [`File`]s, and an error body to
-//! a message. It does not loop over pages, sleep, retry, print, read the environment or, except for `local`, use the
+//! A provider only translates: a call to a short sequence of requests, a response to [`File`]s, and an error body to a
+//! message. It reads several pages only if an operation needs a complete list. It does not sleep, repeat a failed
+//! request, print, read the environment or, except for `local` and the credential files of object storage, use the
 //! disk.
 
 mod activeloop;
@@ -142,15 +143,16 @@ pub struct Spec {
     pub status: StatusWords,
     /// The platform's own response headers that contain the request id, tried before the common ones.
     pub request_ids: &'static [&'static str],
-    /// The scheme of object addresses such as `s3://BUCKET/KEY`, for object storage. Its files are objects, whose key is both
-    /// id and name, and `haul serve` does not emulate it.
+    /// The scheme of object addresses, such as `s3` in `s3://BUCKET/KEY`; `None` for platforms other than object
+    /// storage. The files of object storage are objects, whose key is both id and name, and `haul serve` does not
+    /// emulate it.
     pub scheme: Option<&'static str>,
     /// Opens a provider.
     pub open: fn(Connection) -> Result<Box<dyn Provider>>,
 }
 
 impl Spec {
-    /// Whether the name of a file is its id, so that only one file can have a name.
+    /// Whether the name of a file is its id, so that no two files have the same name.
     pub fn names_are_ids(&self) -> bool {
         self.scheme.is_some()
     }
@@ -204,7 +206,7 @@ pub struct Dialect {
 
 /// A platform setting.
 pub struct Setting {
-    /// The key for `--set`. `NAME` at the end matches any text.
+    /// The key for `--set`. `NAME` at the end stands for any nonempty text.
     pub key: &'static str,
     /// A short description.
     pub help: &'static str,
@@ -304,7 +306,7 @@ pub struct Query {
 /// The order of a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sort {
-    /// A name in [`File::FIELDS`], or `metadata.key`.
+    /// A name in [`File::FIELDS`], or a key such as `metadata.KEY` or `extra.KEY`.
     pub field: String,
     /// Whether to list the largest or newest files first.
     pub descending: bool,
@@ -370,7 +372,7 @@ pub struct Overwrites {
 /// A platform, opened for a profile.
 #[async_trait]
 pub trait Provider: Send + Sync {
-    /// The platform.
+    /// The description of the platform.
     fn spec(&self) -> &'static Spec;
 
     /// The profile that the platform was opened for.
@@ -379,8 +381,8 @@ pub trait Provider: Send + Sync {
     /// The capabilities in the dialect that the platform was opened for.
     fn capabilities(&self) -> &'static Capabilities;
 
-    /// The fields that listings return: those of the dialect, or fewer once the server has used a different dialect
-    /// in a response.
+    /// The fields that listings return: those of the configured dialect, or other ones once the server has used a
+    /// different dialect in a response.
     fn stated(&self) -> &'static [&'static str] {
         self.capabilities().list.stated
     }
@@ -401,7 +403,7 @@ pub trait Provider: Send + Sync {
         None
     }
 
-    /// How much longer requests for this file may return 404 even though it exists, because it is new.
+    /// How much longer requests for this file may return 404 even though it exists; zero unless it is new.
     fn settles_in(&self, _file: &File) -> Duration {
         Duration::ZERO
     }
@@ -423,7 +425,8 @@ pub trait Provider: Send + Sync {
         Ok(None)
     }
 
-    /// Completes the upload of a file that was found instead of created: its last step may be missing.
+    /// Completes the upload of a file that was found after its response had been lost: the last step of the upload may
+    /// be missing.
     async fn finish(&self, file: File) -> Result<File> {
         Ok(file)
     }
@@ -472,10 +475,11 @@ pub trait Provider: Send + Sync {
         None
     }
 
-    /// Deletes a file. If the file does not exist, the error has the kind [`Kind::NotFound`](crate::error::Kind::NotFound).
+    /// Deletes a file. If the file does not exist, the error has the kind
+    /// [`Kind::NotFound`](crate::error::Kind::NotFound).
     async fn delete(&self, id: &FileId) -> Result<()>;
 
-    /// The files that other objects of the platform use, such as vector stores. `haul gc` never deletes them.
+    /// The files that are used by other objects of the platform, such as vector stores. `haul gc` never deletes them.
     async fn in_use(&self) -> Result<HashSet<FileId>> {
         Ok(HashSet::new())
     }
@@ -485,7 +489,7 @@ pub trait Provider: Send + Sync {
         Err(self.unsupported(Op::Download))
     }
 
-    /// Whether an upload needs the [SHA-256](NewFile::sha256) of the content before it.
+    /// Whether the [SHA-256](NewFile::sha256) of the content must be known before an upload.
     fn asks_for_sha256(&self) -> bool {
         self.capabilities().duplicates == Duplicates::Never
     }
@@ -531,7 +535,7 @@ pub trait Provider: Send + Sync {
         Err(self.unsupported(Op::AllLinks))
     }
 
-    /// Revokes the link with this id or URL, or the file's only link.
+    /// Revokes the link with this id or URL or, if `None`, the file's only link.
     async fn unlink(&self, _id: &FileId, _link: Option<&str>) -> Result<()> {
         Err(self.unsupported(Op::Unlink))
     }

@@ -33,8 +33,8 @@ pub trait Multipart: Send + Sync {
         false
     }
 
-    /// Whether another process can continue an upload. If not, its [secret](Session::secret) is not recorded, and the next
-    /// upload of the file aborts the session and begins again.
+    /// Whether another process can continue an upload. If not, its [secret](Session::secret) is not recorded, and the
+    /// next upload of the file aborts the session and starts over.
     fn continues(&self) -> bool {
         true
     }

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::filter::{Comparison, Expr, Filter, Op, Precision, Value};
 use crate::model::File;
 
-/// Maximum number of values for a repeated parameter. Proxies reject longer URLs.
+/// Maximum number of values for a repeated parameter. Proxies reject URLs that are too long.
 const MOST_VALUES: usize = 100;
 
 /// A comparison that a platform evaluates itself.
@@ -221,7 +221,7 @@ impl<'t> Row<'t> {
         Some(self.native.precision)
     }
 
-    /// Collects the values of a comparison with `=`, or of several combined by OR.
+    /// Collects the values of a comparison with `=`, or of several combined by OR. Returns false for other conditions.
     fn values(&self, condition: &Expr, into: &mut Vec<String>) -> bool {
         match condition {
             Expr::Or(parts) => !parts.is_empty() && parts.iter().all(|part| self.values(part, into)),

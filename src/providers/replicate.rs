@@ -57,8 +57,8 @@ pub(super) static SPEC: Spec = Spec {
         Dialect { name: "signed", title: "with owner and signing_secret set", can: &SIGNED },
     ],
     equality: Equality::Exact,
-    // Errors are problem documents (RFC 7807) or, from the CDN, HTML. The common reader handles both.
     name_slash: NameSlash::Kept,
+    // Errors are problem documents (RFC 7807) or, from the CDN, HTML. The common reader handles both.
     read_problem: |_| None,
     status: StatusWords::NONE,
     request_ids: &[],

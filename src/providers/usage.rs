@@ -2,7 +2,7 @@
 
 use crate::model::File;
 
-/// An API that takes the id or the URL of a file.
+/// An API that accepts the id or the URL of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Usage {
     /// OpenAI's Responses API: a part of the input.
@@ -15,15 +15,15 @@ pub enum Usage {
     SystemMessage,
     /// Mistral's OCR.
     Ocr,
-    /// The parser of `LlamaCloud`.
+    /// `LlamaCloud`'s parser.
     Parse,
     /// An input of a model on Replicate.
     Prediction,
-    /// A batch of requests, as OpenAI creates it.
+    /// A batch of requests, with OpenAI's Batch API or a compatible one.
     Batch,
     /// Mistral's batches.
     BatchJob,
-    /// A fine-tuning job, as OpenAI creates it.
+    /// A fine-tuning job, with OpenAI's API.
     FineTuning,
     /// Together's fine-tuning jobs.
     FineTune,
@@ -47,7 +47,7 @@ pub fn usage(platform: &str, file: &File) -> Option<Usage> {
         ("together", "batch-api") => Usage::Batch,
         (name, "batch") if has_openai_batches.contains(&name) => Usage::Batch,
         ("openai" | "azure", "fine-tune") => Usage::FineTuning,
-        // Results of the platform.
+        // Results of the platform, and data for evaluations.
         ("openai" | "azure", "assistants_output" | "batch_output" | "fine-tune-results" | "evals") => {
             return None;
         }
@@ -64,7 +64,7 @@ pub fn usage(platform: &str, file: &File) -> Option<Usage> {
     })
 }
 
-/// The header that carries a platform's token; `None` for `Authorization: Bearer`.
+/// The header that contains a platform's token; `None` for `Authorization: Bearer`.
 pub fn token_header(platform: &str) -> Option<&'static str> {
     match platform {
         "azure" => Some("api-key"),

@@ -58,7 +58,8 @@ pub(super) static SPEC: Spec = Spec {
 /// The first purpose is documented; the others are OpenAI's.
 const PURPOSES: &[&str] = &["user_data", "assistants", "batch", "evals", "fine-tune", "vision"];
 
-/// Possible methods for changing metadata, most likely first: the only other update request in this API is a PUT.
+/// Possible methods for changing metadata. The default is PUT, because the only other update request in this API is a
+/// PUT.
 const VERBS: [Method; 3] = [Method::PUT, Method::PATCH, Method::POST];
 
 /// The default page size. With the platform's default of 10,000, the first page takes a long time.
@@ -242,12 +243,13 @@ impl Provider for Activeloop {
             Some(file) => file,
             None => self.stat(id).await?,
         };
-        // The response may come from a proxy. Instructions are not stored.
+        // If the response does not contain the file, it may come from a proxy, so check that the metadata was stored.
+        // Instructions are not stored.
         let mut set = patch.set.iter().filter(|(key, value)| *key != "instructions" && !value.is_null());
         if let Some((lost, _)) = set.find(|(key, _)| !is_returned && !file.metadata.contains_key(*key)) {
             return Err(Error::platform(Message::file(id, &format!(": activeloop did not store {lost}"))));
         }
-        // Additional keys may result from `instructions`.
+        // Check only removed keys: additional ones may result from `instructions`.
         let gone = before.keys().filter(|key| !after.contains_key(*key));
         let kept: Vec<&str> =
             gone.filter(|key| file.metadata.contains_key(*key)).map(String::as_str).collect();

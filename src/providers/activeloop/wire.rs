@@ -59,7 +59,7 @@ pub(super) fn files_of(reply: Json, profile: &str) -> Result<Vec<File>> {
     items.into_iter().map(read).collect()
 }
 
-/// Sorts the files in a response by name, in the order in which they were sent.
+/// Puts the files in a response into the order in which they were sent, matching them by name.
 pub(super) fn in_order_of(sent: &[NewFile], mut answered: Vec<File>) -> Vec<File> {
     for (index, file) in sent.iter().enumerate() {
         if let Some(found) = answered[index..].iter().position(|other| other.name == file.name) {

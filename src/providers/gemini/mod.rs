@@ -176,7 +176,7 @@ impl Provider for Gemini {
         let request = Request::get(self.file(id, "")?);
         match self.connection.http.json::<FileReply>(&request, "file").await {
             Ok(reply) => Ok(reply.into_file(self.profile())),
-            // The id is the only argument.
+            // The id is the only argument, so it must be the invalid one.
             Err(error) if error.status() == Some(400) && error.message().contains("invalid argument") => {
                 Err(Error::not_found(Message::file(id, ": no such file on gemini")).with_status(400))
             }

@@ -1,8 +1,8 @@
 //! Uploads with Google's resumable protocol.
 //!
-//! A file that fits into one part takes two requests. A larger file is sent in parts, the last of which also
-//! completes the file. The session knows how many bytes have arrived, so an upload can resume there after an
-//! interruption.
+//! A file that fits into one part requires two requests. A larger file is sent in parts, the last of which also
+//! completes the upload. The session reports how many bytes have arrived, so an interrupted upload can resume at that
+//! point.
 
 use std::sync::Arc;
 
@@ -70,7 +70,7 @@ impl Gemini {
             .header("x-goog-upload-header-content-type", file.content_type.clone()))
     }
 
-    /// Sends a command to a session.
+    /// Sends a command to a session, with a part of a file as the body if `content` is given.
     async fn command(
         &self,
         session: &Session,
@@ -90,8 +90,8 @@ impl Gemini {
         self.connection.http.upload(&request, progress).await.map_err(refused_session)
     }
 
-    /// Sends a part. If the number of preceding bytes that the session has received is different, the error is
-    /// [unanswered](Error::is_unanswered), and the caller queries the session to find out where to resume.
+    /// Sends a part. If it is rejected and the session has not received exactly the bytes before it, the error is
+    /// [unanswered](Error::is_unanswered), so that the caller queries the session to find out where to resume.
     async fn send_part(
         &self,
         session: &Session,
@@ -245,8 +245,8 @@ fn session_url(base: &Url, text: Option<&str>) -> Result<Url> {
     }
 }
 
-/// Converts the rejection of a session. The problem is the session itself, not the key, which this URL never
-/// receives, or a file.
+/// Converts the rejection of a session. The problem is the session itself, neither a file nor the key, which this URL
+/// never receives.
 fn refused_session(error: Error) -> Error {
     match error.status() {
         Some(status @ (401 | 403 | 404 | 410)) => {

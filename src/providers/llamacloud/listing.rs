@@ -1,4 +1,4 @@
-//! Listings.
+//! Lists and looks up files, with the beta or the legacy endpoints.
 
 use serde_json::{Value as Json, json};
 
@@ -19,7 +19,7 @@ pub(super) const IDS: &str = "file_ids";
 /// The parameter that selects files without a data source.
 const MANUAL: &str = "only_manually_uploaded";
 
-/// A parameter that accepts exactly one value.
+/// The parameter for an equality comparison, if there is one. Each of these parameters accepts exactly one value.
 pub(super) fn equals(comparison: &Comparison) -> Option<Parameter> {
     let field = comparison.field.strip_prefix("extra.").unwrap_or(&comparison.field);
     if let ("data_source_id", Op::Eq, Value::Null) = (field, comparison.op, &comparison.value) {
@@ -36,7 +36,7 @@ pub(super) fn equals(comparison: &Comparison) -> Option<Parameter> {
 }
 
 impl LlamaCloud {
-    /// Lists one page. All parameters except the token are the same for every page.
+    /// Lists one page. All parameters except the page token are the same for every page.
     pub(super) async fn list_page(&self, query: &Query, cursor: Option<&str>) -> Result<Page> {
         let mut pushed = Pushed::of(query.filter.as_ref(), self.capabilities().list.native, None);
         if let Some(flag) = self.flag(MANUAL)?.filter(|_| pushed.parameter(MANUAL).is_none()) {

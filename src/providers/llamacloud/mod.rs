@@ -1,7 +1,7 @@
 //! LlamaCloud: the Files API of `LlamaIndex`'s parsing, extraction and indexing products.
 //!
-//! - The beta endpoints return a short object without size, creation time and media type. The legacy endpoints return
-//!   a long object that contains them. [`wire`] decodes both.
+//! - The beta endpoints return a short object without size and creation time. The legacy endpoints return a long object
+//!   that contains both. Neither object contains a media type. [`wire`] decodes both objects.
 //! - A file cannot be renamed or changed, and has no user metadata.
 //! - The API never serves bytes itself. `/content` returns a presigned URL of an object store, which is requested
 //!   without the token: the store rejects requests with two credentials, and must not receive the token.
@@ -141,7 +141,7 @@ const CAN: Capabilities = Capabilities {
     ],
 };
 
-/// The legacy endpoints have no purposes and list all files at once in an undocumented order.
+/// The legacy endpoints accept no purpose and list all files at once in an undocumented order.
 const CAN_LEGACY: Capabilities = Capabilities {
     upload: UploadAbility { purpose: false, purposes: &[], default_purpose: None, ..CAN.upload },
     list: ListAbility {
@@ -300,7 +300,7 @@ impl Provider for LlamaCloud {
             Ok(reply) => return Ok(reply.into_file(self.profile())),
             Err(error) => error,
         };
-        // Older servers have no beta endpoint for a single file, which is found only in their listing.
+        // Older servers have no beta endpoint for a single file; the file is found only in their listing.
         let absent = match error.status() {
             Some(404) if !self.legacy => error,
             Some(405) if !self.legacy => {
@@ -373,12 +373,12 @@ impl LlamaCloud {
         self.connection.url(&[&LEGACY, rest].concat())
     }
 
-    /// Adds the scope to the query, which every request needs.
+    /// Adds the scope, which every request needs, to the query.
     fn scoped(&self, request: Request) -> Request {
         CAN.scope.iter().fold(request, |request, key| request.maybe_query(key, self.connection.setting(key)))
     }
 
-    /// Sends a request other than an upload with the scope, and decodes the response.
+    /// Adds the scope to a request that is not an upload, sends it and decodes the response.
     async fn call<T: serde::de::DeserializeOwned>(&self, request: Request, what: &str) -> Result<T> {
         self.connection.http.json(&self.scoped(request).unpaced(), what).await
     }

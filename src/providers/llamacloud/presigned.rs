@@ -7,7 +7,8 @@ use crate::http::{ContentStream, Range, Request};
 use crate::model::FileId;
 
 impl LlamaCloud {
-    /// Requests a URL for the bytes that is valid for `seconds`, or for the platform's default time.
+    /// Requests a presigned URL for the content that is valid for `seconds` or, if `None`, for the platform's default
+    /// time.
     pub(super) async fn presigned_url(&self, id: &FileId, seconds: Option<i64>) -> Result<PresignedUrl> {
         let request = Request::get(self.files(&[id.as_str(), "content"])?);
         self.call(request.maybe_query("expires_at_seconds", seconds), "presigned URL").await

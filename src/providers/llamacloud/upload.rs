@@ -39,8 +39,8 @@ impl LlamaCloud {
         Ok(reply.json::<FileReply>("uploaded file")?.into_file(&self.connection.profile))
     }
 
-    /// Creates a file, stores its bytes at a presigned URL and requests the result. If the bytes cannot be stored,
-    /// the file is deleted.
+    /// Creates a file, stores its bytes at a presigned URL and requests the resulting file. If the bytes cannot be
+    /// stored, the file is deleted.
     pub(super) async fn upload_presigned(&self, file: &NewFile, progress: Arc<dyn Progress>) -> Result<File> {
         if file.purpose.is_some() {
             return Err(Error::new(

@@ -86,7 +86,7 @@ impl PresignedUrl {
         self.form_fields.as_ref().is_some_and(|fields| !fields.is_empty())
     }
 
-    /// The request for the bytes.
+    /// The request that downloads the bytes.
     pub(super) fn fetch(&self) -> Result<Request> {
         let url = self.parsed()?;
         let request = if self.is_form() {

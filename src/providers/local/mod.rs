@@ -137,9 +137,9 @@ const CAN_SERVED: Capabilities = Capabilities {
 
 /// A thousand years in seconds. A longer lifetime could exceed the range of timestamps.
 const LONGEST: i64 = 1000 * 366 * 86_400;
-/// One week, in seconds.
+/// The longest lifetime of a signed link in seconds: one week.
 const LONGEST_LINK: i64 = 7 * 86_400;
-/// One hour, in seconds.
+/// The default lifetime of a signed link in seconds: one hour.
 const USUAL_LINK: i64 = 3600;
 const MAX_PAGE: u32 = 1000;
 /// The space in the store that contains this provider's files.
@@ -366,7 +366,8 @@ impl Local {
         done.unwrap_or_else(|error| Err(Error::failed("the store's thread stopped").caused_by(error)))
     }
 
-    /// Adds a file. With `known`, it is added only if the store has no other file with its name.
+    /// Adds a file. With `known`, returns `None` without adding it if the store has a file with its name that is not in
+    /// `known`.
     async fn add(
         &self,
         new: &NewFile,
@@ -409,7 +410,7 @@ impl Local {
     }
 }
 
-/// Stops the reader thread when its receiver is dropped, so that an abandoned transfer stores nothing.
+/// Stops the blocking thread when the future that waits for it is dropped, so that an abandoned upload stores nothing.
 #[derive(Default)]
 struct Stop(Arc<AtomicBool>);
 
@@ -419,7 +420,7 @@ impl Drop for Stop {
     }
 }
 
-/// Copies the fields that the user specified to a record.
+/// Updates a record with the fields that the user specified.
 fn describe(file: &mut File, new: &NewFile, now: Timestamp) -> Result<()> {
     if !new.keeps_name {
         file.name.clone_from(&new.name);
@@ -481,7 +482,7 @@ fn receive(store: &Store, new: &NewFile, progress: &dyn Progress, stopped: &Atom
     Ok(blob)
 }
 
-/// Sends content from its own thread, at most a few chunks ahead of the receiver.
+/// Sends content from a separate thread, at most a few chunks ahead of the receiver.
 fn send(file: File, content: store::BlobReader, range: Option<Range>) -> Result<ContentStream> {
     // The download itself verifies the bytes, unless `--no-verify` is given.
     let Some(mut content) = content.into_file() else {

@@ -1,8 +1,8 @@
 //! Metorial: files that belong to an instance, an organization or a user.
 //!
 //! - Three wire dialects share hosts, authentication and most paths: `seed` (the first documentation), `pulsar` (2025)
-//!   and `magnetar` (2026). One lenient struct reads all their objects; only the requests for uploads, links and filters
-//!   differ. Every response contains `metorial-version`, except in `seed`.
+//!   and `magnetar` (2026). Lenient structs decode the objects of all dialects; only the requests for uploads, links
+//!   and filters differ. Every response contains `metorial-version`, except in `seed`.
 //! - Uploads go to a separate host, `files.metorial.com`. The status of every success is 200, even for a deletion.
 //! - No endpoint returns content for a token: a download creates a short-lived public link and requests it without the
 //!   token, because the URL itself is the secret and can be on any host.
@@ -95,12 +95,12 @@ const TIMES: &[Op] = &[Op::Lt, Op::Le, Op::Gt, Op::Ge, Op::Eq];
 const ID: Native = Native::superset("id", &[Op::Eq]).sent(Spelling::Repeated("id"));
 const CREATED: Native = Native::superset("created_at", TIMES)
     .sent(Spelling::Bounds { after: "created_at[gt]", before: "created_at[lt]" });
-/// Sent only in magnetar, whose listings return the field.
+/// Sent only in magnetar: seed does not return the field, and pulsar has no such filter.
 const UPDATED: Native = Native::superset("updated_at", TIMES)
     .sent(Spelling::Bounds { after: "updated_at[gt]", before: "updated_at[lt]" });
 const PURPOSE: Native = Native::superset("purpose", &[Op::Eq]);
 
-/// A purpose that the dialect supports. The platform rejects listings with an unknown purpose.
+/// The parameter for a purpose that the dialect supports. The platform rejects listings with an unknown purpose.
 fn purpose(comparison: &Comparison, can: &Capabilities) -> Option<Parameter> {
     let purpose = text_of(comparison).filter(|word| can.upload.purposes.contains(&word.as_str()))?;
     Some(("purpose", purpose))
@@ -166,7 +166,7 @@ const PULSAR: Capabilities = Capabilities {
         path: false,
     }),
     delete: false,
-    // The server validates a purpose but ignores it; it has no other filters.
+    // The server validates a purpose but ignores it, and has no other filters.
     list: ListAbility { native: &[], stated: Wire::Pulsar.stated(), ..SEED.list },
     ..SEED
 };
@@ -199,8 +199,8 @@ const MAGNETAR: Capabilities = Capabilities {
     ..SEED
 };
 
-/// The combined capabilities of all dialects, used while the dialect is unknown. Operations that depend on the
-/// dialect are rejected once it is known. A listing returns the fields of every dialect.
+/// The combined capabilities of all dialects, used while the dialect is unknown. Operations that depend on the dialect
+/// are rejected once it is known. Listings are assumed to return only the fields that all dialects return.
 const AUTO: Capabilities = Capabilities {
     upload: UploadAbility {
         max_bytes: Some(PRESIGNED_LIMIT),
@@ -222,7 +222,7 @@ struct Metorial {
     chosen: Option<Wire>,
     /// The dialect in use, once known.
     wire: OnceCell<Wire>,
-    /// The dialect of the latest response, which may differ.
+    /// The dialect of the latest response, which may differ from `wire`.
     answered: Mutex<Option<Wire>>,
 }
 
@@ -384,7 +384,7 @@ impl Provider for Metorial {
         let wire = self.wire().await?;
         let mut links: Vec<Link> = Vec::new();
         let (mut cursor, mut seen) = (None, SeenPages::default());
-        // The provider itself reads all pages because the `Provider` trait has no pages of links.
+        // Read all pages here, because `Provider::links` does not return pages.
         loop {
             let request = match wire {
                 Wire::Magnetar => Request::get(self.connection.url(&["file-links"])?)
@@ -405,7 +405,7 @@ impl Provider for Metorial {
             if cursor.is_none() {
                 return Ok(links);
             }
-            // Links are kept in memory.
+            // All links are kept in memory, so their number is limited.
             if links.len() >= MOST_LINKS {
                 return Err(Error::platform(Message::about(
                     &format!("metorial lists more than {MOST_LINKS} links to "),
@@ -485,8 +485,8 @@ impl Metorial {
         }
     }
 
-    /// Creates a link that expires after `lifetime`. The platform accepts only absolute times. The request may be
-    /// repeated if the link is short-lived, because an additional link does no harm.
+    /// Creates a link that expires after `lifetime`. The platform accepts only absolute times. `repeatable` is true for
+    /// a short-lived link, because an additional one does no harm.
     async fn make_link(
         &self,
         id: &FileId,
@@ -535,7 +535,7 @@ impl Metorial {
     }
 }
 
-/// The title that a patch sets. Any other change is an error. `reference` is the file in the hints.
+/// The title that a patch sets. Any other change is an error. `reference` names the file in the hints.
 fn new_title(patch: &Patch, reference: &str) -> Result<String> {
     if patch.name.is_some() || patch.content_type.is_some() || patch.path.is_some() {
         return Err(Error::new(Kind::Unsupported, "metorial cannot change the name, type or path of a file")
@@ -547,7 +547,7 @@ fn new_title(patch: &Patch, reference: &str) -> Result<String> {
     })
 }
 
-/// The id of the link with this id or URL, or of the only link.
+/// The id of the link with this URL or, if `url` is `None`, of the only link.
 fn chosen_link(profile: &str, id: &FileId, links: Vec<Link>, url: Option<&str>) -> Result<String> {
     let mut found: Vec<Link> =
         links.into_iter().filter(|link| url.is_none_or(|url| link.url == url)).collect();
@@ -594,7 +594,7 @@ mod tests {
             sent(created(Op::Eq, at)),
             "created_at[gt]=2025-12-31T23:59:59.999Z&created_at[lt]=2026-01-01T00:00:00.001Z"
         );
-        // The bound is between two milliseconds: a file created in that millisecond is older and passes.
+        // The bound lies between two milliseconds: a file created in the earlier one is older and passes.
         assert_eq!(
             sent(created(Op::Lt, "2026-01-01T00:00:00.0005Z")),
             "created_at[lt]=2026-01-01T00:00:00.001Z"

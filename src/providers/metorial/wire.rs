@@ -96,7 +96,8 @@ const fn stated_with(own: &'static str) -> [&'static str; 10] {
 /// The status of a deleted file. The platform still returns such files.
 pub(super) const DELETED: &str = "deleted";
 
-/// A file in any dialect: `name`, `size`, `mime_type` in seed, and `file_name`, `file_size`, `file_type` in later dialects.
+/// A file in any dialect: `name`, `size` and `mime_type` in seed; `file_name`, `file_size` and `file_type` in later
+/// dialects.
 #[derive(Deserialize)]
 #[serde(transparent)]
 pub(super) struct WireFile(Known);
@@ -138,7 +139,7 @@ impl WireFile {
     }
 }
 
-/// A link. Its format is the same in all dialects that have links.
+/// A link. Its format is the same in all dialects.
 #[derive(Deserialize)]
 pub(super) struct WireLink {
     #[serde(default, deserialize_with = "lenient::text")]

@@ -64,7 +64,7 @@ const FILTERED: &[&str] = &["fine-tune", "batch", "ocr", "agentic_safety"];
 const SAMPLE_TYPES: &[&str] = &["pretrain", "instruct", "batch_request", "batch_result", "batch_error"];
 const SOURCES: &[&str] = &["upload", "repository", "mistral"];
 
-/// The documented page size.
+/// The documented page size, used as the default and the maximum.
 const PAGE: u32 = 100;
 /// Seconds per hour.
 const HOUR: i64 = 3_600;
@@ -258,7 +258,7 @@ impl Mistral {
     }
 }
 
-/// A lifetime in hours. The platform has no smaller unit, and rounding would change when the content is deleted.
+/// A lifetime in hours. The platform has no smaller unit, and rounding would change when the file or link expires.
 fn hours(lifetime: SignedDuration, what: &str) -> Result<i64> {
     let hours = lifetime.as_hours();
     if lifetime == SignedDuration::from_hours(hours) {

@@ -99,7 +99,7 @@ pub(super) struct SignedUrl {
 }
 
 impl SignedUrl {
-    /// The link. Its expiry is in the URL, as on Azure Blob Storage (`se`), or otherwise `lifetime` after `now`.
+    /// The link. It expires at the time in its URL (`se`, as on Azure Blob Storage), otherwise `lifetime` after `now`.
     pub(super) fn into_link(self, now: Timestamp, lifetime: SignedDuration) -> Link {
         let stated = Url::parse(&self.url).ok().and_then(|url| {
             let mut pairs = url.query_pairs();

@@ -1,7 +1,7 @@
 //! Azure Blob Storage.
 //!
-//! - A blob is uploaded in one request, or in blocks that a list combines. Azure discards uncommitted blocks after
-//!   a week.
+//! - A blob is uploaded in one request, or in blocks, which a final request combines. Azure discards uncommitted blocks
+//!   after a week.
 //! - Metadata and media type are changed in place, each with its own request.
 
 use std::collections::BTreeMap;
@@ -121,7 +121,7 @@ const CREDENTIALS: &[(&str, &str)] = &[
     ("AZURE_FEDERATED_TOKEN_FILE", "azure_federated_token_file"),
     ("AZURE_USE_AZURE_CLI", "azure_use_azure_cli"),
 ];
-/// Variables that belong to a credential.
+/// Variables that complete a credential but are not sufficient by themselves.
 const PARTS_OF_CREDENTIALS: &[(&str, &str)] = &[
     ("AZURE_CLIENT_ID", "azure_client_id"),
     ("AZURE_TENANT_ID", "azure_tenant_id"),
@@ -240,7 +240,7 @@ impl Service for Azure {
         AzureAuthorizer::new(&credential, &self.account)
             .try_authorize(&mut signed)
             .map_err(|error| no_credentials(SPEC.name, error))?;
-        // A signature that grants access is part of the query.
+        // A shared access signature is added to the query.
         let url = signed.uri().to_string().parse();
         request.url = url.map_err(|_| Error::usage("invalid URL in a request"))?;
         request.query = Vec::new();
@@ -328,7 +328,7 @@ impl Name {
     }
 }
 
-/// The headers that a listing would have for a blob.
+/// The properties and metadata of a listed blob, as the headers that a response to HEAD would have.
 fn headers_of(blob: &Blob) -> HeaderMap {
     let names = [("Access-Tier", NAMES.storage_class), ("AccessTier", NAMES.storage_class)];
     let mut headers = HeaderMap::new();
@@ -349,7 +349,7 @@ fn headers_of(blob: &Blob) -> HeaderMap {
     headers
 }
 
-/// A file with the MD5 that the service computed of an upload in one request.
+/// Sets the file's MD5, which the service computes for an upload in one request, unless the SHA-256 is known.
 fn with_md5(mut file: File, headers: &HeaderMap) -> File {
     let md5 = headers.get("content-md5").and_then(|value| STANDARD.decode(value.as_bytes()).ok());
     let md5 = md5.filter(|digest| digest.len() == 16).map(|digest| crate::model::hex(&digest));
@@ -363,7 +363,7 @@ impl Container {
         Ok((with_md5(file, &headers), headers))
     }
 
-    /// Sends a change of a blob under the condition that it has this version. Returns its new version.
+    /// Changes a part of a blob's description if the blob still has this version. Returns the new version.
     async fn change(&self, id: &FileId, part: &str, request: Request, version: &str) -> Result<String> {
         let request = request.query("comp", part).header("if-match", version).expecting(412).repeatable();
         let reply = self.bucket.send(request).await?;
@@ -538,7 +538,7 @@ impl Multipart for Container {
         progress: Arc<dyn Progress>,
     ) -> Result<String> {
         let (upload, id) = upload_of(session)?;
-        // All ids of a blob have the same length.
+        // All block ids of a blob must have the same length.
         let block = STANDARD.encode(format!("{upload}{:06}", part.index));
         let put = Request::put(self.bucket.object(&id)?, part.body(file))
             .query("comp", "block")
@@ -576,7 +576,7 @@ impl Multipart for Container {
     }
 
     async fn abort(&self, _session: &Session) -> Result<()> {
-        // There is no request for it.
+        // There is no request that discards blocks; they expire.
         Ok(())
     }
 }

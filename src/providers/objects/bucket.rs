@@ -25,13 +25,13 @@ use crate::providers::{Capabilities, Multipart, Native, Page, PartRange, Provide
 /// The differences between the services.
 #[async_trait]
 pub(super) trait Service: Send + Sync {
-    /// The names of its headers.
+    /// The names of the service's headers.
     fn names(&self) -> &'static Names;
 
     /// Adds the credentials to a request. `sha256` is the checksum of the body, if it is known.
     async fn sign(&self, request: Request, sha256: Option<&str>) -> Result<Request>;
 
-    /// A URL that anyone can read the object with until it expires.
+    /// A URL with which anyone can read the object until the URL expires.
     async fn signed_url(&self, key: &str, lifetime: Duration) -> Result<Url>;
 }
 
@@ -39,17 +39,17 @@ pub(super) trait Service: Send + Sync {
 pub(super) struct Names {
     pub(super) spec: &'static Spec,
     pub(super) can: &'static Capabilities,
-    /// The start of headers with metadata.
+    /// The prefix of the headers that contain metadata.
     pub(super) metadata: &'static str,
-    /// Further headers of an upload in one request.
+    /// Additional headers for an upload in one request.
     pub(super) put: &'static [(&'static str, &'static str)],
-    /// The condition that no object has the key.
+    /// The header and value for the condition that no object has the key.
     pub(super) if_absent: (&'static str, &'static str),
-    /// The status if an object has the key.
+    /// The response status if an object has the key.
     pub(super) exists: u16,
-    /// The condition that the object has this version.
+    /// The header for the condition that the object has a certain version.
     pub(super) if_same: &'static str,
-    /// The version in a response.
+    /// The response header that contains the version.
     pub(super) version: &'static str,
     pub(super) copy_source: &'static str,
     pub(super) copy_if_same: &'static str,
@@ -61,7 +61,7 @@ pub(super) struct Names {
 pub(super) const KEPT: [&str; 5] =
     ["cache-control", "content-disposition", "content-encoding", "content-language", "expires"];
 
-/// The comparisons that the service evaluates: the whole key and its start.
+/// The comparisons that the service evaluates: with the whole key, and with its start.
 pub(super) const NATIVE: &[Native] = &[
     Native::exact("id", &[Is::Eq]).sent(Spelling::Once(whole)),
     Native::exact("name", &[Is::Eq]).sent(Spelling::Once(whole)),
@@ -117,7 +117,7 @@ impl Bucket {
         Ok((self.described(id, &reply.headers), reply.headers))
     }
 
-    /// The same; `None` if no object has the key.
+    /// Like [`head`](Self::head), but returns `None` if no object has the key.
     pub(super) async fn find(&self, id: &FileId) -> Result<Option<(File, HeaderMap)>> {
         match self.head(id).await {
             Err(error) if error.kind() == Kind::NotFound => Ok(None),
@@ -150,7 +150,7 @@ impl Bucket {
         for name in KEPT {
             extra.extend(text(name).map(|value| (name.replace('-', "_"), value.into())));
         }
-        // The MD5 of an object that was neither encrypted with a separate key nor uploaded in parts.
+        // The ETag is the MD5 of an object that was neither encrypted with a separate key nor uploaded in parts.
         let is_encrypted = text("x-amz-server-side-encryption").is_some_and(|kind| kind != "AES256")
             || text("x-amz-server-side-encryption-customer-algorithm").is_some();
         let md5 = etag.map(|etag| etag.trim_matches('"').to_ascii_lowercase());
@@ -168,7 +168,7 @@ impl Bucket {
         }
     }
 
-    /// The file that was stored with this response.
+    /// The file that a successful upload stored. `headers` are those of the response.
     pub(super) fn stored(&self, new: &NewFile, etag: Option<&str>, headers: &HeaderMap) -> File {
         let mut extra = Object::new();
         extra.extend(etag.map(|etag| ("etag".to_owned(), etag.into())));
@@ -212,7 +212,7 @@ impl Bucket {
         let put = names.put.iter().fold(put, |put, (name, value)| put.header(*name, *value));
         let put = put.header(name, value).bulk().expecting(refused);
         let put = if names.exists == 409 { put } else { put.retrying(409) };
-        // A replacement that was carried out is found afterwards.
+        // If a repeated replacement is rejected, the caller checks whether an earlier attempt succeeded.
         let put = if name == names.if_same { put.repeatable() } else { put };
         let reply = self.http.upload(&self.service.sign(put, new.sha256.as_deref()).await?, progress).await?;
         if reply.status == refused {
@@ -233,12 +233,12 @@ impl Bucket {
         self.put(&id, new, (name, value.to_owned()), self.service.names().exists, progress).await
     }
 
-    /// The condition that the object has the version in these headers.
+    /// The object's version in these headers, as the value of a condition.
     pub(super) fn unchanged(&self, headers: &HeaderMap) -> Option<String> {
         headers.get(self.service.names().version)?.to_str().ok().map(str::to_owned)
     }
 
-    /// A key cannot be changed.
+    /// Rejects a new name or path, because the key of an object cannot be changed.
     pub(super) fn refuse_rename(&self, id: &FileId, patch: &Patch) -> Result<()> {
         if patch.name.is_some() || patch.path.is_some() {
             return Err(Error::new(
@@ -285,7 +285,7 @@ impl Bucket {
     }
 }
 
-/// A key in a listing that percent-encodes keys.
+/// Decodes a key from a listing that percent-encodes keys.
 fn decoded(key: &str) -> String {
     let key = key.replace('+', " ");
     percent_decode_str(&key).decode_utf8_lossy().into_owned()
@@ -335,7 +335,7 @@ impl Provider for Bucket {
             )));
         }
         let files = list.contents.into_iter().zip(&keys).filter_map(|(entry, key)| {
-            // A console marks a folder with an empty object.
+            // Consoles create an empty object to represent a folder.
             let is_folder = key.ends_with('/') && entry.size == 0;
             let id = own(key).filter(|id| !id.is_empty() && !is_folder)?;
             Some(self.listed(&id, entry))
@@ -389,7 +389,7 @@ impl Provider for Bucket {
         if let Some(file) = put {
             return Ok(file);
         }
-        // An earlier attempt, whose response was lost, may have stored it.
+        // An earlier attempt, whose response was lost, may have stored the content.
         match self.find(id).await? {
             Some((now, _)) if now.checksums.sha256.is_some() && now.checksums.sha256 == file.sha256 => {
                 Ok(now)
@@ -454,7 +454,7 @@ impl Provider for Bucket {
         self.object(id)?;
         let span = Duration::try_from(lifetime).unwrap_or_default();
         let url = self.service.signed_url(&key_of(&self.prefix, id), span).await?;
-        // The signature has the time of this machine.
+        // The signature contains the time on this machine's clock.
         Ok(Link { id: None, url: url.into(), expires_at: Some(later(Timestamp::now(), lifetime)) })
     }
 }

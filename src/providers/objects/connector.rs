@@ -1,4 +1,4 @@
-//! Carries the requests of `object_store`, which ask for credentials, with haul's client.
+//! Sends `object_store`'s own requests, which obtain credentials, with haul's client.
 
 use async_trait::async_trait;
 use object_store::client::{
@@ -26,7 +26,7 @@ impl HttpService for Connector {
         let failed = |error: Error| HttpError::new(HttpErrorKind::Unknown, error);
         let url =
             asked.uri().to_string().parse().map_err(|error| HttpError::new(HttpErrorKind::Unknown, error))?;
-        // No request for credentials changes anything.
+        // Requests for credentials change nothing, so they are repeatable.
         let mut request = Request { method: asked.method().clone(), ..Request::get(url) }.anonymous();
         for (name, value) in asked.headers() {
             if let Ok(value) = value.to_str()
@@ -49,7 +49,7 @@ impl HttpService for Connector {
     }
 }
 
-/// haul's client repeats requests by its own rules.
+/// Disables `object_store`'s retries, because haul's client retries by its own rules.
 pub(super) fn no_retries() -> RetryConfig {
     RetryConfig { max_retries: 0, ..RetryConfig::default() }
 }

@@ -52,7 +52,7 @@ static NAMES: Names = Names {
     storage_class: "x-goog-storage-class",
 };
 
-/// The credentials that haul passes on.
+/// Variables with credentials that haul passes to `object_store`.
 const CREDENTIALS: &[&str] = &[
     "GOOGLE_SERVICE_ACCOUNT",
     "GOOGLE_SERVICE_ACCOUNT_PATH",
@@ -65,7 +65,7 @@ struct Gcs {
     /// `None` without credentials.
     store: Option<GoogleCloudStorage>,
     bearer: Option<String>,
-    /// Whether requests without credentials are sent, to an emulator on this machine.
+    /// Whether requests may be sent without credentials, because the server is an emulator on this machine.
     is_local: bool,
 }
 

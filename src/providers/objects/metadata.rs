@@ -10,7 +10,7 @@ use crate::model::Object;
 /// The key of the content's SHA-256.
 pub(super) const SHA256: &str = "haul_sha256";
 
-/// Characters of a value that are encoded. Spaces in the middle of a value arrive as they are sent.
+/// ASCII characters that are percent-encoded in a value. Spaces inside a value arrive unchanged.
 const VALUE: &AsciiSet = &CONTROLS.add(b'%');
 
 /// The pairs to send for a file's metadata and the SHA-256 of its content.
@@ -48,7 +48,7 @@ fn pair(platform: &str, key: &str, value: &Value) -> Result<(String, String)> {
 
 fn encode(text: &str) -> String {
     let encoded = utf8_percent_encode(text, VALUE).to_string();
-    // A server drops spaces around a value.
+    // Servers drop the spaces around a value.
     let (inner, space) = (encoded.trim_matches(' '), "%20");
     let before = encoded.len() - encoded.trim_start_matches(' ').len();
     let after = encoded.len() - before - inner.len();
@@ -59,7 +59,7 @@ fn decode(text: &str) -> String {
     percent_decode_str(text).decode_utf8().map_or_else(|_| text.to_owned(), std::borrow::Cow::into_owned)
 }
 
-/// The metadata in the headers of a response, whose names start with `start`, and the SHA-256.
+/// The metadata in the response headers whose names start with `start`, and the SHA-256 of the content.
 pub(super) fn read(headers: &HeaderMap, start: &str) -> (Object, Option<String>) {
     let (mut metadata, mut sha256) = (Object::new(), None);
     for (name, value) in headers {

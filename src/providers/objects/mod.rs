@@ -1,9 +1,10 @@
 //! Object storage: S3 and compatible services, Google Cloud Storage and Azure Blob Storage.
 //!
-//! - The key of an object is both the id and the name of its file, so an upload creates the object only if no object has
-//!   the key, and a change of the content replaces the object if it has not changed meanwhile.
-//! - Requests are haul's own, because the paths of `object_store` cannot express every key. The crate finds credentials,
-//!   signs requests and creates signed URLs; its own requests, for credentials, also go through haul's [`connector`].
+//! - The key of an object is both the id and the name of its file. Therefore an upload creates an object only if no
+//!   object has the key, and new content replaces an object only if it has not changed in the meantime.
+//! - haul builds the requests itself, because the paths of `object_store` cannot express every key. The crate obtains
+//!   credentials, signs requests and creates signed URLs; its own requests, for credentials, go through haul's
+//!   [`connector`].
 //! - The SHA-256 of the content is stored as metadata.
 
 pub(super) mod azblob;
@@ -29,13 +30,13 @@ use crate::model::{Checksums, FileId, NewFile};
 
 /// Files up to this size are sent in one request.
 const SINGLE: u64 = 16 * 1024 * 1024;
-/// The size of a part, unless the file would have too many.
+/// The minimum size of a part. A file that would have more than [`PARTS`] parts has larger ones.
 const PART: u64 = 8 * 1024 * 1024;
-/// The maximum size of an object in one request.
+/// The maximum size of an object that is uploaded in one request.
 const MAX_SINGLE: u64 = 5 * 1024 * 1024 * 1024;
-/// The parts of a large file, below the limit of the services.
+/// The maximum number of parts, below the limit of the services.
 const PARTS: u64 = 9_000;
-/// Parts in flight.
+/// The maximum number of parts in flight.
 const PARALLEL: usize = 4;
 /// The longest lifetime of a signed URL in seconds: seven days.
 const LINK_LIFETIME: i64 = 7 * 24 * 60 * 60;
@@ -165,12 +166,12 @@ fn key_of(prefix: &str, id: &FileId) -> String {
     format!("{prefix}{id}")
 }
 
-/// A credential of the profile or the environment.
+/// A credential from the profile or the environment.
 fn credential(connection: &Connection, key: &str) -> Option<String> {
     connection.credentials.get(key).map(|secret| secret.expose().to_owned())
 }
 
-/// The multipart upload and the name of its file. An upload id has no space.
+/// The ids of the multipart upload and of its file, which a space separates. An upload id contains no space.
 fn upload_of(session: &Session) -> Result<(&str, FileId)> {
     let ids = session.id.split_once(' ');
     let (upload, id) = ids.ok_or_else(|| Error::platform("the upload session has no id"))?;
@@ -185,14 +186,14 @@ fn require_unchanged(file: &NewFile, sent: &Checksums) -> Result<()> {
     Ok(())
 }
 
-/// The error for an object that exists already.
+/// The error for an object that already exists.
 fn exists(platform: &str, id: &str) -> Error {
     Error::failed(format!("{id} already exists on {platform}"))
         .hint("to replace it if its content differs: `--if-exists update`")
         .with_status(412)
 }
 
-/// The error for an object that was changed since it was read.
+/// The error for an object that has changed since it was read.
 fn changed(platform: &str, id: &str) -> Error {
     Error::new(Kind::Conflict, format!("{id} was changed on {platform} by another program"))
         .hint("run the same command again")

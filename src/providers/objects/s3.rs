@@ -71,7 +71,7 @@ static NAMES: Names = Names {
     storage_class: "x-amz-storage-class",
 };
 
-/// The credentials that haul passes on.
+/// Variables for credentials that haul passes to `object_store`.
 const CREDENTIALS: &[&str] = &[
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
@@ -85,7 +85,7 @@ const CREDENTIALS: &[&str] = &[
     "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
 ];
 
-/// The hosts of services that evaluate conditions.
+/// The host name suffixes of services that support conditional writes.
 const CONDITIONAL_HOSTS: &[&str] =
     &[".amazonaws.com", ".amazonaws.com.cn", ".r2.cloudflarestorage.com", ".googleapis.com"];
 
@@ -138,8 +138,8 @@ fn open(connection: Connection) -> Result<Box<dyn Provider>> {
     }))
 }
 
-/// The URL of a bucket. On AWS it contains the region, and the bucket is part of the host name unless that would not match
-/// the certificate.
+/// The URL of a bucket. On AWS, the host name contains the region and, by default, the bucket, unless a dot in the
+/// bucket's name would keep the certificate from matching.
 fn bucket_url(connection: &Connection, bucket: &str, region: &str) -> Result<Url> {
     let is_aws = connection.base_url.as_str().trim_end_matches('/') == BASE_URL;
     let mut url = connection.base_url.clone();
@@ -199,14 +199,15 @@ impl Service for S3 {
     }
 }
 
-/// Copies the method, URL and headers of a request into one that can be signed, also the headers of the transport if `all`.
+/// Copies the method, URL and headers of a request into one that can be signed. With `all`, this includes the headers
+/// that haul's client adds when it sends the request.
 pub(super) fn draft(request: &Request, signed: &mut HttpRequest, all: bool) -> Result<()> {
     let invalid = |what: &str| Error::usage(format!("invalid {what} in a request"));
     *signed.method_mut() = request.method.clone();
     *signed.uri_mut() = request.full_url().as_str().parse().map_err(|_| invalid("URL"))?;
     for (name, value) in request.all_headers() {
         let name: object_store::signer::HeaderName = name.parse().map_err(|_| invalid("header"))?;
-        // Added by the transport, where the range of a download may be dropped.
+        // haul's client adds these headers, and may drop the range of a download.
         if !all && ["range", "if-range", "content-length"].contains(&name.as_str()) {
             continue;
         }

@@ -29,7 +29,7 @@ pub(super) struct Entry {
     pub(super) storage_class: Option<String>,
 }
 
-/// The beginning of a multipart upload.
+/// The response that starts a multipart upload.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Begun {
@@ -53,8 +53,8 @@ pub(super) struct Failure {
     pub(super) region: Option<String>,
 }
 
-/// The document in a response. `what` describes it in errors. A response that reports an error despite its status is an
-/// error, after which the request may be sent again.
+/// The document in a response. `what` describes it in errors. If a successful status comes with an error document, the
+/// result is an [unanswered](Error::is_unanswered) error.
 pub(super) fn read<T: DeserializeOwned>(platform: &str, reply: &Reply, what: &str) -> Result<T> {
     let text = String::from_utf8_lossy(&reply.body);
     let error = |message: String| {

@@ -1,12 +1,12 @@
-//! The settings of multipart uploads.
+//! The settings for multipart uploads.
 
 use super::super::{Connection, Setting};
 use crate::error::{Error, Result};
 
 const MIB: u64 = 1024 * 1024;
-/// The smallest and largest part by default, in MiB. The platform accepts at most the largest.
+/// The range of default part sizes, in MiB. The platform accepts no larger parts.
 const PART: (u64, u64) = (16, 64);
-/// The maximum number of parts: that of the largest file, in parts of the largest size.
+/// The maximum number of parts of the default size: the largest file in parts of the largest size.
 const MOST_PARTS: u64 = 128;
 
 pub(super) const VIA: Setting = Setting {
@@ -27,7 +27,7 @@ pub(super) const MD5: Setting = Setting {
 
 /// Checks the settings.
 pub(super) fn check(connection: &Connection) -> Result<()> {
-    // Other vendors have settings with these names.
+    // Other platforms accept other values for settings with these names.
     connection.choice(VIA.key, &["uploads"])?;
     connection.choice(MD5.key, &["true", "false"])?;
     part_size(connection.setting(PART_SIZE.key), 0).map(drop)

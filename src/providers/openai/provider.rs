@@ -385,7 +385,8 @@ impl OpenAi {
         }
     }
 
-    /// The error if the platform declined to return a file's content: unsupported, if the file exists.
+    /// Converts the error of a download. Its kind becomes [`Kind::Unsupported`] if the platform refuses to return the
+    /// content of an existing file.
     async fn refused(&self, id: &FileId, error: Error) -> Error {
         let is_refusal = match error.status() {
             Some(400 | 405) => true,
@@ -444,7 +445,7 @@ struct Place {
 }
 
 impl Place {
-    /// Parses a cursor: the id of the last file, or a query if the platform needs more.
+    /// Parses a cursor: the id of the last file, or a query string if the platform needs more.
     fn parse(cursor: Option<&str>, vendor: &Vendor) -> Self {
         let Some(cursor) = cursor else { return Self { purpose: None, after: None } };
         if !Self::is_query(vendor) {
@@ -476,7 +477,7 @@ impl Place {
     }
 }
 
-/// Recognizes the response that denies a download. Its status, 400, would otherwise count as the user's mistake.
+/// Recognizes the response that denies a download. Its status, 400, would otherwise result in [`Kind::Failed`].
 pub(super) fn read_problem(reply: &Reply) -> Option<Problem> {
     let body: Json = serde_json::from_slice(&reply.body).ok()?;
     let message = body["error"]["message"].as_str().or(body["message"].as_str())?;

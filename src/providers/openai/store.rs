@@ -1,4 +1,4 @@
-//! The setting for a vector store, and what is known about the vector store.
+//! The setting that names a vector store, and cached information about the vector store.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,7 +10,7 @@ use super::super::pushdown::{Parameter, text_of};
 use crate::filter::Comparison;
 use crate::model::{File, FileId};
 
-/// The setting.
+/// The setting that names the vector store of a profile.
 pub(super) const VECTOR_STORE: Setting = Setting {
     key: "vector_store",
     help: "vector store: `upload` attaches files, `ls` lists attached files, `rm` detaches them",
@@ -20,7 +20,7 @@ pub(super) const VECTOR_STORE: Setting = Setting {
 /// Maximum and default number of attached files on a page.
 pub(super) const PAGE: u32 = 100;
 
-/// Maximum number of records in memory.
+/// Maximum number of cached records.
 const KNOWN: usize = 20_000;
 
 /// The values of the parameter `filter`.
@@ -29,7 +29,7 @@ const STATUSES: [&str; 4] = ["in_progress", "completed", "failed", "cancelled"];
 /// The vector store of a profile.
 pub(super) struct VectorStore {
     pub(super) id: String,
-    /// Records of files, which never change.
+    /// Cached records of files, which never change.
     known: Mutex<HashMap<FileId, File>>,
     pub(super) exists: OnceCell<()>,
 }
@@ -51,7 +51,7 @@ impl VectorStore {
     }
 }
 
-/// The parameter for a status.
+/// The parameter for a status that the platform can filter by.
 pub(super) fn status(comparison: &Comparison) -> Option<Parameter> {
     let text = text_of(comparison)?;
     STATUSES.contains(&text.as_str()).then_some(("filter", text))

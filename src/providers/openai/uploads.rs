@@ -1,8 +1,8 @@
 //! Multipart uploads through OpenAI's Uploads API.
 //!
-//! An upload receives parts in any order and combines those that its completion lists. It cannot be queried, so only the
-//! caller's record contains the parts that have arrived. A part that is sent twice is harmless, because only one of the two is
-//! listed. The platform discards an upload after an hour.
+//! Parts may be sent in any order; the request that completes an upload lists the parts to combine. An upload cannot be
+//! queried, so only the caller's record shows which parts have arrived. Sending a part twice is harmless, because only
+//! one copy is listed. The platform discards an upload after an hour.
 
 use std::sync::Arc;
 
@@ -20,23 +20,23 @@ use crate::http::{Body, Part, Request, form};
 use crate::model::{Checksums, File, NewFile, later};
 use crate::progress::Progress;
 
-/// The size in bytes from which a file is sent in parts, because it exceeds "512 MB" in one interpretation.
+/// The size in bytes above which a file is sent in parts, because it exceeds "512 MB" in one interpretation.
 const WHOLE: u64 = 512_000_000;
-/// The number of parts in flight.
+/// Maximum number of parts in flight.
 const PARALLEL: usize = 4;
 /// The lifetime of an upload if the platform does not report one.
 const LIFETIME: SignedDuration = SignedDuration::from_hours(1);
-/// The name of the content in the form of a part, the same as in the official client.
+/// The file name of the content in the form that sends a part, as in the official client.
 const PART_NAME: &str = "upload";
 
 impl OpenAi {
-    /// A request to an upload, or one that begins an upload. Sending it twice is harmless.
+    /// A POST request to an upload or, without segments, the request that starts one.
     fn upload_request(&self, segments: &[&str], body: Body) -> Result<Request> {
         let url: Url = self.connection.url(&[&["uploads"], segments].concat())?;
         Ok(self.extended(Request::post(url, body)))
     }
 
-    /// Converts the rejection of an upload that was begun. An error that another attempt may resolve is
+    /// Converts an error in an upload that has begun. An error that another attempt may resolve is
     /// [unanswered](Error::is_unanswered), so that the caller keeps the session.
     fn rejected(&self, session: &Session, error: Error) -> Error {
         let platform = self.vendor.spec.name;

@@ -1,5 +1,6 @@
-//! Vector stores. With `--set vector_store=ID`, uploaded files are attached to a vector store, and attached files are listed
-//! and detached. A record of an attached file has neither a name nor a size, which come from the record of the file itself.
+//! Vector stores. With `--set vector_store=ID`, uploads attach files to a vector store, listings contain the attached
+//! files, and deletions detach them. The record of an attached file has neither a name nor a size; both come from the
+//! record of the file itself.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -39,7 +40,7 @@ impl OpenAi {
         self.connection.url(&[&["vector_stores", store.id.as_str()], segments].concat())
     }
 
-    /// Adds what the official clients send with every request for a vector store.
+    /// Adds the profile's headers and the header that the official clients send with every request for a vector store.
     fn for_store(&self, request: Request) -> Request {
         self.extended(request).header("OpenAI-Beta", "assistants=v2")
     }
@@ -81,7 +82,7 @@ impl OpenAi {
         self.vendor.format().check_deleted(id, &reply)
     }
 
-    /// The files of all vector stores. A server without vector stores uses none.
+    /// The ids of the files in all vector stores; empty if the server does not support vector stores.
     pub(super) async fn in_vector_stores(&self) -> Result<HashSet<FileId>> {
         let stores = match self.ids_of(&[], "list of vector stores").await {
             Err(error) if matches!(error.status(), Some(404 | 405 | 501)) => return Ok(HashSet::new()),
@@ -98,7 +99,7 @@ impl OpenAi {
         Ok(used)
     }
 
-    /// The ids of all pages of a list below `vector_stores`.
+    /// The ids on all pages of a list below `vector_stores`.
     async fn ids_of(&self, segments: &[&str], what: &str) -> Result<Vec<FileId>> {
         let platform = self.vendor.spec.name;
         let url = self.connection.url(&[&["vector_stores"], segments].concat())?;

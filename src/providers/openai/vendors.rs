@@ -124,7 +124,7 @@ pub(in crate::providers) static GROQ: Vendor = Vendor {
     ..VENDOR
 };
 
-/// DashScope (Qwen), in its mode for OpenAI's clients.
+/// DashScope (Qwen), in its OpenAI-compatible mode.
 pub(in crate::providers) static DASHSCOPE: Vendor = Vendor {
     spec: Spec {
         name: "dashscope",
@@ -274,7 +274,7 @@ pub(in crate::providers) static ZHIPU: Vendor = Vendor {
     ..VENDOR
 };
 
-/// Upstage.
+/// Upstage: listings without pages.
 pub(in crate::providers) static UPSTAGE: Vendor = Vendor {
     spec: Spec {
         name: "upstage",
@@ -408,7 +408,7 @@ pub(in crate::providers) static ARK: Vendor = Vendor {
     ..VENDOR
 };
 
-/// OpenAI's values, on which the other vendors are based.
+/// The values that most vendors share. Each vendor overrides those that differ.
 const VENDOR: Vendor = Vendor {
     spec: SPEC,
     auth_header: None,
@@ -467,7 +467,7 @@ const UPLOAD: UploadAbility = UploadAbility {
     mark: false,
 };
 
-/// OpenAI's purposes of uploads.
+/// OpenAI's purposes for uploads.
 const PURPOSES: &[&str] = &["user_data", "assistants", "batch", "evals", "fine-tune", "vision"];
 
 /// Uploads that can be sent in parts.
@@ -532,7 +532,7 @@ const ATTACHED: ListAbility = ListAbility {
     ..LIST
 };
 
-/// A listing without parameters and pages.
+/// A listing without filters, orders or pages.
 const UNPAGED: ListAbility =
     ListAbility { max_page: u32::MAX, stated: PERMANENT, native: &[], sort: &[], newest_first: false };
 

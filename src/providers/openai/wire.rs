@@ -94,8 +94,8 @@ pub(in crate::providers) struct List {
 }
 
 impl List {
-    /// Converts the list to a page. If `has_more` is missing, a full page of `size` files is assumed to have a
-    /// successor.
+    /// Converts the list to a page. If `has_more` is missing, another page is assumed to follow a full page of `size`
+    /// files.
     pub(in crate::providers) fn into_page(
         self,
         platform: &str,

@@ -1,9 +1,8 @@
 //! Together AI: file objects like OpenAI's, and uploads through presigned URLs.
 //!
 //! - An upload, in [`upload`], has three steps: a form with the name and the SHA-256, whose response redirects to a
-//!   presigned URL;
-//!   the content, which goes to this URL without the token; and a request that starts the platform's checks. Above 5 GiB the
-//!   content is sent in [`parts`].
+//!   presigned URL; the content, which goes to this URL without the token; and a request that starts the platform's
+//!   checks. The content of a file above 5 GiB is sent in [`parts`].
 //! - The platform stores equal content once: the first step fails with the id of the existing file.
 //! - A listing is one page without parameters.
 
@@ -57,7 +56,7 @@ pub(super) static SPEC: Spec = Spec {
 
 /// The purposes of the official client.
 const PURPOSES: &[&str] = &["fine-tune", "calibration", "eval", "batch-api"];
-/// The purpose of an upload without one.
+/// The purpose that is sent if the user specifies none.
 const DEFAULT_PURPOSE: &str = "fine-tune";
 
 const CAN: Capabilities = Capabilities {
@@ -118,14 +117,14 @@ struct Together {
     via: Via,
 }
 
-/// The route of an upload.
+/// How files are uploaded.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Via {
     /// Three steps, or parts above 5 GiB.
     Auto,
     /// One form with the content.
     Form,
-    /// Parts of any file.
+    /// Parts, whatever the size of the file.
     Parts,
 }
 

@@ -23,11 +23,11 @@ const MIB: u64 = 1024 * 1024;
 const THRESHOLD: u64 = 5 * 1024 * MIB;
 /// The part size that the official client aims for.
 const TARGET: u64 = 250 * MIB;
-/// The same for a file below the threshold.
+/// The part size for a file up to the threshold, if the user requests parts.
 const SMALL_TARGET: u64 = 16 * MIB;
 /// Maximum number of parts.
 const MAX_PARTS: u64 = 250;
-/// Parts in flight.
+/// Maximum number of parts in flight.
 const PARALLEL: usize = 4;
 
 /// The presigned URL of a part.
@@ -80,7 +80,7 @@ fn count(size: u64) -> u64 {
     size.div_ceil(target).clamp(1, MAX_PARTS)
 }
 
-/// The id of a session: the two ids that completing it requires, joined by `/`, which is in no file id.
+/// The id of a session: the two ids that completing it requires, joined by `/`, which no file id contains.
 fn session_ids(session: &Session) -> Result<Object> {
     let ids = session.id.rsplit_once('/');
     let (upload_id, file_id) = ids.ok_or_else(|| Error::platform("the upload session has no id"))?;

@@ -15,7 +15,7 @@ use crate::providers::lenient::{Fields, as_id};
 /// A registered file.
 struct Registered {
     id: FileId,
-    /// Grants the right to store its content.
+    /// The presigned URL at which to store the content.
     url: Url,
 }
 

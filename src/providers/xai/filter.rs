@@ -117,8 +117,8 @@ fn spell(comparison: &Comparison) -> Option<String> {
     }
 }
 
-/// After `:`, a star at the start or end is a wildcard in both languages. In other positions, and after `=`, their
-/// meanings may differ.
+/// The name in a comparison; `None` if it could have a different meaning on the platform. After `:`, a star at the
+/// start or end is a wildcard in both languages. In other positions, and after `=`, its meaning may differ.
 fn name(op: Op, text: &str) -> Option<String> {
     let stars = text.matches('*').count();
     let at_ends = usize::from(text.starts_with('*')) + usize::from(text.len() > 1 && text.ends_with('*'));

@@ -138,8 +138,8 @@ impl Xai {
         Ok(Link { id: None, url, expires_at })
     }
 
-    /// Replaces a 404 or 405 in response to a gateway request, which means that the host does not support it, unless
-    /// the file is missing.
+    /// Replaces a 404 or 405 in response to a gateway request with `refusal`, because the host does not support the
+    /// request. If the file is missing, returns that error instead.
     async fn or_refuse<T>(&self, result: Result<T>, id: Option<&FileId>, refusal: Error) -> Result<T> {
         let error = match result {
             Err(error) if matches!(error.status(), Some(404 | 405)) => error,

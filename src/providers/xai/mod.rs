@@ -1,13 +1,14 @@
 //! xAI Files: two dialects on the same paths.
 //!
-//! docs.x.ai has described `openai` since April 2026 (`id`, `filename`, `data`, Unix seconds, public URLs); before that, it
-//! described `gateway` (`file_id`, `name`, `files`, RFC 3339, hash, statuses, PUT, chunks, teams). It is unknown which of
-//! them the production host uses in its responses, so every response can be in either. The dialect only determines the form
-//! of requests; `auto` uses that of openai, and that of the gateway for operations that only the gateway supports. A 404 or
-//! 405 for such an operation means that the platform does not support it.
+//! docs.x.ai has described `openai` since April 2026 (`id`, `filename`, `data`, Unix seconds, public URLs); before
+//! that, it described `gateway` (`file_id`, `name`, `files`, RFC 3339, hash, statuses, PUT, chunks, teams). It is
+//! unknown which of them the production host uses in its responses, so every response can be in either. The configured
+//! dialect determines the capabilities and the form of requests; `auto` uses the form of openai, except for operations
+//! that only the gateway supports. A 404 or 405 for such an operation means that the platform does not support it.
 //!
-//! In an upload, the lifetime precedes the file because the server streams the file. For a wrong key, the server returns
-//! 400. Only a short page or a missing token marks the last page of a listing.
+//! In an upload, the lifetime precedes the file because the server streams the file. For a wrong key, the server
+//! returns 400. The last page of a listing may have a token; a short page is the last one unless the server reports
+//! more files.
 
 mod filter;
 mod gateway;
@@ -394,7 +395,7 @@ impl Xai {
         file.map_err(|error| error.with_status(reply.status))
     }
 
-    /// Splits a cursor: the token alone, or `PARAMETER:TOKEN` if the response was in the other dialect.
+    /// Splits a cursor: the token alone, or `PARAMETER:TOKEN` if the parameter is not that of the requests' dialect.
     fn token<'a>(&self, cursor: &'a str) -> (&'static str, &'a str) {
         let named = cursor.split_once(':').and_then(|(name, token)| {
             [OPENAI_TOKEN, GATEWAY_TOKEN, "after"].into_iter().find(|known| *known == name).zip(Some(token))

@@ -1,4 +1,4 @@
-//! Decodes xAI's responses. One lenient decoder reads both dialects; each response reveals its dialect.
+//! Decodes xAI's responses. One lenient decoder reads both dialects; each file reveals its dialect.
 
 use jiff::Timestamp;
 use serde::Deserialize;
