@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs the steps of action.yml as a runner would, with the wheel in target/wheels: tests/action.sh. Needs tests/wheel.sh
-# before.
+# Runs the steps of action.yml as a runner would, with the wheel in target/wheels: tests/action.sh. Requires that
+# tests/wheel.sh has run.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 fail() { echo "tests/action.sh: $*" >&2; exit 1; }
@@ -13,14 +13,14 @@ trap 'rm -rf "$work"' EXIT
 touch "$work/path" "$work/output"
 export GITHUB_PATH="$work/path" GITHUB_OUTPUT="$work/output" RUNNER_TEMP="$work" GITHUB_ACTION_PATH="$PWD"
 export HAUL_HOME="$work/home" HOME="$work" PIP_NO_INDEX=1 ACTION="$PWD/action.yml"
-# shellcheck disable=SC2016 # For bash in the action.
+# shellcheck disable=SC2016 # The action's bash expands it.
 export INPUT_PACKAGE="$wheel" INPUT_VERSION='' INPUT_RUN='echo content > note.txt
 haul upload note.txt --fields name
 test "$(haul cat note.txt)" = content
 haul info no-such.txt
 echo "not reached"'
 
-# The steps, each with its variables: `expression in ${{ }}` is an input, and a condition compares an input.
+# Runs the steps, each with its variables. An expression in `${{ }}` is an input; a condition compares an input with ''.
 cat >"$work/steps.mjs" <<'STEPS'
 import { readFileSync } from "node:fs";
 import { spawnSync } from "node:child_process";
@@ -47,7 +47,7 @@ for (const step of runs.steps) {
   if (status !== 0) process.exit(status);
 }
 STEPS
-# The last command but one fails, so that the step has to end with its exit code.
+# The second-to-last command fails, so the step must end with its exit code.
 status=0
 node "$work/steps.mjs" "$node" >"$work/log" 2>&1 || status=$?
 cat "$work/log"

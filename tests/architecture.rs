@@ -97,7 +97,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("anstyle_hyperlink", &["ui/text.rs"]),
     ("env::vars", &["settings/env.rs"]),
     ("std::io::stdout", &["ui/"]),
-    // A report on a standard stream needs a duplicate of it.
+    // A report written to a standard stream needs a duplicate of the stream.
     ("io::stdout", &["ui/", "files.rs"]),
     ("io::stderr", &["ui/", "files.rs"]),
 ];
@@ -138,7 +138,7 @@ fn module_of(path: &str) -> &str {
     path.split('/').next().unwrap_or(path).trim_end_matches(".rs")
 }
 
-/// The modules named after `crate::`, a brace list included.
+/// The modules named after `crate::`, including those in a brace list.
 fn imports(code: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for (at, _) in code.match_indices("crate::") {
@@ -221,8 +221,8 @@ impl Graph {
         Self { files, code, names }
     }
 
-    /// The modules whose items a file uses. A parent composes its children, so that only other modules count. An item that
-    /// a module re-exports counts as an item of the module that defines it.
+    /// The modules whose items a file uses, except its own descendants, which it composes. A re-exported item counts as
+    /// an item of the module that defines it.
     fn uses(&self, module: &Module) -> BTreeSet<Module> {
         let mut paths = Vec::new();
         let mut rest = self.code[module].clone();
@@ -239,7 +239,7 @@ impl Graph {
         used.filter(|used| !used.starts_with(module)).collect()
     }
 
-    /// The module that defines what `path` names in `module`; None for another crate.
+    /// The module that defines what `path` names in `module`; `None` for an item of another crate.
     fn resolve(&self, module: &Module, path: &[String], depth: usize) -> Option<Module> {
         let (mut at, mut rest) = match path.first()?.as_str() {
             "crate" => (Module::new(), &path[1..]),
@@ -258,7 +258,7 @@ impl Graph {
             rest = &rest[1..];
         }
         let re_exported = rest.first().and_then(|name| self.names.get(&at)?.get(name));
-        // A glob or a macro can import a name from its own module; the limit of the depth ends the recursion.
+        // A glob or a macro can import a name from its own module; the depth limit ends the recursion.
         match re_exported.filter(|_| depth < 8).and_then(|path| self.resolve(&at, path, depth + 1)) {
             Some(defining) => Some(defining),
             None => self.files.contains_key(&at).then_some(at),
@@ -401,7 +401,7 @@ fn files_stay_short() {
     assert!(long.is_empty(), "{}", long.join("\n"));
 }
 
-/// The platforms of object storage, each with a file.
+/// The names of the object storage platforms. Panics if one has no file.
 fn object_storage() -> impl Iterator<Item = String> {
     let specs = REGISTRY.iter().filter(|spec| spec.scheme.is_some());
     specs.map(|spec| spec.name.to_owned()).inspect(|name| {

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Runs tests/it/auth/bus.rs against a real Secret Service, and fails where it cannot: nothing is skipped.
-# Each part has a session bus of its own; the keyring of whoever runs this is not touched.
+# Runs tests/it/auth/bus.rs against a real Secret Service. Fails if that is impossible, instead of skipping tests.
+# Each part has its own session bus; the user's own keyring is not touched.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -25,7 +25,7 @@ fi
 home=$(mktemp -d)
 trap 'rm -rf "$home"' EXIT
 
-# A bus that starts no service by itself, so that none answers but what is started here.
+# A bus without service activation, so that only the services started here respond.
 cat >"$home/bus.conf" <<END
 <!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
@@ -40,13 +40,13 @@ cat >"$home/bus.conf" <<END
 </busconfig>
 END
 
-# on_bus FILTER SETUP: the tests of that name, after SETUP, which has to say that it is ready by returning 0.
+# on_bus FILTER SETUP: runs the tests that match FILTER after SETUP, which returns 0 once its service is ready.
 on_bus() {
     echo "== $1"
     env -u DISPLAY -u WAYLAND_DISPLAY -u XDG_RUNTIME_DIR HOME="$home" XDG_DATA_HOME="$home/data" HAUL_TEST_BUS=1 \
         TESTS="$tests" FILTER="$1" \
         dbus-run-session --config-file="$home/bus.conf" -- sh -euc '
-        # Whoever takes the name may take a moment for it.
+        # A service may need a moment to acquire its name.
         wait_for() {
             for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do
                 "$@" >/dev/null 2>&1 && return
@@ -58,7 +58,7 @@ on_bus() {
         '"$2"'
         out=$("$TESTS" --ignored --test-threads=1 "$FILTER" 2>&1) || { echo "$out"; exit 1; }
         echo "$out" | grep "^test "
-        # A filter that finds nothing would pass, too.
+        # A filter that matches no test would also pass.
         echo "$out" | grep -q "test result: ok. [1-9]"'
 }
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Object storage on real servers: moto (the semantics of S3), nanio (signatures, files on a disk) and azurite (Azure).
+# Tests object storage on real servers: moto (S3 semantics), nanio (signatures, files on disk) and azurite (Azure).
 # Usage: tests/objects.sh [HAUL]
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -41,7 +41,7 @@ wait_for() {
   fail "no server at $1"
 }
 
-# Every verb on `ADDRESS` (scheme and bucket); `creates_only` tells whether the server evaluates conditions.
+# conforms ADDRESS: all operations on this scheme and bucket, except `meta set`.
 conforms() {
   local address=$1
   cd "$work"
@@ -64,7 +64,7 @@ conforms() {
   expect 0 "$haul" upload -p "$address" big.bin
   expect 0 "$haul" get "$address/big.bin" -o out.bin
   cmp big.bin out.bin
-  # A download that continues.
+  # A resumed download.
   head -c 12345678 big.bin >out2.bin.part
   expect 0 "$haul" get "$address/big.bin" -o out2.bin
   cmp big.bin out2.bin
@@ -84,7 +84,7 @@ conforms() {
   expect 0 "$haul" sync docs "$address/site/" --delete
   expect 0 "$haul" get "$address/site/1.txt" -o -
   same "$out" new
-  # Pages.
+  # A listing of the whole bucket.
   expect 0 "$haul" ls "$address" --ids
   same "$(sort <<<"$out")" $'a b.txt\nbig.bin\ndir/c+d.txt\ndir/sub/a b.txt\nsite/1.txt\nsite/2.txt\nsite/3.txt\nsite/4.txt'
   expect 0 "$haul" rm "$address/big.bin"
@@ -92,7 +92,7 @@ conforms() {
   expect 3 "$haul" info "$address/big.bin"
 }
 
-# `meta set` replaces the metadata in place.
+# annotates ADDRESS: `meta set` changes the metadata in place.
 annotates() {
   expect 0 "$haul" meta set "$1/a b.txt" year=1807 --type text/markdown
   expect 0 "$haul" info "$1/a b.txt" --jsonl
@@ -134,7 +134,7 @@ make_bucket "$AWS_ENDPOINT_URL"
 conforms s3://bucket
 AWS_SECRET_ACCESS_KEY=wrong expect 4 "$haul" ls s3://bucket
 grep -q SignatureDoesNotMatch "$work/stderr.log" || fail 'no SignatureDoesNotMatch'
-# This server confirms a change of metadata that it does not make.
+# This server confirms a metadata change that it does not make.
 expect 8 "$haul" meta set "s3://bucket/a b.txt" year=1807
 
 name=azurite
@@ -143,7 +143,7 @@ port=$(free_port)
   --skipApiVersionCheck >"$work/azurite.log" 2>&1 &
 pids+=($!)
 endpoint=http://127.0.0.1:$port/devstoreaccount1
-# The public key of every emulator of Azure's storage.
+# The well-known key of all Azure Storage emulators.
 key=Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==
 export AZURE_STORAGE_CONNECTION_STRING="AccountName=devstoreaccount1;AccountKey=$key;BlobEndpoint=$endpoint"
 wait_for "$endpoint"

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Looks at the release binary, builds the Debian package around it, installs that, uses it as its user would, and takes it away
-# again: tests/package.sh. Needs `cargo build --release` before, cargo-deb, dpkg-dev, and zsh and fish for their completions.
+# Inspects the release binary, builds the Debian package from it, installs it, uses it as a user would, and removes it:
+# tests/package.sh. Run `cargo build --release` first. Requires cargo-deb, dpkg-dev, man, and zsh and fish.
 #
-# As root with HAUL_TEST_CI set the package is really installed; else it is unpacked, and the shells are pointed at it.
+# As root with HAUL_TEST_CI set, installs the package; otherwise unpacks it and points the shells at the files.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 fail() { echo "tests/package.sh: $*" >&2; exit 1; }
@@ -13,7 +13,7 @@ done
 haul=target/release/haul
 version=$("$haul" --version | cut -d' ' -f2)
 
-# It runs wherever there is a libc.
+# The binary depends only on glibc and libgcc_s.
 others=$(ldd "$haul" | awk '{ sub(".*/", "", $1); print $1 }' | grep -vE '^(linux-vdso|libc|libm|libgcc_s|ld-linux[a-z0-9-]*)\.so\.' || true)
 [ -z "$others" ] || fail "$haul links more than libc, libm and libgcc_s: $others"
 
@@ -22,7 +22,7 @@ cargo deb --locked --offline --no-build --quiet
 package=$(echo target/debian/haul_*.deb)
 dpkg-deb --info "$package"
 
-# The sizes that the guide states, give or take a fifth.
+# Checks a size that the guide states, within a fifth.
 about() {
   local stated bytes=$2
   stated=$(grep -oE "$1 [0-9]+ MB" docs/guide.md | grep -oE '[0-9]+')
@@ -51,7 +51,7 @@ export PATH="$root/usr/bin:$PATH" HAUL_HOME="$work/home" HOME="$work"
 haul upload README.md --ids
 haul ls --fields name
 
-# A page of the manual for each in man/, and they can be read.
+# The package contains every page of man/, and man displays them.
 for page in man/*; do
   gzip -dc "$root/usr/share/man/man1/${page##*/}.gz" | cmp - "$page"
 done
@@ -60,12 +60,12 @@ man --manpath="$root/usr/share/man" haul-meta-set | grep '^HAUL-META-SET' >/dev/
 for page in copyright changelog.gz changelog.Debian.gz; do
   [ -s "$root/usr/share/doc/haul/$page" ] || fail "no $page"
 done
-# The README's links to pages lead to them here, too.
+# The pages that the README links to are in the package, too.
 for page in $(grep -oE '\]\(docs/[^)#]*' README.md | cut -c3- | sort -u); do
   [ -s "$root/usr/share/doc/haul/$page" ] || [ -s "$root/usr/share/doc/haul/$page.gz" ] || fail "no $page"
 done
 
-# Each shell finds its completions where Debian looks for them, and they know the commands.
+# Each shell finds its completions where Debian expects them, and they complete a command.
 bash --norc -c '
   source "$1/usr/share/bash-completion/completions/haul"
   COMP_LINE="haul provi" COMP_POINT=10 COMP_WORDS=(haul provi) COMP_CWORD=1 COMP_TYPE=9
@@ -73,8 +73,8 @@ bash --norc -c '
   compopt() { :; }
   "$function" haul provi haul
   printf "%s\n" "${COMPREPLY[@]}"' - "$root" | grep '^providers' >/dev/null
-# The file is loaded at the first TAB, which has to answer already.
-# shellcheck disable=SC2016 # For zsh to expand.
+# zsh loads the file at the first Tab, which must already complete.
+# shellcheck disable=SC2016 # zsh expands it.
 timeout 30 zsh -fc '
   zmodload zsh/zpty
   zpty tty zsh -f
@@ -82,7 +82,7 @@ timeout 30 zsh -fc '
   zpty -r -m tty seen "*ready*"
   zpty -w -n tty "haul provi$(printf "\t")"
   zpty -r -m tty seen "*ders*"' - "$root"
-# shellcheck disable=SC2016 # For fish to expand.
+# shellcheck disable=SC2016 # fish expands it.
 fish -c '
   set -q argv[1]; and test -n "$argv[1]"; and set fish_complete_path $argv[1]/usr/share/fish/vendor_completions.d
   complete -C "haul provi"' "$root" | grep '^providers' >/dev/null

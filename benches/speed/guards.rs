@@ -9,7 +9,7 @@ use crate::rows::synced;
 use crate::setup::{Platform, Setup};
 
 const MIB: usize = 1 << 20;
-/// The maximum growth of CPU time per unit of a task whose time is linear. Samples vary by a fifth.
+/// The maximum growth of CPU time per unit for a task whose cost is linear. Samples vary by a fifth.
 const LINEAR: f64 = 1.2;
 
 /// The lines of the second table; `part` divides the sizes.
@@ -78,14 +78,14 @@ fn size_growth(setup: &Setup, part: usize) -> Vec<String> {
         let path = setup.home.join("sparse.bin");
         let file = fs::File::create(&path).unwrap();
         file.set_len((gib * 1024 * MIB / part) as u64).unwrap();
-        // The first read of a file pays for its pages in the cache.
+        // The first read fills the page cache, which must not count as the program's CPU time.
         io::copy(&mut fs::File::open(&path).unwrap(), &mut io::sink()).unwrap();
         setup.haul(Platform::Activeloop, &url, &["upload", "-q", &path.display().to_string()]).run(&|| {})
     };
     series("an upload", "GiB", &[1, 4, 16].map(|gib| (gib, sample(gib))), 1.0)
 }
 
-/// Listings of ten thousand to a million files.
+/// Listings of 10,000 to 1,000,000 files.
 fn listing_count_growth(setup: &Setup, part: usize) -> Vec<String> {
     let sample = |files: usize| {
         let url = setup.url(&format!("n{}-s5", files * 1000 / part));
@@ -94,7 +94,7 @@ fn listing_count_growth(setup: &Setup, part: usize) -> Vec<String> {
     series("a listing", "thousand files", &[10, 100, 1000].map(|files| (files, sample(files))), 2.0)
 }
 
-/// Syncs of one to a hundred thousand unchanged files. The lock file, with one row per file, is in memory.
+/// Syncs of 1,000 to 100,000 unchanged files. Memory has no limit: the lock file, with one row per file, is held in it.
 fn sync_growth(setup: &Setup, part: usize) -> Vec<String> {
     let sample = |files: usize| synced(setup, files * 1000 / part).times(2).run(&|| {});
     series(
@@ -105,7 +105,8 @@ fn sync_growth(setup: &Setup, part: usize) -> Vec<String> {
     )
 }
 
-/// The growth from each step to the next, of CPU time per unit and of memory, at most `memory` MiB.
+/// The growth of CPU time per unit and of memory from each step to the next. `memory` is the goal for memory in MiB, or
+/// infinity without a goal.
 fn series(what: &str, unit: &str, samples: &[(usize, Sample)], memory: f64) -> Vec<String> {
     let steps = samples.windows(2).map(|pair| {
         let [(small, before), (large, after)] = pair else { unreachable!("windows of two") };

@@ -26,11 +26,11 @@ pub struct Peer {
     /// The goals for haul, as ratios to this program's wall time and CPU time.
     pub wall: Option<f64>,
     pub cpu: Option<f64>,
-    /// The maximum number of rounds. A limited program has no warm-up round.
+    /// The maximum number of rounds. With a limit, this program has no warm-up round.
     pub rounds: usize,
 }
 
-/// The numbers of rounds for programs that take seconds, and a minute.
+/// The numbers of rounds for programs that take seconds (`FEW`) and about a minute (`ONCE`).
 pub const FEW: usize = 2;
 pub const ONCE: usize = 1;
 
@@ -68,7 +68,8 @@ impl Job {
         Self { seconds: Some(seconds), ..self }
     }
 
-    /// Runs all programs alternately for this number of rounds, after a warm-up round. Returns the lines of the table.
+    /// Runs all programs alternately for at most this number of rounds, after a warm-up round unless the job limits its
+    /// rounds. Returns the lines of the table.
     pub fn run(&self, rounds: usize) -> String {
         let rounds = rounds.min(self.rounds);
         let (mut ours, mut theirs) = (Vec::new(), vec![Vec::new(); self.peers.len()]);

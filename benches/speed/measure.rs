@@ -20,7 +20,7 @@ pub struct Sample {
     pub wall: f64,
     /// Seconds of user and system time, in steps of 10 ms.
     pub cpu: f64,
-    /// MiB; 0 if unknown, for shell pipelines and for processes that exit before the first sample.
+    /// MiB; 0 if unknown, as for shell pipelines and for processes that exit before the first sample.
     pub peak: f64,
 }
 
@@ -74,7 +74,7 @@ impl Program {
             cpu += self.cpu() - cpu_before;
         }
         let times = f64::from(self.times);
-        // The memory of a shell is not that of its commands.
+        // The memory of a shell excludes that of its commands.
         let known = self.path.as_os_str() != "sh";
         #[allow(clippy::cast_precision_loss, reason = "memory is far below 2^52 KiB")]
         let peak = if known { peak.load(Ordering::Relaxed) as f64 / 1024.0 } else { 0.0 };

@@ -85,7 +85,7 @@ struct Pace {
 }
 
 impl Pace {
-    /// Waits until this number of bytes may have been transferred.
+    /// Waits until the rate permits the transfer of this number of bytes.
     fn wait(self, bytes: u64) {
         let Some(rate) = self.rate else { return };
         let due = Duration::from_micros(bytes * 1_000_000 / rate);

@@ -90,7 +90,7 @@ impl Setup {
         curl(&["--no-progress-meter", "--parallel", "--parallel-max", "8", "-K", &path])
     }
 
-    /// haul with a platform's URL.
+    /// haul with this platform's profile at this base URL.
     pub fn haul(&self, platform: Platform, url: &str, arguments: &[&str]) -> Program {
         let profile = match platform {
             Platform::Activeloop => "activeloop",
@@ -135,7 +135,7 @@ pub fn program(path: &str, arguments: &[&str]) -> Program {
     }
 }
 
-/// curl, with a failure for error responses.
+/// curl, which fails on error responses.
 pub fn curl(arguments: &[&str]) -> Program {
     program("curl", &[&["-sSf"], arguments].concat())
 }

@@ -23,7 +23,7 @@ struct Bucket {
     size: u64,
 }
 
-/// The key of an object. Keys are sorted by their numbers.
+/// The key of an object. The order of keys is that of their numbers.
 pub fn key(number: u64) -> String {
     format!("{number:06}.bin")
 }

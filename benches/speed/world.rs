@@ -1,7 +1,7 @@
 //! The synthetic platforms of the bench's servers, described by the URL: `/nFILES-sBYTES-dMILLISECONDS-hSHA256/v1/files…`
-//! contains this number of files of this size, and responds after this delay. The wire format is OpenAI's, which Activeloop
-//! shares without limits of sizes and rates; it returns no checksum. With `h` it is Replicate's, and returns this checksum.
-//! With `rMEGABYTES` a connection transfers at most this much per second, in each direction.
+//! contains this number of files of this size, and responds after this delay. The wire format is OpenAI's, which
+//! Activeloop shares without limits on sizes and rates; it returns no checksum. With `h` it is Replicate's, and returns
+//! this checksum. With `rMEGABYTES` a connection transfers at most this much per second, in each direction.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -91,7 +91,7 @@ impl World {
         )
     }
 
-    /// The response to an upload. Without a checksum it omits the size, so that one world accepts uploads of all sizes.
+    /// The response to an upload. A world without a checksum omits the size, so that it accepts uploads of all sizes.
     fn stored(&self) -> String {
         if self.sha256.is_some() {
             return self.record(0);

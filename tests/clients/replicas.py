@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs a command like `haul serve`, with two servers over one store that take turns: replicas.py HAUL [OPTION…] -- COMMAND…
+"""Runs a command like `haul serve`, with two servers that share a store in turn: replicas.py HAUL [OPTION…] -- COMMAND…
 
 The servers accept the tokens of a file. The store is a folder, or what HAUL_TEST_INDEX and HAUL_TEST_BLOBS name.
 """
@@ -18,7 +18,7 @@ TOKEN = "right-token"
 
 
 def start(haul, options, folder):
-    """A server on a free port, and its port."""
+    """Starts a server on a free port. Returns its process and port."""
     command = [haul, "serve", "--json", "--listen", "127.0.0.1:0", "--tokens", f"{folder}/tokens", *options]
     with open(f"{folder}/errors", "a") as errors:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
@@ -27,7 +27,7 @@ def start(haul, options, folder):
 
 
 async def copy(reader, writer):
-    """Sends everything that arrives."""
+    """Copies a stream to its end."""
     try:
         while data := await reader.read(65536):
             writer.write(data)
@@ -38,7 +38,7 @@ async def copy(reader, writer):
 
 
 async def forward(ports, reader, writer):
-    """Sends a request to the next server, and its response back. Every connection carries one request."""
+    """Forwards a request to the next server and the response to the client. Each connection serves one request."""
     try:
         head = await reader.readuntil(b"\r\n\r\n")
         lines = head[:-4].split(b"\r\n")
@@ -57,7 +57,7 @@ async def forward(ports, reader, writer):
 
 async def run(haul, options, command, folder):
     """Starts the servers and the proxy, runs the command and returns its exit code."""
-    # A space of its own: a database is used for many runs.
+    # A new space, because many runs use the same database.
     space = f"run-{uuid.uuid4().hex}"
     line = f"{space} {hashlib.sha256(TOKEN.encode()).hexdigest()}\n"
     with open(os.open(f"{folder}/tokens", os.O_CREAT | os.O_WRONLY, 0o600), "w") as file:
@@ -71,7 +71,7 @@ async def run(haul, options, command, folder):
     arguments = ["serve", "--json", "--print-env", "--token", TOKEN, "--listen", f"127.0.0.1:{port}", *options]
     variables = json.loads(subprocess.check_output([haul, *arguments]))["env"]
     if "signing-secret=signing-secret" in options:
-        # A link that a client signs has no token, so that its address names the space.
+        # A link signed by a client contains no token, so its address names the space.
         root = f"http://127.0.0.1:{port}"
         variables = {name: value.replace(root, f"{root}/~{space}") for name, value in variables.items()}
     process = await asyncio.create_subprocess_exec(*command, env={**os.environ, **variables})
@@ -86,7 +86,7 @@ async def run(haul, options, command, folder):
 
 
 def main():
-    """Splits the arguments at `--`."""
+    """Splits the arguments at `--` and runs the command with a temporary folder."""
     arguments = sys.argv[1:]
     at = arguments.index("--")
     with tempfile.TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""Turns lines of `client | case | result` into a table: a row a client, a column a case, blank where a client has no such call."""
+"""Turns lines of `client | case | result` into a table of clients and cases, blank where a client has no such call."""
 
 import sys
 

@@ -63,7 +63,7 @@ impl Document {
         lines.collect::<Vec<_>>().join("\n")
     }
 
-    /// Whether it is for users. Its `sh` blocks then run in `tests/readme.sh`.
+    /// Whether the page is for users, so that `tests/readme.sh` runs its `sh` blocks.
     fn is_for_users(&self) -> bool {
         !["CONTRIBUTING.md", "docs/architecture.md", "docs/adding-a-platform.md"].contains(&&*self.path)
     }
@@ -89,7 +89,7 @@ fn documents() -> Vec<Document> {
     paths.into_iter().map(read).collect()
 }
 
-/// Each page runs with an empty home, and with the platforms of a `haul serve`.
+/// Each page runs with an empty home, and with platforms that `haul serve` emulates.
 #[test]
 fn console_blocks_produce_the_shown_output() {
     // A page downloads into the folder that it runs in, and a failed run may have left the file.
@@ -162,7 +162,7 @@ fn every_command_is_tested() {
     }
 }
 
-/// The unit and the compose file of a shared server use existing options.
+/// The systemd unit and the compose file of a shared server use existing options.
 #[test]
 fn options_of_examples_exist() {
     let all = Cli::tree();

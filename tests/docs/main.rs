@@ -1,4 +1,4 @@
-//! Generated files and documents match the code, and every command in the documents runs.
+//! Generated files and documents match the code, and the commands in the documents' `console` blocks run.
 
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a panic fails the test, in helpers as well")]

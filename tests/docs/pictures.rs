@@ -18,7 +18,7 @@ const COLUMNS: u16 = 80;
 const FOREGROUND: Color = Color::Rgb(RgbColor(0xe6, 0xed, 0xf3));
 const BACKGROUND: Color = Color::Rgb(RgbColor(0x16, 0x1b, 0x22));
 const FRAME: &str = "#484f58";
-/// Black, red, green, yellow, blue, magenta, cyan, white; then the bright ones.
+/// Black, red, green, yellow, blue, magenta, cyan and white; then their bright variants.
 const COLORS: Palette = Palette([
     RgbColor(0x48, 0x4f, 0x58),
     RgbColor(0xff, 0x7b, 0x72),
@@ -54,7 +54,7 @@ impl Recording {
         Self { env, screen: String::new() }
     }
 
-    /// Runs a line at this time of the day without showing it.
+    /// Runs a line at this time of day without showing it.
     fn before(&self, time: &str, line: &str) {
         self.env.run(self.env.bash(line).env("HAUL_NOW", format!("2026-03-01T{time}Z"))).ok();
     }
@@ -73,7 +73,7 @@ impl Recording {
     fn draw(self) -> String {
         let screen = wrapped(&with_fixed_ids(self.screen.trim_end()));
         let svg = Term::new().palette(COLORS).fg_color(FOREGROUND).bg_color(BACKGROUND).render_svg(&screen);
-        // On a dark page the background needs a frame, and the picture is a little too short.
+        // On a dark page the background needs a frame. The rendered height is slightly too small.
         let height = 18 * screen.lines().count() + 20;
         let background = r#"class="bg" />"#;
         assert!(svg.contains(background) && svg.contains(&format!(r#"height="{height}px""#)));

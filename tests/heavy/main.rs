@@ -1,4 +1,5 @@
-//! Fault injection, hostile servers, soak runs and properties. Slow tests are ignored by default; `.ci/run` runs them.
+//! Repeated commands, fault injection, hostile servers, properties and soak runs. Slow tests are ignored by default;
+//! `.ci/run` runs them.
 
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a panic fails the test, in helpers as well")]

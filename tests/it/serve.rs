@@ -242,7 +242,7 @@ fn haul_uses_every_emulated_platform() {
 }
 
 /// Starts a server whose log is a pipe that is not read. Also returns a connection to it, and the thread that discards the
-/// answers.
+/// responses.
 fn logged_to_a_pipe(env: &Sandbox) -> (Child, TcpStream, JoinHandle<std::io::Result<u64>>) {
     let mut command = env.command();
     command.args(["serve", "--ephemeral", "--listen", "127.0.0.1:0", "--log", "-"]);
@@ -394,7 +394,7 @@ fn a_file_that_was_acknowledged_survives_kill_9() {
     assert!(kept.lock().unwrap().len() > 10, "too few uploads were acknowledged for a conclusion");
 }
 
-/// A shell script that runs below `haul serve`, and the folder of the served files.
+/// Runs a shell script as the command of `haul serve`, and waits until the script is ready.
 fn serve_script(env: &Sandbox, script: &str) -> Process {
     let mut command = env.interruptible();
     command.args(["serve", "--ephemeral", "--", "sh", "-c", script]);
@@ -413,7 +413,7 @@ fn until_ready(env: &Sandbox) {
     }
 }
 
-/// The folders of ephemeral stores.
+/// The number of folders of ephemeral stores.
 fn ephemeral_folders(env: &Sandbox) -> usize {
     let entries = std::fs::read_dir(env.root()).unwrap();
     entries.filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().starts_with("haul-")).count()

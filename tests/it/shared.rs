@@ -50,7 +50,7 @@ impl Shared {
         self.serve_by(self.env.interruptible(), more)
     }
 
-    /// Starts a server over the store by a command that runs haul with more arguments.
+    /// Starts a server over the store with this command, which runs haul with the appended arguments.
     fn serve_by(&self, mut command: Command, more: &[&str]) -> ServeProcess {
         let data = self.env.root().join("shared");
         command.args(["serve", "--json", "--listen", "127.0.0.1:0", "--data"]).arg(data);
@@ -283,7 +283,7 @@ fn a_stop_finishes_running_requests_and_rejects_new_ones() {
         body.len()
     )
     .unwrap();
-    // The request has begun when the following one has been answered.
+    // A response to a later request shows that this one has begun.
     health();
     served.signal(Signal::TERM);
     assert!(within(|| health().starts_with("HTTP/1.1 503 ")));

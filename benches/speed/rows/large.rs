@@ -40,7 +40,7 @@ pub fn rows(setup: &Setup, part: usize) -> Vec<Job> {
         if is_plain {
             let openai =
                 |arguments: &[&str]| python(setup.openai.as_ref(), "openai_files.py", &url, arguments);
-            // The client accepts only the wire format of its platform.
+            // The Replicate client accepts only the wire format of its platform.
             let own = setup.url(&format!("{world}-h00"));
             let replicate = python(setup.replicate.as_ref(), "replicate_files.py", &own, &["up", &source]);
             sent = sent
@@ -111,7 +111,7 @@ pub fn checked(setup: &Setup, part: usize) -> Vec<Job> {
 /// The delay of each response, in milliseconds.
 const DELAY: u64 = 20;
 
-/// OpenAI Uploads. The official client sends one part after the other.
+/// OpenAI Uploads. The official client sends one part at a time.
 pub fn in_parts(setup: &Setup, part: usize) -> Vec<Job> {
     let mib = 1024 / part;
     let source = setup.file("large.bin", mib * MIB);

@@ -1,4 +1,4 @@
-//! Work that has been done before: a folder that is unchanged, by the lock file and by downloading.
+//! Work that has been done before: a folder found to be unchanged, by its lock file or by downloading it.
 
 use std::fs;
 
@@ -12,7 +12,7 @@ pub fn rows(setup: &Setup, part: usize) -> Vec<Job> {
     vec![unchanged(setup, 10_000 / part), downloaded(setup, 100 / part)]
 }
 
-/// A sync of unchanged files, compared with the listing that it needs.
+/// A sync of unchanged files, compared with the listing that it requires.
 fn unchanged(setup: &Setup, files: usize) -> Job {
     let sync = synced(setup, files);
     let url = setup.url(&format!("n{files}-s4096"));
@@ -31,7 +31,7 @@ pub fn synced(setup: &Setup, files: usize) -> Program {
         let arguments = [&["sync", "-q", &folder, "activeloop:", "--lock", &lock], more].concat();
         setup.haul(Platform::Activeloop, &url, &arguments)
     };
-    // The server has the files already.
+    // The server already has the files, so this run only writes the lock file.
     sync(&["--compare", "size"]).run(&|| {});
     sync(&[])
 }

@@ -21,7 +21,7 @@ pub fn rows(setup: &Setup, part: usize) -> Vec<Job> {
         "dd",
         &[&format!("if={source}"), &format!("of={copy}"), "bs=1M", "conv=fsync", "status=none"],
     );
-    // Starts empty each time: the store does not write existing content again, and `dd` would overwrite an existing file.
+    // Each run starts empty: the store does not rewrite existing content, and `dd` would overwrite an existing file.
     let empty =
         setup.haul(Platform::Activeloop, &upload_server.url, &["rm", "-q", "--filter", "size >= 0", "--yes"]);
     let put = Job::new(format!("`haul serve`: {mib} MiB uploaded, hashed and synced"), put)
@@ -67,7 +67,7 @@ impl Served {
         Self { child, url: format!("{}/activeloop", url.trim()) }
     }
 
-    /// The program, with the CPU time and memory of this server.
+    /// The program, but measured by the CPU time and memory of this server.
     fn counted(&self, program: Program) -> Program {
         Program { server: Some(self.child.id()), ..program }
     }

@@ -16,8 +16,8 @@ pub fn rows(setup: &Setup, part: usize) -> Vec<Job> {
     vec![large(setup, 1024 / part), small(setup, 5000 / part), unchanged(setup, 10_000 / part)]
 }
 
-/// One file, which all programs send in parts. haul reads it twice, because the SHA-256 is stored with it. Four parts of 8 MiB
-/// are in memory.
+/// One file, which all programs send in parts. haul reads it twice, because the SHA-256 is stored with it, and holds up
+/// to four parts of 8 MiB in memory.
 fn large(setup: &Setup, mib: usize) -> Job {
     let (bucket, source) = ("n0", setup.file("large.bin", mib * MIB));
     let target = format!("s3://{bucket}/large.bin");
@@ -29,7 +29,7 @@ fn large(setup: &Setup, mib: usize) -> Job {
         UPLOAD,
         [
             s5cmd(setup, &["cp", &source, &target]),
-            // Copies with several threads look for the object afterwards.
+            // After a multi-threaded copy, rclone looks up the object, which this server does not store.
             rclone(setup, &["copyto", "--multi-thread-streams", "0", &source, &remote]),
             aws(setup, &["cp", &source, &target]),
         ],
@@ -52,7 +52,7 @@ fn small(setup: &Setup, files: usize) -> Job {
     )
 }
 
-/// A sync without changes. The other programs compare sizes and times, which needs no request for each file.
+/// A sync without changes. The other programs compare sizes and times from the listing, without a request per file.
 fn unchanged(setup: &Setup, files: usize) -> Job {
     let bucket = format!("n{files}-s4096");
     let source = setup.path("stored");
@@ -66,7 +66,7 @@ fn unchanged(setup: &Setup, files: usize) -> Job {
         let arguments = [&["sync", "-q", &source, "s3:", "--lock", &lock], more].concat();
         haul(setup, &bucket, &arguments)
     };
-    // The server has the files already.
+    // The server already has the files, so this run only writes the lock file.
     sync(&["--compare", "size"]).run(&|| {});
     let job = Job::new(format!("`haul sync` of {files} unchanged files to S3"), sync(&[])).memory(24.0);
     let times = ["sync", "--update", "--use-server-modtime", &source, &format!(":s3:{bucket}")];
@@ -96,7 +96,7 @@ fn compared(job: Job, (wall, cpu): (f64, f64), peers: [Option<Peer>; 3]) -> Job 
     })
 }
 
-/// haul with a bucket. The service evaluates conditions, so that haul does not look for each object first.
+/// haul with a bucket. The service evaluates conditions, so haul does not look up each object first.
 fn haul(setup: &Setup, bucket: &str, arguments: &[&str]) -> Program {
     let mut haul = program(env!("CARGO_BIN_EXE_haul"), arguments);
     haul.variables.extend(credentials());

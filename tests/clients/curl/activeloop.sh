@@ -1,8 +1,8 @@
-# Activeloop's requests, with several files in one, which no client of its own sends.
+# Activeloop's requests, including one with several files. The platform has no client of its own that sends them.
 
 platform=Activeloop
 . "$(dirname "$0")/harness.sh"
-# Its base URL has no variable of its own.
+# The base URL has no variable of Activeloop's own.
 api=$OPENAI_BASE_URL
 token="Authorization: Bearer $ACTIVELOOP_TOKEN"
 

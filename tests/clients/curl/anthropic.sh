@@ -1,4 +1,4 @@
-# The documented lines of Anthropic's page, in the dialects of the beta and of its successor.
+# The documented command lines of Anthropic's page, in the dialects of the beta and of its successor.
 
 platform=Anthropic
 . "$(dirname "$0")/harness.sh"
@@ -37,7 +37,7 @@ list() {
     next=$(jq -r .next_page "$answer"); pages=$((pages + 1))
   done
   [ "$pages" -ge 3 ]
-  # Forward and back.
+  # In the beta, by the ids of files: forward and back.
   next=; pages=0
   while [ "$more" = true ]; do
     ask -G -H "$key" -H "$version" -H "$beta" "$api" -d limit=2 -d "after_id=$next"

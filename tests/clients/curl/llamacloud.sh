@@ -1,4 +1,4 @@
-# The endpoints of LlamaCloud's page, and the older ones, which its newest clients have left.
+# The endpoints of LlamaCloud's page, and the older ones, which the newest clients no longer use.
 
 platform=LlamaCloud
 . "$(dirname "$0")/harness.sh"
@@ -14,7 +14,7 @@ created() {
   is 200 '[.name, .file_type, .purpose] == ["hello.txt", "txt", "user_data"] and (has("file_size") | not)'
   ask -H "$token" "$legacy?external_file_id=ext-1" -F upload_file=@hello.txt
   is 200 '[.name, .file_size, .external_file_id] == ["hello.txt", 13, "ext-1"]'
-  # By a presigned URL, which wants no token.
+  # By a presigned URL, which requires no token.
   ask -X PUT -H "$token" "$legacy" --json '{"name": "big.bin", "external_file_id": "x", "file_size": 5242880}'
   is 200 .file_id
   local id; id=$(value .file_id)
@@ -52,7 +52,7 @@ link() {
   ask -r 7-11 "$url"
   is 206
   [ "$(cat "$answer")" = world ]
-  # A token that comes along is refused, by an answer in the store's XML.
+  # The storage rejects a request with a token, with an error in its own XML format.
   ask -H "$token" "$url"
   is 400
   grep -q '<Error>' "$answer"

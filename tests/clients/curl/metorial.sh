@@ -1,4 +1,4 @@
-# The cURL lines of Metorial's page, whose dialect no client speaks.
+# The cURL command lines of Metorial's page, in a dialect that no client uses.
 
 platform=Metorial
 . "$(dirname "$0")/harness.sh"
@@ -7,7 +7,7 @@ token="Authorization: Bearer $METORIAL_API_KEY"
 
 create() { ask -X POST "$api/files" -H "$token" -F "purpose=${3:-attachment}" -F "file=@${1:-hello.txt}${2:+;filename=$2}"; }
 get() { ask "$api/files/$1" -H "$token"; }
-# The page leaves out that this is a POST.
+# The page omits that this is a POST request.
 link() { ask -X POST "$api/files/$1/links" -H "$token"; is 200; }
 
 created() {
@@ -34,7 +34,7 @@ list() {
 filter() {
   local one two
   create; one=$(value .id); create; two=$(value .id)
-  # The three forms of a list.
+  # The three forms of a list in a query.
   for query in "id=$one&id=$two" "id[]=$one&id[]=$two" "id[0]=$one&id[1]=$two"; do
     ask --globoff "$api/files?$query" -H "$token"
     is 200 --arg one "$one" --arg two "$two" '[.items[].id] == [$one, $two]'

@@ -1,4 +1,4 @@
-# The cURL lines of Replicate's page.
+# The cURL command lines of Replicate's page.
 
 platform=Replicate
 . "$(dirname "$0")/harness.sh"
@@ -38,7 +38,7 @@ content() {
   local id expiry signature
   create; id=$(value .id); expiry=$(($(date +%s) + 60))
   signature=$(printf 'local-user %s %s' "$id" "$expiry" | openssl dgst -sha256 -hmac signing-secret -binary | base64 | jq -Rr @uri)
-  # No token: the signature is the credential. Predictions show it encoded twice.
+  # No token: the signature is the credential. In predictions it is percent-encoded twice.
   for encoded in "$signature" "${signature//%/%25}"; do
     ask -X GET "$api/files/$id/download?expiry=$expiry&owner=local-user&signature=$encoded"
     is 200

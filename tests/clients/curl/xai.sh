@@ -1,4 +1,4 @@
-# The endpoints of xAI's page, whose dialect no client speaks any longer.
+# The endpoints of xAI's page, in a dialect that no client uses any longer.
 
 platform=xAI
 . "$(dirname "$0")/harness.sh"
@@ -21,7 +21,7 @@ created() {
   ask -H "$token" "$api/files:uploadChunks" \
     --json "{\"file_id\": \"$id\", \"chunk\": \"SGVsbG8s\"}{\"file_id\": \"$id\", \"chunk\": \"IHdvcmxkIQ==\"}"
   is 200 '[.size_bytes, .upload_status] == ["13", "Complete"]'
-  # A lifetime after the file comes too late.
+  # xAI rejects a lifetime that follows the file.
   ask -H "$token" "$api/files" -F file=@hello.txt -F expires_after=86400
   is 400 .error
 }
@@ -59,7 +59,7 @@ update() {
 }
 deleted() { create; delete "$(value .file_id)"; is 200; }
 second_delete() { local id; create; id=$(value .file_id); delete "$id"; delete "$id"; is 404 '.code == "Some requested entity was not found"'; }
-# A bad key is a bad request here.
+# xAI responds to an invalid key with 400, not 401.
 bad_token() { ask -H 'Authorization: Bearer wrong-token' "$api/files"; is 400 '.error | startswith("Incorrect API key provided: ")'; }
 unknown() { get file_unknown; is 404 .error; }
 

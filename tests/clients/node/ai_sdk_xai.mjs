@@ -51,7 +51,7 @@ await check("second delete", async () => {
 });
 
 await check("bad token", async () => {
-  // A bad key is a bad request here.
+  // xAI responds to an invalid key with 400, not 401.
   const file = await reference("hello");
   await assert.rejects(connect({ apiKey: WRONG_TOKEN }).getFileMetadata({ file }), is(400, /: Incorrect API key provided: /));
 });

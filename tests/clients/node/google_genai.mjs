@@ -1,5 +1,5 @@
-// Google's JavaScript client for Gemini. It sends nothing for an empty file, and fails. It takes a file with a URI for a video, whose
-// URI must begin with https://, so that a download needs the name.
+// Google's JavaScript client for Gemini. It sends nothing for an empty file, and fails. It treats a file with a URI as
+// a video, whose URI must begin with https://, so downloads use the name.
 
 import { createHash } from "node:crypto";
 import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
@@ -16,7 +16,7 @@ const create = (content = "Hello, world!", config = {}) =>
   files.upload({ file: new Blob([content]), config: { mimeType: "text/plain", ...config } });
 const fails = (status, text) => (error) => error.status === status && error.message.includes(text);
 const missing = fails(403, "may not exist");
-// Whether uploaded files count as generated.
+// Whether the server reports uploaded files as generated.
 const isGenerated = "GENERATED" in process.env;
 const digest = (content) => createHash("sha256").update(content).digest("hex");
 

@@ -8,7 +8,7 @@ export const UNICODE_NAME = "naïve résumé 日本.txt";
 export const QUOTED_NAME = 'naïve "q" 日本.bin';
 export const SEVERAL_MB = Buffer.alloc(5 << 20, Uint8Array.from({ length: 256 }, (_, i) => i));
 
-/** What runs the cases of an installed client. */
+/** Returns the function that runs a case of an installed client. */
 export function suite(name, remark = "") {
   const about = JSON.parse(readFileSync(new URL(`node_modules/${name}/package.json`, import.meta.url)));
   const client = `npm ${name} ${about.version}${remark}`;
@@ -24,19 +24,19 @@ export function suite(name, remark = "") {
   };
 }
 
-/** Status and body of a GET that no client's code takes part in. */
+/** The status and body of a GET request sent without the client. */
 export async function fetched(url, headers = {}) {
   const answer = await fetch(url, { headers });
   return [answer.status, Buffer.from(await answer.arrayBuffer())];
 }
 
-/** As `fetched`, with the body as text. */
+/** Like `fetched`, with the body as text. */
 export async function text(url, headers) {
   const [status, body] = await fetched(url, headers);
   return [status, body.toString()];
 }
 
-/** `count` results of `make`, one after the other. */
+/** The results of `count` sequential calls of `make`. */
 export async function several(count, make) {
   const made = [];
   while (made.length < count) made.push(await make());

@@ -22,7 +22,7 @@ await check("create", async () => {
 });
 
 await check("metadata", async () => {
-  // The only data of the caller's own.
+  // The only metadata that a caller can set.
   const { id } = await create("x", "x.txt", { external_file_id: "ext-1" });
   assert.deepEqual(await all({ external_file_id: "ext-1" }), [id]);
 });
@@ -39,7 +39,7 @@ await check("several MB", async () => {
 await check("list", async () => {
   const ids = (await several(5, create)).map((file) => file.id);
   assert.deepEqual((await all({ page_size: 2 })).slice(0, 5), ids.toReversed());
-  // Its repeated keys, over three pages.
+  // A list sent as repeated keys, over three pages.
   const pages = [];
   const first = await client.files.list({ page_size: 2, file_ids: ids, order_by: "id", expand: ["download_url"] });
   for await (const page of first.iterPages()) pages.push(page.items);
@@ -62,7 +62,7 @@ await check("get", async () => {
 await check("content", async () => {
   const { url, form_fields } = await client.files.content((await create()).id);
   assert.deepEqual([await text(url), form_fields], [[200, "hello world"], null]);
-  // The store refuses the token that clients must not send on.
+  // The storage rejects the token, which clients must not forward.
   assert.equal((await text(url, { authorization: "Bearer any" }))[0], 400);
 });
 

@@ -1,5 +1,5 @@
-// The JavaScript client of Metorial, in the dialect that is named by the argument: pulsar or magnetar. Its package has no
-// upload; its newer source has one, which gives the same manager a form as below.
+// The JavaScript client of Metorial, in the dialect that the argument names: pulsar or magnetar. The package has no
+// upload; its newer source has one, which passes a form to the same manager as below.
 
 import * as magnetar from "@metorial/generated/src/mt_2026_01_01_magnetar";
 import * as pulsar from "@metorial/generated";
@@ -99,7 +99,7 @@ if (isOld) {
     assert.deepEqual((await links.update(id, linkId, { expiresAt })).expiresAt, expiresAt);
   });
   await check("delete", async () => {
-    // This dialect's server refuses whatever is asked.
+    // In this dialect, the server rejects every deletion.
     const { id } = await upload();
     await assert.rejects(files.delete(id), is(400, "bad_request"));
     assert.equal((await files.get(id)).status, "active");

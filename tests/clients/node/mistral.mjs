@@ -56,7 +56,7 @@ await check("link", async () => {
   const { id } = await create();
   const { url } = await client.files.getSignedUrl({ fileId: id, expiry: 2 });
   assert.deepEqual(await text(url), [200, "hello world"]);
-  // The storage refuses the token that clients must not send on.
+  // The storage rejects the token, which clients must not forward.
   assert.equal((await fetched(url, { authorization: "Bearer right-token" }))[0], 403);
   await assert.rejects(client.files.getSignedUrl({ fileId: id, expiry: 169 }), status(422));
 });

@@ -18,7 +18,7 @@ await check("create", async () => {
   const brief = await create("x", "x.jsonl", { expires_after: { anchor: "created_at", seconds: 86_400 } });
   assert.equal(brief.expires_at - brief.created_at, 86_400);
   await assert.rejects(create("x", "x", { purpose: "none" }), is(400, /'none' is not one of/));
-  // The class for Azure refuses to be told two servers.
+  // The class for Azure rejects a base URL together with an endpoint.
   delete process.env.OPENAI_BASE_URL;
   const azure = new AzureOpenAI({ apiVersion: "2024-10-21" });
   const file = await azure.files.create({ file: await toFile(Buffer.from("{}"), "a.jsonl"), purpose: "batch" });

@@ -1,4 +1,4 @@
-"""Anthropic's Python client. With the argument `beta`, its namespace of the beta."""
+"""Anthropic's Python client. With the argument `beta`, its `beta` namespace."""
 
 import sys
 import time
@@ -124,6 +124,6 @@ def _():
 def _():
     with raises(anthropic.NotFoundError):
         files.retrieve_metadata("file_unknown")
-    # Encoded in the path.
+    # An id that the client must encode in the path.
     with raises(anthropic.NotFoundError):
         files.retrieve_metadata("a/../b ?x")

@@ -1,4 +1,4 @@
-"""Google's Python client for Gemini. It sends chunks of 8 MiB to the URL of the session, without the key."""
+"""Google's Python client for Gemini. It sends chunks of 8 MiB to the session URL, without the key."""
 
 import base64
 import hashlib
@@ -15,7 +15,7 @@ from harness import QUOTED_NAME, SEVERAL_MB, WRONG_TOKEN, equal, fetch, raises, 
 case = suite("google-genai")
 client = genai.Client()
 ROOT = os.environ["GOOGLE_GEMINI_BASE_URL"]
-# Whether uploaded files count as generated.
+# Whether the server reports uploaded files as generated.
 GENERATED = "GENERATED" in os.environ
 SOURCE = types.FileSource.GENERATED if GENERATED else types.FileSource.UPLOADED
 

@@ -1,4 +1,4 @@
-"""Runs the cases of one client as they are defined and prints `client | case | result` for each."""
+"""Runs each case of a client when it is defined and prints `client | case | result`."""
 
 import contextlib
 import importlib.metadata
@@ -15,7 +15,7 @@ SEVERAL_MB = bytes(range(256)) * (20 << 10)
 
 
 def suite(distribution, remark=""):
-    """A decorator for the cases of an installed client."""
+    """Returns a decorator for the cases of an installed client."""
     client = f"PyPI {distribution} {importlib.metadata.version(distribution)}{remark}"
 
     def case(name):
@@ -35,14 +35,14 @@ def suite(distribution, remark=""):
 
 
 def equal(found, expected):
-    """An `assert` that tells both sides."""
+    """An assertion that reports both values."""
     if found != expected:
         raise AssertionError(f"{found!r} is not {expected!r}")
 
 
 @contextlib.contextmanager
 def raises(kind, check=lambda error: True):
-    """The body must raise an error of this kind that passes the check."""
+    """Requires that the body raise an error of this kind that passes the check."""
     try:
         yield
     except kind as error:
@@ -53,7 +53,7 @@ def raises(kind, check=lambda error: True):
 
 
 def fetch(url, headers={}):
-    """Status and body of a GET that no client's code takes part in."""
+    """The status and body of a GET request sent without the client."""
     try:
         with urllib.request.urlopen(urllib.request.Request(url, headers=headers)) as answer:
             return answer.status, answer.read()

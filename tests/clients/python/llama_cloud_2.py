@@ -25,7 +25,7 @@ def _():
 
 @case("metadata")
 def _():
-    # The only data of the caller's own.
+    # The only metadata that a caller can set.
     file = create(external_file_id="ext-1")
     equal(file.external_file_id, "ext-1")
     equal([found.id for found in client.files.list(external_file_id="ext-1")], [file.id])
@@ -55,7 +55,7 @@ def _():
     pages = [page.items for page, _ in zip(client.files.list(page_size=2).iter_pages(), range(3))]
     equal([len(page) for page in pages], [2, 2, 2])
     equal([file.id for page in pages for file in page][:5], newest)
-    # To its end, with a list that is sent as a repeated key.
+    # All pages, with a list that is sent as a repeated key.
     found = client.files.list(page_size=2, file_ids=newest, order_by="id", expand=["download_url"])
     found = list(found)
     equal([file.id for file in found], sorted(newest))
@@ -82,7 +82,7 @@ def _():
 def _():
     link = client.files.content(create().id)
     equal((fetch(link.url), link.form_fields), ((200, b"hello world"), None))
-    # The store refuses the token that clients must not send on.
+    # The storage rejects the token, which clients must not forward.
     equal(fetch(link.url, {"Authorization": "Bearer any"})[0], 400)
 
 

@@ -1,4 +1,4 @@
-"""The Python client of Metorial, which knows the newest dialect only and cannot upload: the files here come by plain HTTP."""
+"""The Python client of Metorial, which supports only the newest dialect and cannot upload: plain HTTP does it here."""
 
 import datetime
 import os
@@ -75,7 +75,7 @@ def _():
     file = upload()
     url = client.files.links.create(file_id=file).url
     equal(client.files.delete(file).status, "deleted")
-    # It is still known by its id, and nothing else is left of it.
+    # The record remains available by its id; the listing omits it and its link is gone.
     equal(client.files.get(file).status, "deleted")
     equal((client.files.list(id=file).items, fetch(url)[0]), ([], 404))
 
@@ -102,10 +102,10 @@ def _():
 
 @case("own bugs")
 def _():
-    # A lifetime never leaves the machine, as a datetime is not JSON.
+    # The client never sends an expiry, because it cannot serialize a datetime as JSON.
     with raises(exceptions.MetorialSDKError, lambda error: error.code == "network_error"):
         ends = datetime.datetime.now(datetime.timezone.utc)
         client.files.links.create(file_id=upload(), expires_at=ends)
-    # A bound goes out as `created_at=gt`, which bounds nothing.
+    # The client sends a bound as `created_at=gt`, which has no effect.
     id = upload()
     equal([file.id for file in client.files.list(id=id, created_at={"gt": "2999-01-01T00:00:00Z"}).items], [id])

@@ -94,7 +94,7 @@ def _():
     equal(fetch(url), (200, b"Hello, world!"))
     [end] = urllib.parse.parse_qs(urllib.parse.urlsplit(url).query)["se"]
     equal(end[:13], time.strftime("%Y-%m-%dT%H", time.gmtime(time.time() + 7200)))
-    # The storage refuses the token that clients must not send on.
+    # The storage rejects the token, which clients must not forward.
     equal(fetch(url, {"Authorization": "Bearer right-token"})[0], 403)
     with raises(SDKError, status(422)):
         client.files.get_signed_url(file_id=file.id, expiry=169)

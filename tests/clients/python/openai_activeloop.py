@@ -1,4 +1,4 @@
-"""OpenAI's Python client at Activeloop, which is how its own users reach it."""
+"""OpenAI's Python client at Activeloop, as in the platform's own notebooks and benchmark code."""
 
 import json
 

@@ -1,10 +1,10 @@
-"""The cases that are the same with OpenAI's Python client at every server, and with Groq's, which is made like it."""
+"""The cases that are the same for OpenAI's Python client at every server, and for Groq's client, which resembles it."""
 
 from harness import SEVERAL_MB, equal, raises
 
 
 class Cases:
-    """`create` makes a file in `files`. An unknown file must raise what `missing` describes to `raises`."""
+    """`create` uploads a file to `files`. `missing` contains the arguments of `raises` for an unknown file."""
 
     def __init__(self, files, create, *missing):
         self.files, self.create, self.missing = files, create, missing

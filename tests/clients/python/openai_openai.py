@@ -1,4 +1,4 @@
-"""OpenAI's Python client at OpenAI, and at Azure with its own class."""
+"""OpenAI's Python client at OpenAI, and with its Azure class at Azure."""
 
 import hashlib
 

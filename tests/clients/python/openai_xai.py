@@ -1,4 +1,4 @@
-"""OpenAI's Python client at xAI, as its documents describe."""
+"""OpenAI's Python client at xAI, as xAI's documentation describes."""
 
 import time
 
@@ -17,7 +17,7 @@ def create(content=b"hello", name="hello.txt", **more):
 
 
 def not_found(error):
-    # This client keeps the text of xAI's errors, and loses their code.
+    # This client keeps the text of xAI's errors but loses their code.
     return error.body.endswith(" not found")
 
 
@@ -43,7 +43,7 @@ def _():
 
 case("empty file")(same.empty_file)
 case("several MB")(same.several_mb)
-# Without `has_more` it asks on, after the last id, until a page is empty.
+# Without `has_more`, the client requests pages after the last id until one is empty.
 case("list")(same.list)
 
 
@@ -84,7 +84,7 @@ case("second delete")(same.second_delete)
 
 @case("bad token")
 def _():
-    # A bad key is a bad request here.
+    # xAI responds to an invalid key with 400, not 401.
     said = "Incorrect API key provided: wr***en."
     with raises(openai.BadRequestError, lambda error: error.body.startswith(said)):
         OpenAI(api_key=WRONG_TOKEN).files.list()

@@ -1,4 +1,4 @@
-"""The first Python client of Replicate. It adds `/v1` to the base URL, which has one already."""
+"""The first Python client of Replicate. It appends `/v1` to the base URL, which already ends with it."""
 
 import hashlib
 import io
@@ -39,7 +39,7 @@ def _():
 @case("unicode name")
 def _():
     equal(create(filename=QUOTED_NAME, content_type="application/zip").name, QUOTED_NAME)
-    # A handle without a name is called `file`.
+    # A file object without a name is uploaded as `file`.
     equal(client.files.create(io.BytesIO(b"x")).name, "file")
 
 
@@ -58,7 +58,7 @@ def _():
 @case("list")
 def _():
     newest = [create().id, create().id][::-1]
-    # It never asks for a second page, and a page has two files here.
+    # The client never requests a second page; here a page has two files.
     equal([file.id for file in client.files.list()], newest)
 
 
@@ -98,6 +98,6 @@ def _():
 
 @case("own bugs")
 def _():
-    # The name that is given with a path counts for nothing.
+    # The client ignores a name given together with a path.
     here = pathlib.Path(__file__)
     equal(client.files.create(here, filename="renamed.bin").name, here.name)

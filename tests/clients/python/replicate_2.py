@@ -27,7 +27,7 @@ def _():
     file = create()
     equal((file.name, file.size, file.content_type), ("hello.txt", 13, "text/plain"))
     equal(file.checksums.sha256, hashlib.sha256(b"Hello, world!").hexdigest())
-    # The fields win over the head of the part, and bare bytes are called `upload`.
+    # The fields take precedence over the headers of the part, and bare bytes are uploaded as `upload`.
     file = create(filename="example.zip", type="application/zip")
     equal((file.name, file.content_type), ("example.zip", "application/zip"))
     equal(client.files.create(content=b"raw").name, "upload")

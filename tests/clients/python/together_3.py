@@ -1,4 +1,4 @@
-"""Together's Python client: uploads in three steps, of equal content once, and in parts."""
+"""Together's Python client. It uploads in three steps, equal content only once, and large files in parts."""
 
 import json
 import os
@@ -17,7 +17,7 @@ numbers = iter(range(1000))
 
 
 def lines(size=0):
-    """Lines that no other call returns, of at least this size."""
+    """Lines of at least this size that no other call returns."""
     line = {"messages": [{"role": "user", "content": f"number {next(numbers)}"}, {"role": "assistant", "content": "yes"}]}
     text = json.dumps(line) + "\n"
     return text * (size // len(text) + 1)
@@ -43,7 +43,7 @@ def _():
     file = create(text)
     equal((file.object, file.filename, file.bytes, file.purpose), ("file", "hello.jsonl", len(text), "fine-tune"))
     equal(file.processing_status, "COMPLETED")
-    # The same content again is the same file, also with another name.
+    # Uploading the same content again returns the same file, even under another name.
     equal(create(text, name="again.jsonl").id, file.id)
     with raises(uploads.FileAlreadyExistsError, lambda error: error.file_id == file.id):
         create(text, raise_if_already_exists=True)
@@ -62,7 +62,7 @@ def _():
 
 @case("parts")
 def _():
-    # Otherwise for more than 5 GiB.
+    # By default only files above 5 GiB are sent in parts.
     uploads.MULTIPART_THRESHOLD_GB, uploads.TARGET_PART_SIZE_MB = 0.001, 5
     text = lines(2 * len(SEVERAL_MB))
     file = create(text)

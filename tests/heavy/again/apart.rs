@@ -16,7 +16,7 @@ use crate::support::sandbox::{Run, Sandbox};
 const CONTENT: &str = "content that the proxy recognizes";
 const PROCESSES: usize = 4;
 
-/// Each process sends its file before any of them has an answer, so that none can find the file of another.
+/// Each process sends its file before any of them receives a response, so that none can find the file of another.
 #[test]
 fn copies_of_simultaneous_commands_are_named() {
     let cases: Vec<Case> = remote_cases().collect();
@@ -38,7 +38,7 @@ fn check_command(case: &Case, several: bool) {
         let mut count = count.lock().unwrap();
         *count += 1;
         all.notify_all();
-        // Where a listing shows a file before its content, a later process finds it and sends nothing.
+        // If the platform lists a file before its content arrives, a later process finds it and sends nothing.
         drop(all.wait_timeout_while(count, Duration::from_secs(5), |count| *count < PROCESSES).unwrap());
     });
     let machines: [_; PROCESSES] =

@@ -17,7 +17,7 @@ use crate::support::sandbox::Run;
 fn only_the_deletion_is_tried_again() {
     let cases = remote_cases().filter(|case| case.can().delete && case.deletes() && !case.can().replace);
     for (number, case) in some(cases).into_iter().enumerate() {
-        // Where contents cannot be compared, `update` has nothing to do.
+        // `update` requires contents that can be compared.
         let compares = case.can().download == Download::Any;
         let mode = if number % 2 == 0 || !compares { "replace" } else { "update" };
         let served = Arc::new(Emulator::start(&case.setup(Clock(None))));
@@ -52,7 +52,7 @@ fn only_the_deletion_is_tried_again() {
             (&line["outcome"], &line["id"], &line["kept"]),
             (&json!("failed"), &json!(new), &json!(old))
         );
-        // The same command and the report try the deletion again; a forgotten ledger changes nothing for the report.
+        // The same command and `--retry-from` both retry the deletion, the latter even without the ledger.
         upload(&["a.txt", "b.txt"]).fails(4);
         assert_eq!(ids().len(), 3, "{}", case.name());
         refuses.store(false, Ordering::SeqCst);

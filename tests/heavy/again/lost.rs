@@ -1,4 +1,4 @@
-//! Uploads whose answer is lost: one new file, and an older one of the same name stays.
+//! Uploads whose response is lost: they leave one new file, and keep an older file with the same name.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::support::rig::{Case, Rig};
 /// The content of the new file.
 const CONTENT: &str = "content that the proxy recognizes";
 
-/// The file of the same name that exists before.
+/// The file with the same name that exists before the upload.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Older {
     None,
@@ -58,7 +58,7 @@ fn check(case: Case, fault: Fault, older: Older) -> Option<String> {
     let proxy = start(served.address, CONTENT, fault);
     let mut env = machine(&case, &served, &proxy.origin());
     if !fault.lag.is_zero() {
-        // The platform's own delay applies.
+        // The file appears later than the sandbox's default permits.
         env.set("HAUL_APPEARS_WITHIN", "5s");
     }
     env.write("doc.txt", CONTENT);

@@ -18,12 +18,12 @@ use crate::support::emulator::Emulator;
 use crate::support::rig::{Case, Rig, TOKEN};
 use crate::support::sandbox::Sandbox;
 
-/// One case of each dialect that has a server.
+/// One case of each dialect that `haul serve` emulates.
 fn remote_cases() -> impl Iterator<Item = Case> {
     dialects().filter(|case| emulated(case.provider).is_some())
 }
 
-/// Each remote case as often as there are rounds, with a different seed in each.
+/// Each remote case once per round, each time with a different seed.
 fn seeded(rounds: u64) -> Vec<(Case, u64)> {
     let of_case = |(seed, case): (u64, Case)| (0..rounds).map(move |round| (case, seed + round));
     (100..).zip(remote_cases()).flat_map(of_case).collect()
@@ -36,7 +36,7 @@ fn machine(case: &Case, served: &Emulator, origin: &str) -> Sandbox {
     env
 }
 
-/// Prints a row of a table, which `--nocapture` shows: the platform, what was done, and what was counted at the server.
+/// Prints a table row, which `--nocapture` shows: the platform, what was done, and what was counted at the server.
 fn tally(case: &Case, done: &str, counted: &str) {
     println!("| {} | {done} | {counted} |", case.name());
 }

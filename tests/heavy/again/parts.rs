@@ -1,5 +1,5 @@
 //! Large uploads that are killed at random moments and continue at the byte that the platform confirms, or with the parts
-//! whose receipt is recorded.
+//! whose receipt is not recorded.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
@@ -19,12 +19,12 @@ use crate::support::rig::Case;
 
 const KILLS: usize = 10;
 const MIB: u64 = 1 << 20;
-/// Requests without content of the file are smaller.
+/// Requests without file content are smaller.
 const SMALL: u64 = 4096;
 /// The largest buffer of a request's body on the server.
 const BUFFER: u64 = 64 << 10;
 
-/// The maximum number of parts in flight; None if large files are not sent in parts that another process can continue.
+/// The maximum number of parts in flight; `None` if another process cannot continue an upload in parts.
 fn parallel(case: &Case) -> Option<u64> {
     let url = "http://127.0.0.1:1/".parse().unwrap();
     let profile = Profile { dialect: case.dialect, set: case.set, ..Profile::new(case.spec(), &url) };
@@ -40,7 +40,8 @@ fn options(case: &Case) -> Vec<String> {
     set.chain(parts.purpose.map(|purpose| format!("--purpose={purpose}"))).collect()
 }
 
-/// The bytes that a kill may cause to be sent again: none if the platform confirms each byte, else the parts in flight.
+/// The number of bytes that a kill may cause to be sent again: 0 if the platform confirms each byte, otherwise the size
+/// of the parts in flight.
 fn repeated_by_a_kill(case: &Case, parallel: u64) -> u64 {
     if parallel == 1 {
         return 0;
@@ -64,7 +65,7 @@ fn check(case: Case, size: u64, seed: u64) {
     let env = machine(&case, &served, &served.root);
     let file = File::create(env.work().join("big.bin")).unwrap();
     file.set_len(size).unwrap();
-    // Some bytes that differ, so that no part can be in another's place.
+    // Makes all parts different, so that a part in the wrong place is detected.
     for at in (0..size).step_by(usize::try_from(MIB).unwrap()) {
         file.write_all_at(&at.to_le_bytes(), at).unwrap();
     }

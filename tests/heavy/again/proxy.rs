@@ -12,16 +12,16 @@ use jiff::{SignedDuration, Timestamp};
 use crate::faults::reply::{Reply, http_date};
 use crate::support::server::{Answer, Request, Server};
 
-/// What the proxy does.
+/// The response to an upload, and the platform's clock.
 #[derive(Clone, Copy, Debug)]
 pub struct Fault {
     /// The status that replaces the response to an upload; `None` closes the connection.
     pub status: Option<u16>,
     /// The platform's clock relative to the real time.
     pub ahead: SignedDuration,
-    /// Whether answers have a `Date`.
+    /// Whether responses have a `Date` header.
     pub is_dated: bool,
-    /// How long after the answer the file appears in listings.
+    /// The time from the response until the platform receives the file and lists it.
     pub lag: Duration,
 }
 
@@ -65,7 +65,7 @@ pub fn forwarding(
     })
 }
 
-/// Starts a proxy that answers 403 to requests of this method while `refuses` returns true.
+/// Starts a proxy that responds with 403 to requests with this method while `refuses` returns true.
 pub fn refusing(
     platform: SocketAddr,
     method: &'static str,
@@ -83,7 +83,7 @@ fn has(request: &Request, mark: &str) -> bool {
     request.body.windows(mark.len()).any(|part| part == mark.as_bytes())
 }
 
-/// The platform's answer with its own headers.
+/// The platform's response with its headers, except those that the proxy sets.
 fn passed_on(reply: &Reply) -> Answer {
     let kept = |name: &&(String, String)| {
         !["date", "content-length", "transfer-encoding", "connection"].contains(&name.0.as_str())
@@ -100,7 +100,7 @@ fn dated(fault: Fault, answer: Answer) -> Answer {
     answer.header("Date", http_date(now))
 }
 
-/// Sends a request and returns the answer.
+/// Sends a request to the platform and returns the response.
 fn forward(platform: SocketAddr, request: &Request) -> Reply {
     let mut stream = TcpStream::connect(platform).unwrap();
     let mut head = format!("{} {} HTTP/1.1\r\nConnection: close\r\n", request.method, request.target);
@@ -108,7 +108,7 @@ fn forward(platform: SocketAddr, request: &Request) -> Reply {
         let _ = write!(head, "{name}: {value}\r\n");
     }
     head.push_str("\r\n");
-    // A server may answer and close before it has read everything.
+    // A server may respond and close the connection before it has read the whole request.
     let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&request.body));
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer);

@@ -14,7 +14,7 @@ use crate::support::rig::{Case, Rig};
 
 const FILES: usize = 40;
 
-/// Uploads a folder, stopping it `stops` times. An older file of one name exists.
+/// Uploads a folder, stopping the upload `stops` times. An older file with one of the names exists.
 fn check(case: Case, stops: usize, seed: u64) {
     let hour_ago = Timestamp::now().checked_sub(SignedDuration::from_hours(1)).unwrap();
     let served = Arc::new(Emulator::start(&case.setup(Clock(Some(hour_ago)))));
@@ -38,7 +38,7 @@ fn check(case: Case, stops: usize, seed: u64) {
             stopped += 1;
         }
         let run = process.end();
-        // Once all rows are printed, the command is done, and the next one starts over, even if a signal still came.
+        // A command that printed all rows is complete, even if a signal stopped it; another run would start over.
         if run.status == 0 || run.lines().len() == FILES {
             break;
         }

@@ -64,7 +64,7 @@ fn forget(env: &Sandbox) {
     fs::remove_dir_all(env.home().join("state")).unwrap();
 }
 
-/// Whether a file without a lock file and a ledger can be compared.
+/// Whether files can be compared without a lock file and a ledger.
 fn is_comparable(case: &Case) -> bool {
     let can = case.can();
     !can.checksums.is_empty() || can.upload.mark || can.download == Download::Any
@@ -230,7 +230,7 @@ fn many_deletions_need_confirmation_and_two_runs_send_each_file_once() {
     }
 }
 
-/// Turns the finished uploads of a command into uploads that were not finished, or not recorded in the lock file.
+/// Makes a command's finished uploads look unfinished, or finished but not recorded in the lock file.
 fn interrupt(env: &Sandbox, is_finished: bool) {
     let lock = env.work().join("haul.lock");
     let command = blake3::hash(format!("sync {}", lock.display()).as_bytes()).to_hex()[..16].to_owned();
@@ -338,7 +338,7 @@ fn a_file_is_renewed_before_it_expires() {
     }
 }
 
-/// Syncs changes, stopping it `stops` times.
+/// Syncs changes, stopping the command `stops` times.
 fn check(case: Case, stops: usize, seed: u64) {
     let served = Arc::new(Emulator::start(&case.setup(Clock(None))));
     let foreign = Rig::on(case, Arc::clone(&served)).put("foreign.txt", "of others");

@@ -138,7 +138,7 @@ pub const FAULTS: &[Fault] = &[
     // A platform that repeats the rejected key.
     always("401", |it| it.answer(401, &[], &format!(r#"{{"message":"bad key {TOKEN}, {CONTROL_TEXT}"}}"#))),
     always("403", |it| it.answer(403, &[], "")),
-    // By the platform's clock, a file is new however long the run takes.
+    // With this clock, a file counts as new however long the run takes.
     always("404", |it| it.answer(404, &[], "")).at(Endpoint::Clock(-86_400)),
     always("409", |it| it.answer(409, &[], r#"{"detail":"in use"}"#)),
     always("error of 100 MB", |it| {

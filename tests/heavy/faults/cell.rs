@@ -44,7 +44,7 @@ impl Cell {
         let name = format!("cell-{}.pdf", self.number);
         let [existing, small, large] = &*CONTENTS;
         let new = if self.fault.needs == Needs::Large { large } else { small };
-        // Some platforms store equal content once, and all cells of a column share one.
+        // Some platforms store equal content only once, and all cells of a column share one emulator.
         let (existing, new) = (&self.own(existing), &self.own(new));
 
         let ahead = if let Endpoint::Clock(seconds) = self.fault.endpoint { seconds } else { 0 };

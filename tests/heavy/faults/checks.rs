@@ -12,9 +12,9 @@ use crate::support::sandbox::Run;
 
 /// The memory limit of the program in KiB for any response; the program accepts JSON of up to 64 MiB.
 const MEMORY: u64 = 128 << 10;
-/// An upper bound of the bytes that socket buffers hold.
+/// An upper bound on the number of bytes that socket buffers hold.
 const IN_SOCKETS: u64 = 48 << 20;
-/// An upper bound for the number of requests of one command, retries included.
+/// An upper bound on the number of requests of one command, including retries.
 const REQUESTS: usize = 12;
 
 impl Cell {

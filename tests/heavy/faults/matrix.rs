@@ -74,7 +74,7 @@ fn exception(column: &Column, verb: Verb, fault: &str) -> Option<&'static Except
 /// The number of passed cells of each fault and verb.
 type Counts = BTreeMap<(&'static str, &'static str), usize>;
 
-/// Runs the cells of an ordinary run, or all others. Panics with the failures, and returns the number of cells.
+/// Runs the cells of an ordinary run, or all others. Panics if any cell fails; otherwise returns the number of cells.
 fn run(ordinary: bool) -> usize {
     let only = std::env::var("FAULTS").unwrap_or_default();
     let sites: Vec<Site> = columns().into_iter().map(Site::start).collect();

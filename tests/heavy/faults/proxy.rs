@@ -113,7 +113,7 @@ impl Proxy {
         self.shared.requests.lock().unwrap().clone()
     }
 
-    /// The number of bytes that clients read from endless responses.
+    /// The number of bytes sent to clients in endless responses.
     pub fn endless_bytes(&self) -> u64 {
         self.shared.endless_bytes.load(Ordering::SeqCst)
     }
@@ -142,7 +142,7 @@ impl Shared {
         let _ = io::copy(&mut client, &mut io::sink());
     }
 
-    /// Serves one request; None at the end of the connection.
+    /// Serves one request. Returns `None` at the end of the connection.
     fn one(&self, client: &mut TcpStream) -> io::Result<Option<Next>> {
         let Some(request) = Request::read_head(client)? else { return Ok(None) };
         let path = request.target.split('?').next().unwrap_or_default().to_owned();
@@ -216,7 +216,7 @@ impl Exchange<'_> {
         Ok(Next::Stay)
     }
 
-    /// Sends `bytes` repeatedly until the client closes the connection or has read `most` bytes.
+    /// Sends `bytes` repeatedly until `most` bytes are sent. Returns an error if the client closes the connection.
     pub fn send_repeatedly(&mut self, bytes: &[u8], most: u64) -> io::Result<()> {
         let mut sent = 0;
         while sent < most {

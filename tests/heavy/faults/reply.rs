@@ -53,7 +53,7 @@ impl Reply {
         [self.head(&format!("content-length: {}", self.body.len())), self.body.clone()].concat()
     }
 
-    /// Moves every time of the platform's clock by `by`.
+    /// Shifts every time that the platform's clock determines by `by`.
     pub fn shift(&mut self, by: SignedDuration) {
         self.headers.retain(|(name, _)| name != "date");
         self.headers.push(("date".to_owned(), http_date(Timestamp::now() + by)));

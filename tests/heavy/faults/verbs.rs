@@ -9,14 +9,14 @@ use crate::support::rig::TOKEN as RIG_TOKEN;
 
 pub const TOKEN: &str = RIG_TOKEN;
 
-/// The columns of all platforms; other upload routes come last.
+/// The columns of all platforms; those of alternative upload routes come last.
 pub fn columns() -> Vec<&'static Column> {
     let columns = || all().flat_map(|platform| platform.columns);
     let is_route = |column: &&Column| matches!(column.requests, Requests::Route { .. });
     columns().filter(|column| !is_route(column)).chain(columns().filter(is_route)).collect()
 }
 
-/// Why the column of an upload route has one verb.
+/// Why the column of an upload route has only one verb.
 pub const ROUTE: Reason = "an upload route: the other verbs are the same without it";
 pub const REFUSED: Reason = "refused before any request: the platform lacks the operation";
 
@@ -40,7 +40,7 @@ pub fn target(column: &Column, verb: Verb) -> Result<Target, Reason> {
             panic!("the column {} has no request for `{}`", column.name, verb.name())
         }
     })?;
-    // The request of a download, but standard output cannot be rewound.
+    // The same request as a download to a file, but standard output cannot be rewound.
     let class = if verb == Verb::Stdout { Class::Stdout } else { target.class };
     Ok(Target { class, ..target })
 }

@@ -14,7 +14,7 @@ use crate::support::rig::Case;
 use crate::support::sandbox::{HAUL, Run, Sandbox};
 use crate::support::server::{Listener, Request};
 
-/// Runs haul with a limit of the file size in KiB.
+/// Runs haul with a limit on the size of files, in KiB.
 fn limited(env: &Sandbox, kib: u32, arguments: &str) -> Run {
     let line = format!("trap '' XFSZ; ulimit -f {kib}; exec '{HAUL}' {arguments}");
     checked(arguments, env.run(env.program("bash").args(["-c", &line])))
@@ -24,7 +24,7 @@ fn limited(env: &Sandbox, kib: u32, arguments: &str) -> Run {
 struct Disk(PathBuf);
 
 impl Disk {
-    /// Mounts it, or returns `None` if this user cannot mount, which only CI's root must be able to do.
+    /// Mounts it, or returns `None` if this user cannot mount. Panics if root in CI cannot.
     fn new(at: PathBuf) -> Option<Self> {
         fs::create_dir_all(&at).unwrap();
         let mounted =

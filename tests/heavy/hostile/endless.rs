@@ -1,4 +1,4 @@
-//! Endless listings: servers that ignore the cursor, repeat pages or announce missing pages.
+//! Endless listings: servers that ignore the cursor, repeat pages or announce pages that do not exist.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ fn listing(dialect: &'static Dialect, pages: Pages) -> (World, Arc<AtomicUsize>)
     let files = ["f0", "f1", "f2", "f3"].map(|id| FakeFile::new(id, id));
     let world = World::with_override(dialect, files.into(), move |action, _, seen| {
         if dialect.replies().links_apart.is_some_and(|path| seen.target.starts_with(path)) {
-            // The file is named only in the body; all files have the same size, so that any of them will do.
+            // Only the body names the file; all files have the same size, so any of them will do.
             let url = format!("http://{}/bytes/f1", seen.header("host").unwrap_or_default());
             return Some(json_answer(200, json!({"id": "link_1", "url": url}).to_string()));
         }
@@ -54,7 +54,7 @@ fn assert_unique_rows(what: &str, run: &Run) {
 
 #[test]
 fn every_dialect_has_a_listing() {
-    // A vendor of OpenAI's API has none of its own: the same provider reads its listings.
+    // A vendor with OpenAI's API has no listing of its own: the same provider reads it.
     let has_own = |spec: &&&Spec| !spec.base_url.is_empty() && of(spec.name).wire.is_ok();
     for spec in REGISTRY.iter().filter(has_own) {
         for dialect in spec.dialects {

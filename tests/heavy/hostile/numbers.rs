@@ -266,7 +266,7 @@ fn the_emulator_serves_at_extreme_times_and_with_extreme_quirks() {
                 &["ls", "--page-size", "1", "--ids"],
                 &["info", "name:a.txt"],
                 &["upload", "a.txt", "--if-exists", "replace"],
-                // By its time of expiry, the first one may be no longer there to be replaced.
+                // The first file may have expired, so that the second one did not replace it.
                 &["rm", "a.*", "--yes"],
             ] {
                 let run = served.haul(arguments);

@@ -149,7 +149,7 @@ fn every_verb_reports_a_failing_proxy() {
                     assert!(run.stderr().contains(&via), "{run}");
                 }
                 assert!(run.stderr().len() < 1500, "{run}");
-                // Not retried, but an upload looks for its file.
+                // The request is not retried, but an upload looks for its file.
                 let most = if verb[0] == "upload" { 2 } else { 1 };
                 let least = usize::from(what != "no listener");
                 assert!((least..=most * least).contains(&requests), "{scheme} {what} {verb:?}: {requests}");

@@ -69,7 +69,7 @@ fn every_verb_reports_an_invalid_response() {
                 &["link", "id:f"],
             ] {
                 let run = if verb == ["ls"] { world.terminal(verb) } else { world.haul(verb) };
-                // Without links the command is refused before any request.
+                // On platforms without links, haul refuses the command before any request.
                 let expected = if verb[0] == "link" && !dialect.links { 5 } else { 8 };
                 assert_eq!(run.status, expected, "{} {what} {verb:?}: {run}", dialect.provider);
                 assert!(run.stdout().len() + run.stderr().len() < 4000, "{what}: {run}");
@@ -170,7 +170,7 @@ fn invalid_values_hide_no_file() {
     }
 }
 
-/// A wrong size or checksum is exit 9, and the content is not kept.
+/// A wrong size or checksum causes exit code 9, and the content is not kept.
 #[test]
 fn content_that_differs_from_its_record_is_not_kept() {
     for dialect in dialects() {
@@ -282,7 +282,7 @@ fn ids_are_encoded_in_urls_or_refused() {
     }
 }
 
-/// Messages of the server are shown on one line, escaped, shortened and without the token.
+/// Messages from the server are shown on one line, escaped, shortened and without the token.
 #[test]
 fn error_messages_of_the_server_are_escaped() {
     let message =
@@ -388,7 +388,7 @@ fn links_with_other_schemes_are_not_followed() {
     }
 }
 
-/// Headers of content determine neither a name nor a path.
+/// The headers of a download determine neither its name nor its path.
 #[test]
 fn headers_of_content_choose_no_path() {
     for dialect in dialects() {

@@ -24,7 +24,7 @@ impl Served {
         Self::start_at(None, platform, options)
     }
 
-    /// The same with another clock of the server.
+    /// Like `start`, but with this `HAUL_NOW` for the server, if any.
     pub fn start_at(now: Option<&str>, platform: &str, options: &[&str]) -> Self {
         let mut env = Sandbox::new().with_real_clock();
         let server = now.into_iter().fold(env.clone(), |server, now| server.with_var("HAUL_NOW", now));

@@ -71,7 +71,7 @@ fn no_request_reaches_a_server_with_a_bad_certificate() {
         assert_eq!(env.files(), ["up.txt"]);
     }
 
-    // The same authority without a flaw succeeds.
+    // A certificate from the same authority without a flaw is accepted.
     let regular = |_: usize, _: &_| json_answer(200, plain().page(&[FakeFile::new("f", "n")], None));
     let server = Server::tls(trusted.session("localhost", Flaw::None), regular);
     let mut env = sandbox(&format!("{}v1", server.url));

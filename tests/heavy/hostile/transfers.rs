@@ -229,7 +229,7 @@ fn check_older_namesake(platform: &str) {
     }
     assert_eq!(served.contents(), [b"old".to_vec()], "only the older file is stored");
 
-    // The upload succeeded and its response is lost: found by the mark, although another file has the name.
+    // The upload succeeded but its response was lost: found by the mark, although another file has the name.
     let served = Served::start(platform, &["--fault", "lose POST nth=2"]);
     served.env.write("doc", "old");
     served.haul(&["upload", "doc"]).ok();
@@ -238,7 +238,7 @@ fn check_older_namesake(platform: &str) {
     assert_eq!(served.haul(&["get", &format!("id:{id}"), "-o", "-"]).ok().stdout(), "new content");
     assert_eq!((served.contents().len(), served.requests("POST", 2)), (2, 2));
 
-    // The response is lost and the listing fails: the upload is not retried.
+    // The response was lost and the listing fails: the upload is not retried.
     let served =
         Served::start(platform, &["--fault", "lose POST nth=1", "--fault", "refuse=400 GET times=9"]);
     served.env.write("doc", "content");

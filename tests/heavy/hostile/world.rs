@@ -122,7 +122,7 @@ pub enum Action {
     Other,
 }
 
-/// Returns a response that overrides the regular one, if any. The number is the one of the request.
+/// Returns a response that overrides the regular one, if any. The `usize` is the number of the request, from 0.
 type Override = dyn Fn(&Action, usize, &Request) -> Option<Answer> + Send + Sync;
 
 /// A handwritten server, and a sandbox that uses it.

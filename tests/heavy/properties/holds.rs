@@ -10,7 +10,7 @@ use proptest::test_runner::{Config, TestCaseError, TestRunner};
 const BATCH: u32 = 2000;
 
 /// Checks a property with `PROPTEST_CASES` inputs (default 256), or for `HAUL_TEST_PROPERTY_SECONDS`, and prints their number.
-/// Failures are not persisted to disk: each becomes a separate test.
+/// Failures are not persisted to disk: add a separate test for each.
 #[allow(clippy::print_stdout, reason = "a long run reports its number of inputs")]
 pub fn holds<S: Strategy>(name: &str, inputs: S, property: impl Fn(S::Value) -> Result<(), TestCaseError>) {
     let seconds = std::env::var("HAUL_TEST_PROPERTY_SECONDS").ok().map(|text| text.parse().expect("seconds"));

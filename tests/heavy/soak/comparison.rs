@@ -156,7 +156,7 @@ fn check_leftovers(env: &Sandbox, commands: &Commands) {
             commands.totals.report(&format!("{} was left behind", path.display()));
         }
     }
-    // A command that was killed after its work can be continued.
+    // Only a killed command may be unfinished in the ledger.
     let ledger = rusqlite::Connection::open(env.home().join("state/ledger.db")).unwrap();
     let unfinished = "SELECT count(DISTINCT command) FROM uploads WHERE command IS NOT NULL";
     let unfinished: u32 = ledger.query_row(unfinished, [], |row| row.get(0)).unwrap();

@@ -10,7 +10,7 @@ use crate::platforms::soak::Soak;
 use crate::soak::random::noise;
 use crate::support::rig::Case;
 
-/// The platforms in the soak test, `local` included.
+/// The platforms in the soak test, including `local`.
 pub fn platforms() -> impl Iterator<Item = (&'static str, &'static Soak)> {
     all().filter_map(|platform| Some((platform.name, platform.soak.as_ref().ok()?)))
 }

@@ -21,7 +21,7 @@ impl Totals {
         self.operations.fetch_add(files as u64, Ordering::Relaxed);
     }
 
-    /// Adds to a count about processes.
+    /// Adds to the count of this message about processes.
     pub fn note(&self, message: impl Into<String>, times: u64) {
         if times > 0 {
             *self.processes.lock().unwrap().entry(message.into()).or_default() += times;

@@ -78,7 +78,7 @@ impl<'a> Worker<'a> {
 
     fn new_file(&mut self, platform: &str, name: String) -> StoredFile {
         let accepts_empty = of(platform).spec().dialects.iter().all(|dialect| dialect.can.upload.empty);
-        // Where equal content is stored once, two files must differ.
+        // On platforms that store equal content only once, no two files may be equal.
         let stores_once =
             of(platform).spec().dialects.iter().any(|dialect| dialect.can.duplicates == Duplicates::Never);
         let least = if stores_once { 16 } else { 1 };
@@ -118,14 +118,15 @@ impl<'a> Worker<'a> {
         self.random.choose(unique, count)
     }
 
-    /// Sometimes a time after which the command is killed.
+    /// The time after which the command is killed; `None` for most commands.
     fn kill(&mut self, platform: &str) -> Option<Duration> {
         // Without sizes and times the outcome after a kill is ambiguous.
         let can_tell = of(platform).facts.lists_sizes_and_times;
         (self.random.percent(8) && can_tell).then(|| Duration::from_millis(self.random.below(60)))
     }
 
-    /// Runs a command until `is_done`, which receives each run.
+    /// Repeats a command until `is_done` returns true for a run. After too many runs, reports a difference and returns
+    /// `None`.
     fn run_until_done(
         &mut self,
         platform: &str,

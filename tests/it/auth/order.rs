@@ -69,7 +69,7 @@ fn a_named_profile_of_the_vendors_host_uses_its_variable_last() {
     assert_eq!(source(&home), "XAI_API_KEY");
     let home = home.with_config(&format!("{text}token_command = 'echo command'\n"));
     assert_eq!(source(&home), "token_command");
-    // Uploads to another host would carry the token there.
+    // Uploads to another host would send the token there.
     let moved = "upload_base_url = 'https://files.example.com'\n";
     let home = home.with_config(&format!("{text}{moved}"));
     home.line("auth status work --offline").fails(4).says("no token");

@@ -27,7 +27,7 @@ impl Platforms {
         Self::with(cases, &[])
     }
 
-    /// The same with the faults of each platform.
+    /// Like [`new`](Self::new), with faults for each platform.
     fn with(cases: &[(&str, Case)], faults: &[&[&str]]) -> Self {
         let mut env = Sandbox::new().with_real_clock();
         let mut served = Vec::new();
@@ -105,8 +105,8 @@ impl Platforms {
         (platforms, content)
     }
 
-    /// The status and the number of bytes sent and received for each request with this method and end of the path.
-    /// Waits until there are `least` such requests.
+    /// The status and the number of bytes sent and received of each request with this method whose path ends with
+    /// `end`. Waits until there are `least` such requests.
     fn requests(&self, number: usize, method: &str, end: &str, least: usize) -> Vec<(Option<u64>, u64, u64)> {
         let mut found = Vec::new();
         within(|| {

@@ -204,7 +204,7 @@ fn a_missing_empty_or_foreign_index_is_an_error() {
     error: [box]/home/data/store/index.sqlite: unsupported store format 9: this version of haul supports formats up to 3
     hint: update haul, or use another store: `export HAUL_HOME=DIR`
     ");
-    // Restores the store before the last change.
+    // Restores the index as it was before the last change.
     fs::write(&index, &good).unwrap();
     env.haul(["rm", "b.txt", "--yes"]).ok();
     fs::write(&index, &good).unwrap();

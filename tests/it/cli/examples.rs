@@ -17,7 +17,7 @@ use crate::support::sandbox::{HAUL, Run, Sandbox};
 
 /// Examples that are not simply run to their end.
 enum Instead {
-    /// Serves until it is stopped, on another port than the default.
+    /// Serves until it is stopped, on a port other than the default.
     Serves,
     /// Run by another test.
     Elsewhere,
@@ -49,7 +49,7 @@ fn examples_of(text: &str) -> Vec<String> {
 fn all() -> Vec<(String, Vec<String>)> {
     fn walk(command: &clap::Command, name: &str, into: &mut Vec<(String, Vec<String>)>) {
         let text = command.get_after_long_help().map(ToString::to_string).unwrap_or_default();
-        // A command with only subcommands has its examples there.
+        // A command that only has subcommands has its examples in them.
         if !command.has_subcommands() || !text.is_empty() {
             into.push((name.to_owned(), examples_of(&text)));
         }

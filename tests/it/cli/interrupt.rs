@@ -55,7 +55,7 @@ fn an_upload_stops_and_stores_nothing() {
     hint: run the same command again to continue
     ");
     assert!(env.ids().is_empty());
-    // The next process clears what a killed one left.
+    // The next process removes what an interrupted one left.
     assert_eq!(fs::read_dir(&incoming).unwrap().count(), 0);
 }
 

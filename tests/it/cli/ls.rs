@@ -336,7 +336,7 @@ fn references_of_several_profiles() {
     local	[id]............	b.txt	5	text/plain		2026-03-01T12:00:01Z
     mine	[id]............	a.txt	5	text/plain		2026-03-01T12:00:00Z
     ");
-    // The exact name wins over the pattern.
+    // The exact name takes precedence over the pattern.
     assert_eq!(
         env.haul(["ls", "report [final].pdf", "--fields", "name"]).ok().lines(),
         ["report [final].pdf"]

@@ -51,7 +51,7 @@ fn world() -> Sandbox {
     env
 }
 
-/// Replaces the signatures of links on a screen by a fixed one.
+/// Replaces the signatures of links on a screen with a fixed one.
 fn with_fixed_signature(screen: &str) -> String {
     let mut parts = screen.split("&signature=");
     let first = parts.next().unwrap().to_owned();

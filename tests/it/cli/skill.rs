@@ -2,7 +2,7 @@
 
 use crate::support::sandbox::Sandbox;
 
-/// The commands of the `sh` blocks, by the section that they are in.
+/// The commands of the `sh` blocks, each with its section.
 fn commands(page: &str) -> Vec<(&str, &str)> {
     let (mut section, mut inside, mut found) = ("", false, Vec::new());
     for line in page.lines() {

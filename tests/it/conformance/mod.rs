@@ -20,7 +20,7 @@ macro_rules! properties {
     };
 }
 
-/// The same on two servers with one store that take turns, in each dialect.
+/// The same tests in each dialect, on two servers that share a store and take turns.
 mod replicas {
     use super::{Case, dialects, holds_in, suite};
 

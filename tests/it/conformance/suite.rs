@@ -49,7 +49,7 @@ pub fn an_upload_keeps_all_given_attributes(case: Case) {
         }
     }
     let sums = &seen.checksums;
-    // In the `auto` dialect, the capabilities list checksums that the platform may not return, so that they are computed
+    // In the `auto` dialect, the capabilities list checksums that the platform may not return, so they are computed
     // during the upload.
     for name in can.checksums.iter().filter(|_| case.dialect != "auto") {
         let stated = match *name {
@@ -112,7 +112,7 @@ pub fn pages_list_every_file_once_and_in_order(case: Case) {
     let pages = rig.pages(Some(2));
     let mut seen: Vec<FileId> = pages.concat().into_iter().map(|file| file.id).collect();
     if rig.can().list.max_page < u32::MAX {
-        // A platform that lists one purpose after the other has an empty page for each purpose without files.
+        // A platform that lists one purpose at a time has an empty page for each purpose without files.
         let counts: Vec<_> = pages.iter().map(Vec::len).filter(|count| *count > 0).collect();
         assert_eq!(counts, [2, 2, 1], "pages");
     }
@@ -463,7 +463,7 @@ pub fn capabilities_are_correct(case: Case) {
             Ok(()) => assert!(promised, "{op:?} works but is not in the capabilities"),
         }
     }
-    // Uploaded without the check that refuses such a name where it is not kept.
+    // This upload skips haul's own check, which refuses such a name on platforms that do not keep it.
     let uploaded = rig.upload(&NewFile::from_bytes("sub/a.txt", "z"));
     match (case.spec().name_slash, uploaded) {
         (NameSlash::Kept, Ok(file)) => assert_eq!(file.name, "sub/a.txt"),

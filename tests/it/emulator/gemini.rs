@@ -144,7 +144,7 @@ fn a_session_continues_where_it_is() {
         assert_eq!(ask(word, offset, body).status, status, "{word} {offset:?}");
     }
     assert_eq!(state(&ask("query", None, b"")), (200, Some("active"), Some("4")));
-    // A request that ends early: the bytes that have arrived are kept.
+    // A request that ends early: the received bytes are kept.
     let request = format!(
         "POST {session} HTTP/1.1\r\nHost: {}\r\nX-Goog-Upload-Command: upload\r\nX-Goog-Upload-Offset: 4\r\nContent-Length: 4\r\n\r\n45",
         server.address
@@ -262,7 +262,7 @@ fn files_are_processed_and_may_fail() {
     let server = server.again(&setup);
     let file = server.get(&format!("{FILES}/video")).json();
     assert_eq!((&file["state"], &file["error"]["code"]), (&json!("FAILED"), &json!(3)));
-    // After 48 hours it is gone.
+    // The file expires after 48 hours.
     let setup = Setup { clock: clock_at(NOW + 48 * 3600), ..setup };
     let server = server.again(&setup);
     assert_eq!(server.get(&format!("{FILES}/video")).status, 403);

@@ -37,7 +37,7 @@ fn silent_connections_are_closed() {
 #[test]
 fn the_refusal_of_a_large_body_can_be_read() {
     let server = Emulator::start(&SETUP);
-    // The part is refused before its content.
+    // The part is refused before its content is read.
     let content = noise(3_000_000);
     let body = form(&[("name=\"file\"", content.as_slice())]);
     for expected in [

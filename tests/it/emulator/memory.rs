@@ -1,4 +1,4 @@
-//! Memory under load, read from the system; the server is therefore its own process.
+//! Memory under load, read from the system; the server is therefore a separate process.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};

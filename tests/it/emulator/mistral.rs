@@ -21,7 +21,7 @@ fn start() -> Emulator {
     Emulator::start(&setup())
 }
 
-/// Uploads a file, which comes before the fields as from the JavaScript client.
+/// Uploads a file. It precedes the fields, as in requests from the JavaScript client.
 fn send(server: &Emulator, file: &str, content: &[u8], fields: &[(&str, &str)]) -> Answer {
     let file = format!("name=\"file\"; filename={file}");
     let heads: Vec<String> = fields.iter().map(|(name, _)| format!("name=\"{name}\"")).collect();
@@ -190,7 +190,7 @@ fn a_new_file_that_is_not_found_yet_is_requested_again() {
     assert!(link.stdout().contains("/_storage/"), "{link}");
     env.haul(["get", &reference, "-o", "-"]).ok();
     assert!(server.requests().iter().filter(|line| line.contains("/url")).count() > 1, "requested again");
-    // An older file is not waited for.
+    // haul does not wait for an older file.
     env.haul(["rm", &reference]).ok();
     server.requests();
     env.haul(["link", &reference]).fails(3);

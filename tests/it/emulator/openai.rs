@@ -1,4 +1,4 @@
-//! OpenAI's Files API with a vendor that differs from OpenAI in every way, and with one that does not differ.
+//! OpenAI's Files API with a vendor that differs from OpenAI in every way, and with one that does not differ from it.
 
 use axum::response::IntoResponse as _;
 use haul::emulator::openai::{self, Expiry, Refusal, Vendor};

@@ -180,7 +180,7 @@ async fn broken() -> Response {
 /// The example platform.
 pub const SETUP: Setup = Setup { platform: "example", platforms: Some(&PLATFORMS), ..Setup::DEFAULT };
 
-/// Requests of the tests to this platform.
+/// Shorthands for requests to this platform.
 pub trait Calls {
     /// Uploads one file.
     fn upload(&self, name: &str, content: &[u8]) -> Answer;

@@ -309,7 +309,7 @@ fn an_existing_file_of_another_purpose_is_an_error() {
 fn an_interrupted_upload_gets_its_check() {
     let server = Emulator::start(&now());
     let env = program(&server, V1);
-    // As after a kill between the content and the check.
+    // The state after a kill between the upload of the content and its check.
     let fields = [("file_name", "a.csv"), ("purpose", "fine-tune"), ("checksum", SHA256)];
     let (path, id) = target(&server, &register(&server, &fields));
     assert_eq!(server.ask_bare("PUT", &path, &[], b"hello").status, 200);

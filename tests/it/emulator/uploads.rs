@@ -80,13 +80,13 @@ fn parts_are_combined_in_the_order_of_the_completion() {
     assert_eq!(&server.get(&path).ok(), file);
     assert_eq!(server.get(&format!("{path}/content")).text(), "hello world");
     assert_eq!(server.blobs(), 1, "the parts are discarded");
-    // It cannot be queried, and ends once.
+    // The upload cannot be queried, and ends only once.
     assert_eq!(server.get(&format!("{UPLOADS}/{id}")).status, 404);
     let ended = (400, None, format!("Upload {id} is completed."));
     assert_eq!(refusal(&complete(&server, id, &json!({ "part_ids": [first, last] }))), ended);
     assert_eq!(refusal(&try_part(&server, id, b"x")), ended);
     assert_eq!(refusal(&cancel(&server, id)), ended);
-    // Another order is another file.
+    // A different order of the parts creates a different file.
     let id = begin(&server, 2);
     let [a, b] = ["a", "b"].map(|content| part(&server, &id, content));
     let file = complete(&server, &id, &json!({ "part_ids": [b, a] })).ok()["file"]["id"].clone();

@@ -1,4 +1,4 @@
-//! References by name: an exact match of bytes wins, then an equal NFC form.
+//! References by name: an exact match of bytes takes precedence over an equal NFC form.
 
 use haul::model::NewFile;
 

@@ -1,5 +1,5 @@
-//! Object storage with the program, on a server of the tests: addresses in every verb, modes of uploads, `sync`, uploads in
-//! parts, credentials and errors.
+//! Object storage with the program, on the tests' own server: addresses in every verb, upload modes, `sync`, multipart
+//! uploads, credentials and errors.
 
 mod credentials;
 mod errors;

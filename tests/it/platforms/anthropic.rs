@@ -1,4 +1,4 @@
-//! Anthropic in its three dialects. The header of a request selects the dialect, so that one server has all of them.
+//! Anthropic in its three dialects. A request header selects the dialect, so one server has all of them.
 
 use serde_json::json;
 

@@ -31,7 +31,7 @@ const REPLIES: Replies = Replies {
     links: "",
     links_apart: None,
     links_page: None,
-    // The test server of this member expects an upload of one request.
+    // The server of the test that uses `processing` expects an upload in one request.
     processing: None,
 };
 

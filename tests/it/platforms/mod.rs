@@ -88,7 +88,7 @@ pub struct Platform {
     pub name: &'static str,
     /// Ways to open and serve it, at least one for each dialect. The suites run on each.
     pub cases: &'static [Case],
-    /// Further cases, whose server does not support all operations of the dialect. Only filters run on these.
+    /// Further cases, whose server does not support all operations of the dialect. Only the filter tests run on these.
     pub limited_cases: &'static [Case],
     /// Dialects without a case.
     pub no_case: &'static [(&'static str, Reason)],
@@ -118,7 +118,8 @@ pub struct Platform {
     pub soak: Result<soak::Soak, Reason>,
 }
 
-/// A platform that `haul serve` does not emulate. What differs is the name, and the reasons why suites leave it out.
+/// The base of a platform that `haul serve` does not emulate. Such platforms differ only in their names and in the
+/// reasons why suites omit them.
 const NOT_EMULATED: Platform = Platform {
     name: "",
     cases: &[],
@@ -166,9 +167,9 @@ pub struct Facts {
     pub processing: Option<Case>,
     /// Whether an id may end in any seven hexadecimal digits.
     pub hexadecimal_ids: bool,
-    /// Requests needed to learn that no file has an id.
+    /// The number of requests needed to learn that no file has an id.
     pub id_lookups: usize,
-    /// A quirk that makes the emulator accept a single request and no other, if the length of its rate limit can be set.
+    /// A quirk that makes the emulator accept only a single request, if the window of its rate limit can be set.
     pub one_request: Option<&'static str>,
     /// Whether listings contain sizes and times.
     pub lists_sizes_and_times: bool,
@@ -230,7 +231,7 @@ pub fn cases() -> impl Iterator<Item = Case> {
     all().flat_map(|platform| platform.cases).copied()
 }
 
-/// The same, and the cases whose server does not support all operations of the dialect.
+/// Like [`cases`], plus the cases whose server does not support all operations of the dialect.
 pub fn filter_cases() -> impl Iterator<Item = Case> {
     all().flat_map(|platform| platform.cases.iter().chain(platform.limited_cases)).copied()
 }
@@ -275,7 +276,7 @@ pub fn some<T>(found: impl Iterator<Item = T>) -> Vec<T> {
     found
 }
 
-/// The cases of platforms that `haul serve` does not emulate, with a server of the tests.
+/// The cases of platforms that `haul serve` does not emulate, but for which the tests have their own server.
 pub static ON_OWN_SERVERS: &[Case] = &[s3::S3];
 
 pub fn emulated(name: &str) -> Option<&'static emulator::Platform> {

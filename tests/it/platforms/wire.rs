@@ -9,7 +9,7 @@ pub struct Dialect {
     pub set: &'static [(&'static str, &'static str)],
     /// Whether the platform has links.
     pub links: bool,
-    /// The format of the replies; None for a platform without a server.
+    /// The format of the replies; `None` for a platform without a server.
     pub replies: Option<Replies>,
 }
 

@@ -88,7 +88,7 @@ fn wait_to_be_killed() -> ! {
 static STOP: OnceLock<Place> = OnceLock::new();
 static PASS: AtomicU32 = AtomicU32::new(0);
 
-/// Whether this is the place to stop, for the last of a random number of times.
+/// Whether to stop at this place. The first passes, a random number of them, do not stop.
 fn is_the_place(place: Place) -> bool {
     STOP.get() == Some(&place)
         && PASS.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1)).is_err()

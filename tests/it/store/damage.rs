@@ -247,7 +247,7 @@ fn a_legitimately_empty_store_opens() {
     store.delete("s", &"a".into()).unwrap();
     drop(store);
     drop(open_directory(root));
-    // The process was killed after the first file's content was in place and before its row was committed.
+    // As if the process was killed after the first file's content was in place and before its row was committed.
     let sha256 = sha256(b"hello");
     let directory = root.join("blobs").join(&sha256[..2]);
     fs::create_dir_all(&directory).unwrap();
@@ -260,7 +260,7 @@ fn a_legitimately_empty_store_opens() {
     fs::write(root.join("blobs/notes.txt"), b"mine").unwrap();
     fs::write(directory.join("notes.txt"), b"mine").unwrap();
     drop(open_directory(root));
-    // The index is deleted, and it had no content to account for.
+    // A deleted index is no error if the store has no content.
     fs::remove_file(root.join("index.sqlite")).unwrap();
     let store = open_directory(root);
     put(&store, "a", b"hello");
@@ -464,8 +464,8 @@ fn checked(root: &Path, repair: bool) -> Vec<(Problem, String, Option<Action>)> 
             Ok(())
         });
         match result {
-            // A program that another test starts has copies of this process's handles, also of a locked file, until it
-            // is executed.
+            // Until its `exec`, a program that another test starts has copies of this process's handles, including that
+            // of a locked file.
             Err(error)
                 if error.to_string().ends_with("another process is using the store")
                     && begun.elapsed() < Duration::from_secs(10) =>

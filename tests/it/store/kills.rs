@@ -23,7 +23,7 @@ use crate::support::sandbox::Sandbox;
 
 const CLIENTS: u64 = 16;
 const KILLS: usize = 40;
-/// How many uploads are acknowledged between two kills.
+/// The minimum number of uploads that are acknowledged between two kills.
 const UPLOADS: u64 = 10;
 
 /// The state of a file, as its client knows it.
@@ -43,7 +43,7 @@ struct Upload {
     state: State,
 }
 
-/// The clients' knowledge and what they have counted.
+/// The state that the clients know, and their counts.
 #[derive(Default)]
 struct Load {
     servers: RwLock<Vec<SocketAddr>>,

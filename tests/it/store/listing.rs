@@ -142,7 +142,7 @@ fn the_filter_evaluates_conditions_that_sql_cannot() {
         }
         assert_eq!(found, expected, "{text}");
     }
-    // For xAI a `*` in a name matches any text.
+    // In xAI's filters, a `*` in a name matches any text.
     let filter = Some(Filter::name_is("n*"));
     let listing = Listing { filter: filter.clone(), equality: Equality::Wildcards, ..Listing::default() };
     assert_eq!(store.list("s", &listing).unwrap().len(), 200);

@@ -73,7 +73,7 @@ impl SharedPlace {
         self.query(sql).get(0)
     }
 
-    /// The text that a query returns.
+    /// The text that a query in the schema of the store returns.
     pub fn text(&self, sql: &str) -> String {
         self.query(sql).get(0)
     }
@@ -96,7 +96,7 @@ impl SharedPlace {
 
     /// The number of objects with content.
     pub fn objects(&self) -> usize {
-        // The client of the crate takes the provider of the process.
+        // The client of `object_store` uses the process's default TLS provider.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let (bucket, prefix) = self.blobs.strip_prefix("s3://").unwrap().split_once('/').unwrap();
         let builder = AmazonS3Builder::from_env().with_bucket_name(bucket).with_allow_http(true);
@@ -106,7 +106,8 @@ impl SharedPlace {
         Runtime::new().unwrap().block_on(objects).unwrap()
     }
 
-    /// Whether soon only blobs of files are left. An abandoned upload is deleted in the background.
+    /// Waits until only blobs of files are left, because abandoned uploads are deleted in the background. Returns
+    /// `false` if that takes too long.
     pub fn is_tidy(&self) -> bool {
         let is_tidy = || {
             let stored = self.number("SELECT count(*) FROM blobs WHERE state = 'stored'");

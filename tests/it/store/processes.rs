@@ -62,7 +62,7 @@ fn concurrent_puts_and_deletions_of_one_content_never_lose_it() {
                 }
             })
         });
-        // Meanwhile, other processes open the store and clear only abandoned files.
+        // Meanwhile, other processes open the store and delete only abandoned files.
         scope.spawn(|| {
             while !is_over.load(Ordering::Relaxed) {
                 open_unsynced(root);

@@ -1,4 +1,4 @@
-//! What only a shared store can do: several replicas, the collector, and errors of its database and its bucket.
+//! Properties of shared stores only: several replicas, the collector, and errors of the database and the bucket.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -19,7 +19,7 @@ use crate::support::server::{Answer, Server};
 #[test]
 fn replicas_see_the_same_files() {
     let Some(place) = SharedPlace::new() else { return };
-    // They also create the tables at the same time.
+    // Both stores also create the tables at the same time.
     let [a, b] = [(), ()].map(|()| {
         thread::spawn({
             let options = place.options();
@@ -86,7 +86,7 @@ fn unused_blobs_are_collected_by_age() {
     let Some(place) = SharedPlace::new() else { return };
     let store = place.open(Clock::default(), Warn::default());
     put(&store, "kept", b"kept");
-    // As a killed process leaves it.
+    // One upload in progress, and one left behind as by a killed process.
     let begun = receive(&store, b"begun");
     std::mem::forget(receive(&store, b"abandoned"));
     assert_eq!(store.collect().unwrap(), haul::store::Collected::default());
@@ -154,7 +154,7 @@ fn wrong_settings_are_named() {
     assert!(error.hints()[0].contains("the bucket does not exist"), "{error}");
 }
 
-/// The options for a bucket that answers some requests with an error.
+/// The options for a bucket at this server, which responds to some requests with an error.
 fn with_bucket(place: &SharedPlace, server: &Server) -> SharedOptions {
     let mut options = place.options();
     let url = Secret::new(server.url.as_str().trim_end_matches('/'));

@@ -36,7 +36,7 @@ fn open_with(root: &Path, options: Options) -> Store {
     Store::open(root, options).unwrap()
 }
 
-/// Opens a store whose files the test knows.
+/// Opens a store in a directory, for tests that access its files.
 pub fn open_directory(root: &Path) -> Store {
     Store::open(root, Options::default()).unwrap()
 }
@@ -94,7 +94,7 @@ pub fn contents(root: &Path) -> usize {
     files_below(&root.join("blobs")).len()
 }
 
-/// Checks the number of blobs: those of different content, or in a shared store those of files.
+/// Checks the number of blobs: one per distinct content, or in a shared store one per file.
 #[track_caller]
 pub fn assert_contents(root: &Path, different: usize, files: usize) {
     #[cfg(feature = "shared")]

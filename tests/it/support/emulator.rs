@@ -21,7 +21,7 @@ use crate::support::raw::{self, Answer, JSON, request};
 
 /// A token for an emulator that accepts only one.
 pub const TOKEN: &str = "xai-a-token-of-tests";
-/// The header that carries [`TOKEN`].
+/// The header that contains [`TOKEN`].
 pub const AUTH: &str = "Authorization: Bearer xai-a-token-of-tests";
 
 /// How an emulator is started.
@@ -42,7 +42,7 @@ pub struct Setup<'a> {
     pub clock: Clock,
     /// The platforms to serve, if not those of the program.
     pub platforms: Option<&'static [&'static Platform]>,
-    /// Time limit for silent connections.
+    /// The time limit for silent connections.
     pub silence: Duration,
     /// Whether two servers with one store take turns, each of which opens the store itself.
     pub replicas: bool,

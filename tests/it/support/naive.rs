@@ -40,7 +40,7 @@ fn compares(comparison: &Comparison, file: &Json) -> bool {
     }
 }
 
-/// Resolves a dotted path. Trying the longest key first is unnecessary: a whole key wins.
+/// Resolves a dotted path. A key equal to the whole path takes precedence; then the shortest key that leads to a value.
 fn at(object: &Json, path: &str) -> Option<Json> {
     let object = object.as_object()?;
     if let Some(value) = object.get(path) {
@@ -104,7 +104,7 @@ fn holds_of(found: &Json, op: Op, value: &Value, is_text: bool, is_json: bool) -
     }
 }
 
-/// Whether text is a JSON number in canonical form: not `007`, and not an integer that a float cannot represent.
+/// Whether text is a JSON number in canonical form: not `007`, and no integer that a float may not represent exactly.
 fn plain_number(text: &str) -> bool {
     let is_number = serde_json::from_str::<Json>(text).is_ok_and(|value| value.is_number());
     let digits = text.trim_start_matches('-');

@@ -116,7 +116,7 @@ impl Drop for Process {
     }
 }
 
-/// The content of a file that another process may still write to. Both share the file position.
+/// The content of a file that another process may still write to. Both share the file position, so it must not move.
 fn content(file: &File) -> Vec<u8> {
     let mut bytes = vec![0; usize::try_from(file.metadata().unwrap().len()).unwrap()];
     file.read_exact_at(&mut bytes, 0).unwrap();
@@ -131,10 +131,10 @@ pub fn peak_memory(process: u32) -> Option<u64> {
 /// The peak memory of a process, in KiB.
 #[derive(Clone, Copy, Default)]
 pub struct Peak {
-    /// All of it, with the code. Differs between two runs by several MiB, because the page cache decides how much of the
-    /// code is mapped at once.
+    /// All memory, including code. Differs between two runs by several MiB, because the page cache determines how much
+    /// of the code is mapped at once.
     pub resident: u64,
-    /// Without the pages of files: for comparisons of two runs.
+    /// Without file-backed pages, so that two runs can be compared.
     pub data: u64,
 }
 
@@ -170,7 +170,7 @@ impl ServeProcess {
         Self { log, ..Self::of(sandbox, &mut command) }
     }
 
-    /// Starts any command that serves.
+    /// Starts a server with any command.
     pub fn of(sandbox: &Sandbox, command: &mut Command) -> Self {
         let mut process = sandbox.spawn(command);
         let begun = Instant::now();

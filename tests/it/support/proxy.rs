@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
-/// A running proxy. Every connection carries one request. It stops accepting connections when dropped.
+/// A running proxy. It serves one request per connection, and stops accepting connections when dropped.
 pub struct RoundRobin {
     pub address: SocketAddr,
     stopped: Arc<AtomicBool>,

@@ -12,7 +12,7 @@ use serde_json::Value;
 pub const FORM: &str = "Content-Type: multipart/form-data; boundary=BOUNDARY";
 pub const JSON: &str = "Content-Type: application/json";
 
-/// The bytes of a request. `Host` and `Content-Length` are added unless the headers include them.
+/// The bytes of a request. Unless the headers include them, `Host` is added, and `Content-Length` for a body or PUT.
 pub fn request(host: SocketAddr, method: &str, path: &str, headers: &[&str], body: &[u8]) -> Vec<u8> {
     let has = |name| headers.iter().any(|header| begins(header, name));
     let mut head = format!("{method} {path} HTTP/1.1\r\n");
@@ -45,7 +45,7 @@ pub fn form(parts: &[(&str, &[u8])]) -> Vec<u8> {
     body
 }
 
-/// A response; its body is unframed.
+/// A response. The body excludes its framing, such as chunk sizes.
 pub struct Answer {
     pub status: u16,
     pub head: String,

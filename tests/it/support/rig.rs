@@ -84,7 +84,7 @@ impl Rig {
         Self::on(case, Arc::new(Emulator::start(&case.setup(Clock(None)))))
     }
 
-    /// Another provider for the same server.
+    /// A provider for an emulator that is already running.
     pub fn on(case: Case, served: Arc<Emulator>) -> Self {
         let set: Vec<_> =
             case.set.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
@@ -137,7 +137,7 @@ impl Rig {
         self.run(self.provider.upload(file, silent()))
     }
 
-    /// Uploads a file of the platform's usual purpose.
+    /// Uploads a file with the default purpose and attributes. Panics on failure.
     pub fn put(&self, name: &str, content: &str) -> File {
         self.upload(&NewFile::from_bytes(name, content.to_owned()))
             .unwrap_or_else(|error| panic!("{name}: {error}"))

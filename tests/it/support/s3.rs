@@ -1,4 +1,4 @@
-//! A server with the API of S3 for tests, in memory: objects with metadata, conditions, ranges, copies, multipart uploads,
+//! An in-memory server with the S3 API for tests: objects with metadata, conditions, ranges, copies, multipart uploads,
 //! listings, and signatures in headers and URLs. It has one bucket, `bucket`.
 
 #![allow(clippy::result_large_err, reason = "an error is a response like any other")]
@@ -69,7 +69,7 @@ struct Bucket {
 
 type Shared = Arc<Mutex<Bucket>>;
 
-/// A request that has been read.
+/// A request with its whole body and its parsed query.
 struct Asked {
     method: Method,
     uri: Uri,
@@ -119,7 +119,7 @@ async fn serve(State(state): State<Shared>, request: Request) -> Response {
     let asked = Asked { method: head.method, query: query.collect(), uri, headers: head.headers, body };
     let is_head = asked.method == Method::HEAD;
     let response = answer(&state, &asked).unwrap_or_else(|refused| refused);
-    // The response to HEAD has no body, and the length of the object.
+    // The response to HEAD has no body but states the length of the object.
     if is_head && !response.status().is_success() { response.map(|_| Body::empty()) } else { response }
 }
 

@@ -102,7 +102,7 @@ impl Sandbox {
         self.variables.push((name.to_owned(), value.to_owned()));
     }
 
-    /// Makes a platform at this URL the default of all later commands.
+    /// Makes a platform at this URL the default for all later commands.
     pub fn use_platform(&mut self, case: &Case, base_url: &str, token: &str) {
         self.set("HAUL_PROFILE", case.provider);
         self.set_profile("HAUL", case, base_url, token);
@@ -220,8 +220,8 @@ impl Sandbox {
         self.program(HAUL)
     }
 
-    /// The program with the default effect of each signal. A job in the background of a shell script ignores SIGINT, and
-    /// its children inherit that.
+    /// The program with the default effect of each signal. A background job of a shell script ignores SIGINT, and so do
+    /// its children.
     pub fn interruptible(&self) -> Command {
         let mut command = self.program("env");
         command.args(["--default-signal", HAUL]);
@@ -314,7 +314,7 @@ impl Sandbox {
         Run { status, out, err, root: self.root.clone() }
     }
 
-    /// haul as an unprivileged user; everything in the sandbox so far is made accessible to it.
+    /// A command that runs haul as an unprivileged user, which must have access to the sandbox.
     pub fn unprivileged(&self, arguments: &[&str]) -> Command {
         let is_root = rustix::process::geteuid().is_root();
         if !is_root {

@@ -55,7 +55,7 @@ const AT_MOST: Duration = Duration::from_mins(1);
 impl Terminal {
     /// Starts the command in a terminal with 24 lines and this many columns.
     pub fn start(env: &Sandbox, mut command: Command, columns: u16, on: On) -> Self {
-        // Programs that other tests start at the same time must not inherit the terminal: it ends with its last handle.
+        // Programs that other tests start at the same time must not inherit the terminal: its last handle closes it.
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
         grantpt(&master).unwrap();
         unlockpt(&master).unwrap();
@@ -128,7 +128,7 @@ impl Terminal {
         self.process.interrupt();
     }
 
-    /// Waits for the program to exit. The run's stdout is the screen, its stderr what was redirected.
+    /// Waits for the program to exit. The run's stdout is the screen, and its stderr is the output to pipes.
     #[track_caller]
     pub fn end(self) -> Run {
         let mut run = self.process.end();

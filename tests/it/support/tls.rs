@@ -21,7 +21,7 @@ pub enum Flaw {
     SelfSigned,
 }
 
-/// An authority. Two authorities with one name are indistinguishable.
+/// An authority. Authorities with the same name differ only in their keys.
 pub struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
     folder: TempDir,

@@ -46,7 +46,7 @@ fn content(number: u64) -> Vec<u8> {
     noise(number, usize::try_from(number * number * 900).unwrap())
 }
 
-/// The number of uploads in the ledger that running the same command again continues.
+/// The number of uploads in the ledger that another run of the same command would continue.
 fn unfinished(home: &Path) -> u32 {
     let Ok(ledger) = Connection::open(home.join("state/ledger.db")) else { return 0 };
     let count = "SELECT count(*) FROM uploads WHERE command IS NOT NULL";
@@ -72,8 +72,8 @@ fn upload_survives(kills: usize) {
             let time = (killed < kills).then(|| moments.next(Duration::from_millis(400)));
             finished = !killed_after(process, time);
             killed += usize::from(!finished);
-            // If the kill falls between the end of all work and the exit, the command has succeeded, and running it
-            // again rightly repeats the work.
+            // If the kill occurs between the end of all work and the exit, the command has succeeded, and another run
+            // rightly repeats the work.
             finished |=
                 platform.stored().len() == usize::try_from(FILES).unwrap() && unfinished(&env.home()) == 0;
         }
@@ -130,7 +130,7 @@ fn download_survives(kills: usize) {
     }
 }
 
-/// After all files are sent, a request can still be made for a note.
+/// Even after all files are sent, haul may still send a request to look up a file for a note.
 #[test]
 fn a_kill_while_a_note_is_looked_up_sends_nothing_again() {
     let platform = Platform::start(&["delay=10000 GET **/v1/files/* times=1"]);

@@ -60,7 +60,7 @@ impl Bench {
         uploads.upload(&file, &Silent).await
     }
 
-    /// The number of requests for the end of each path, once there are as many as expected.
+    /// The number of requests whose path has each ending. Waits until the numbers are as expected, within a time limit.
     fn counts(&self, expected: [usize; 4]) -> [usize; 4] {
         let (mut log, mut counts) = (Vec::new(), [0; 4]);
         within(|| {
@@ -92,8 +92,7 @@ fn cases_in_parts() -> Vec<(Case, Parts)> {
     some(cases().filter_map(|case| Some((case, case.facts().parts?))))
 }
 
-/// A fault, and the numbers of begun uploads, parts, completions and cancellations.
-/// Two servers with one store take turns.
+/// Two servers that share a store take turns.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_server_continues_an_upload() {
     for (case, parts) in cases_in_parts().into_iter().filter(|(case, _)| emulated(case.provider).is_some()) {
@@ -104,6 +103,7 @@ async fn every_server_continues_an_upload() {
     }
 }
 
+/// A fault, and the numbers of begun uploads, parts, completions and cancellations.
 #[tokio::test]
 async fn a_part_is_sent_again_alone() {
     for (case, parts) in cases_in_parts() {

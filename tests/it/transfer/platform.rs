@@ -79,7 +79,7 @@ impl Platform {
         env
     }
 
-    /// All requests so far with that method and end of the path. Waits until the log has at least `least` of them.
+    /// All requests so far with this method whose path ends with `end`. Waits until there are at least `least`.
     pub fn requests(&self, method: &str, end: &str, least: usize) -> Vec<Request> {
         let begun = Instant::now();
         loop {
@@ -139,7 +139,7 @@ impl Request {
 
 /// A provider of the platform at this origin.
 pub fn provider_at(root: &str, dialect: &str) -> Arc<dyn Provider> {
-    // On a busy machine an answer may take seconds.
+    // On a busy machine a response may take seconds.
     provider_within(root, dialect, Duration::from_secs(30))
 }
 

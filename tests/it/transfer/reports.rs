@@ -133,7 +133,7 @@ fn skip_compares_with_earlier_uploads_on_a_platform_without_checksums() {
     assert_eq!(platform.stored().len(), 2, "same name and size, other content");
 }
 
-/// The hash that was computed while the file was sent is used instead of reading it again.
+/// haul uses the hash that it computed during the upload instead of reading the file again.
 #[test]
 fn skip_does_not_read_an_unchanged_file_again() {
     let platform = Platform::start(&[]);
@@ -205,7 +205,7 @@ fn until_reported(path: &Path, lines: usize) {
         assert!(begun.elapsed() < Duration::from_secs(20), "no {lines} lines");
         thread::sleep(Duration::from_millis(10));
     }
-    // The next item starts.
+    // Gives the next item time to start.
     thread::sleep(Duration::from_millis(300));
 }
 

@@ -124,8 +124,8 @@ async fn unrecoverable_faults_are_reported_and_leave_nothing() {
         ("refuse=413 POST", Kind::Unsupported, 1),
     ] {
         let platform = Platform::start(&[fault]);
-        // The body exceeds the socket buffers, so that a reset before the body always comes during sending. A small
-        // body might have left completely, and would be looked up and sent again.
+        // The body exceeds the socket buffers, so that a reset before the body always interrupts its sending. A small
+        // body might be sent completely, and haul would look for the file and send it again.
         let mut new = file(1);
         if fault == "reset POST" {
             (new.source, new.size) = (Source::Bytes(vec![7; 32 << 20].into()), 32 << 20);

@@ -1,4 +1,4 @@
-//! `haul upload -r`: files that ignore rules, `--exclude` and the kind of a file leave out.
+//! `haul upload -r`: files that are omitted because of ignore rules, `--exclude` or their type.
 
 use std::fs;
 use std::os::unix::fs::symlink;

@@ -177,7 +177,7 @@ fn unreadable_files_and_folders() {
 fn a_full_disk_leaves_no_incomplete_file() {
     let env = Sandbox::with_files(&["small.txt"]);
     env.write("big.bin", vec![1; 3 << 20]);
-    // A write beyond the limit fails like one to a full disk, once its signal is ignored.
+    // A write beyond the limit fails like a write to a full disk if the signal for it is ignored.
     let run = env.shell("trap '' XFSZ; ulimit -f 1024; haul upload big.bin");
     check!(run, @"
     status 1

@@ -53,7 +53,7 @@ fn a_deleted_workspace_leaves_nothing() {
                 })
             });
             let user = scope.spawn(|| set_user("POST", &id, "new"));
-            // As soon as the first of the new files exists.
+            // Deletes the workspace as soon as the first of the new files exists.
             let begun = Instant::now();
             let listing = Listing { limit: 2, ..Listing::default() };
             while server.store.list("activeloop", &listing).unwrap().len() < 2 {

@@ -1,4 +1,4 @@
-//! Upload, info, content, delete, metadata.
+//! Upload, retrieval, content, deletion and metadata.
 
 use serde_json::{Value, json};
 

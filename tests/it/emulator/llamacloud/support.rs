@@ -18,7 +18,7 @@ pub const NOW: &str = "2026-01-02T03:04:05Z";
 pub const BETA: &str = "/llamacloud/api/v1/beta/files";
 pub const LEGACY: &str = "/llamacloud/api/v1/files";
 
-/// Serves all platforms with a fixed clock; requests carry a key.
+/// Serves all platforms with a fixed clock; requests contain a key.
 pub fn setup() -> Setup<'static> {
     Setup { platform: "llamacloud", auth: KEY, clock: clock(NOW), ..Setup::DEFAULT }
 }
@@ -31,7 +31,7 @@ pub fn with(quirks: &[&str]) -> Emulator {
     Emulator::start(&Setup { quirks, ..setup() })
 }
 
-/// Requests of the tests to this platform.
+/// Shorthands for requests to this platform.
 pub trait Calls {
     fn json(&self, method: &str, path: &str, body: &Value) -> Answer;
 

@@ -145,6 +145,6 @@ Hello, world!
     let id = file["id"].as_str().unwrap();
     assert_eq!(ask("GET /metorial/files")["items"], json!([file]));
     assert_eq!(ask(&format!("GET /metorial/files/{id}")), file);
-    // A GET as the page prints it: it lists, unless the quirk makes it create.
+    // The documented GET request lists links, unless the quirk makes it create one.
     assert_eq!(ask(&format!("GET /metorial/files/{id}/links"))["items"], json!([]));
 }

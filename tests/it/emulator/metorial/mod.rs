@@ -31,7 +31,7 @@ fn purpose(dialect: &str) -> &'static str {
     }
 }
 
-/// Requests of the tests to this platform.
+/// Shorthands for requests to this platform.
 trait Calls {
     fn call(&self, method: &str, path: &str, body: &str) -> Answer;
 
@@ -64,7 +64,7 @@ impl Calls for Emulator {
     }
 }
 
-/// Checks the status, code and entity of an error (an empty entity for none).
+/// Checks the status, code and entity of an error. An empty `entity` means that the error has none.
 #[track_caller]
 fn refused(answer: &Answer, status: u16, code: &str, entity: &str) {
     let body = answer.expect(status);

@@ -82,13 +82,13 @@ fn refused_uploads_leave_nothing() {
 #[test]
 fn a_file_has_at_most_100_mib() {
     let server = dialect("seed");
-    // By its announced length, before any of it has been sent.
+    // Refused because of its announced length, before any of it is sent.
     let head = format!(
         "POST /metorial/files HTTP/1.1\r\nHost: x\r\n{KEY}\r\n{FORM}\r\nExpect: 100-continue\r\nContent-Length: {}\r\n\r\n",
         (101 << 20) + 1
     );
     refused(&server.send(head.as_bytes()), 400, "bad_request", "");
-    // By the received length.
+    // Refused because of the received length.
     let zeros = vec![0; (100 << 20) + 1];
     refused(&server.upload("attachment", "large", &zeros), 400, "bad_request", "");
     assert_eq!(server.blobs(), 0);

@@ -156,7 +156,7 @@ fn a_file_has_at_most_100_mib() {
     );
     assert_eq!(server.blobs(), 0);
     assert_eq!(server.create(&[(head, &zeros[1..])]).expect(201)["size"], 100 << 20);
-    // Far above the limit the proxy responds before it has received any of the body.
+    // Far above the limit, the proxy responds before it has received any of the body.
     let head = format!(
         "POST /replicate/v1/files HTTP/1.1\r\nHost: x\r\n{TOKEN}\r\n{FORM}\r\nExpect: 100-continue\r\nContent-Length: 215000000\r\n\r\n"
     );

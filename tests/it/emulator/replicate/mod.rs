@@ -16,7 +16,7 @@ fn with(quirks: &[&str]) -> Emulator {
     Emulator::start(&Setup { quirks, ..SETUP })
 }
 
-/// Requests of the tests to this platform.
+/// Shorthands for requests to this platform.
 trait Calls {
     fn call(&self, method: &str, path: &str) -> Answer;
 
@@ -41,7 +41,7 @@ impl Calls for Emulator {
     }
 }
 
-/// Checks an error whose body consists of a detail.
+/// Checks the status, content type and `detail` of an error.
 #[track_caller]
 fn refused(answer: &Answer, status: u16, detail: &str) {
     assert_eq!(answer.expect(status)["detail"], detail, "{answer:?}");

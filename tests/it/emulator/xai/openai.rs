@@ -174,7 +174,7 @@ fn files_have_a_maximum_size() {
     let body = form(&[("name=\"file\"; filename=\"large\"", &noise(1001))]);
     let answer = server.ask("POST", "/v1/files", &[FORM], &body);
     assert_eq!((answer.status, answer.header("content-type")), (413, Some("text/plain; charset=utf-8")));
-    // By its announced length, before any of it is received.
+    // Refused because of its announced length, before any of it is received.
     let announced = ["Expect: 100-continue", "Content-Length: 9000000", FORM];
     assert_eq!(server.ask("POST", "/v1/files", &announced, b"").status, 413);
     assert_eq!(server.get("/v1/files").ok()["data"].as_array().unwrap().len(), 1);

@@ -12,7 +12,7 @@ fn create(server: &Emulator, id: &str, body: &str) -> crate::support::raw::Answe
     server.post_json(&format!("/v1/files/{id}/public-url"), body)
 }
 
-/// Fetches the URL of a response without a key.
+/// Fetches the URL in a response, without a key.
 fn follow(server: &Emulator, answer: &Value) -> crate::support::raw::Answer {
     let url = answer["public_url"].as_str().unwrap();
     let (_, path) = url.split_once("/files-cdn/").unwrap();

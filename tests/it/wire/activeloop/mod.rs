@@ -47,7 +47,7 @@ fn hello() -> NewFile {
     NewFile { content_type: "text/plain".into(), ..NewFile::from_bytes("hello.txt", "Hello, world!") }
 }
 
-/// A file with the id of the tests and this metadata.
+/// A file with the tests' id and this metadata.
 fn with(metadata: &Value) -> String {
     json!({ "id": "a1ae", "object": "file", "metadata": metadata }).to_string()
 }

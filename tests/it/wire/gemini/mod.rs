@@ -1,4 +1,4 @@
-//! Gemini over a socket: the resumable protocol, misleading statuses, and which requests carry the key.
+//! Gemini over a socket: the resumable protocol, misleading statuses, and which requests contain the key.
 
 use std::sync::Arc;
 
@@ -29,7 +29,7 @@ fn open_in(server: &Server, dialect: &str) -> Arc<dyn Provider> {
     Arc::from(profile.open().expect("opens"))
 }
 
-/// The answer to the start of an upload, whose session is on another server or on this one.
+/// The response to the start of an upload, whose session is on the server at `origin`.
 fn started(origin: &str) -> Answer {
     Answer::new(200, "")
         .header("X-Goog-Upload-Status", "active")

@@ -1,6 +1,5 @@
 //! LlamaCloud on the wire: requests compared with captured ones, and every response in its contract.
 
-// Test helpers may panic; the lint exempts only functions that are marked as tests.
 mod support;
 
 mod errors;

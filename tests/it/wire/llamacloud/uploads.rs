@@ -137,7 +137,7 @@ async fn an_upload_with_a_lost_response_is_found_by_its_mark() {
         text(524, "text/html", page),
         reply(529, "{}"),
     ] {
-        // The server lists the file with the mark that it received: a part of it is random.
+        // The server lists the file with the mark that it received, because a part of the mark is random.
         let api = MarkedServer::answering(answer, true);
         let uploaded = send(open(&api.server), &hello()).await.unwrap();
         assert_eq!(uploaded.file.id.as_str(), "found");
@@ -170,7 +170,7 @@ async fn send(provider: Box<dyn Provider>, file: &NewFile) -> Result<Uploaded> {
     Uploads::new(provider.into(), options, ledger, clock, interrupt).upload(file, &Silent).await
 }
 
-/// Stores an upload without a usable answer, then lists a file with the mark of the upload or with another one.
+/// Stores an upload without a usable response, then lists a file with the mark of the upload or with another mark.
 struct MarkedServer {
     server: Server,
 }
@@ -180,7 +180,7 @@ impl MarkedServer {
         Self::answering(lost(), true_mark)
     }
 
-    /// Answers the upload with `answer`.
+    /// Responds to the upload with `answer`.
     fn answering(answer: Answer, true_mark: bool) -> Self {
         let mark = Arc::new(std::sync::Mutex::new(String::new()));
         let server = Server::new(move |_, seen| {

@@ -87,7 +87,7 @@ async fn an_upload_equals_the_captured_request() {
     let text = server.only().text();
     assert_eq!(text.matches("form-data; name=").count(), 1, "{text}");
 
-    // The file may exist, although the answer is unreadable.
+    // The file may exist, although the response is unreadable.
     for reply in ["{}", "null", "", "<html>", r#"{"id":""}"#] {
         let error = open(&serve(&[reply]), &[]).upload(&hello(), silent()).await.unwrap_err();
         assert_eq!((error.kind(), error.status()), (Kind::Platform, Some(200)), "{reply}: {error}");

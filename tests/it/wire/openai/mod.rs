@@ -1,4 +1,4 @@
-//! OpenAI and its vendors over a socket: the requests, and answers that the emulator does not give.
+//! OpenAI and its vendors over a socket: the requests, and responses that the emulator never sends.
 
 mod snippets;
 mod uploads;

@@ -116,7 +116,7 @@ async fn a_completed_upload_has_the_size_that_its_file_omits() {
 #[tokio::test]
 async fn only_a_rejection_ends_the_session_of_a_part() {
     let error = error_body();
-    // The caller keeps the session after errors that are unanswered.
+    // The caller keeps the session after an error for which `is_unanswered` returns true.
     for (status, kind, is_unanswered) in [
         (400, Kind::Failed, false),
         (401, Kind::Auth, false),

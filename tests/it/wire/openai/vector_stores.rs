@@ -97,7 +97,7 @@ async fn a_lost_answer_to_an_attachment_is_looked_up() {
     let file = collection.all_files().stat(&FileId::from("file-1")).await.unwrap();
     let file = collection.attach(file, true).await.unwrap();
     assert_eq!(file.status.as_deref(), Some("completed"));
-    // It is a member now.
+    // The file is a member now.
     collection.attach(file, false).await.unwrap();
     let expected =
         ["GET /files/file-1", "POST /vector_stores/vs_1/files", "GET /vector_stores/vs_1/files/file-1"];
