@@ -50,7 +50,7 @@ const MAX_SIZE: u64 = 500 * 1024 * 1024;
 const MAX_NAME: usize = 255;
 /// The range of lifetimes, in seconds.
 const LIFETIMES: std::ops::RangeInclusive<i64> = 3_600..=7_776_000;
-/// The kind of notes that record the expiry of a file, which they outlive.
+/// The kind of notes that record when files expire. A note remains after its file has expired.
 const EXPIRY: &str = "expiry";
 
 /// The Anthropic platform.
@@ -174,7 +174,7 @@ impl Call {
         Ok(Self { is_beta, workspace })
     }
 
-    /// Returns the file if it belongs to the workspace.
+    /// Returns the file if it belongs to the workspace. Otherwise, it counts as not found.
     fn owns(&self, file: File) -> crate::error::Result<File> {
         if file.extra.get(WORKSPACE_KEY).and_then(Value::as_str) == Some(&*self.workspace) {
             return Ok(file);

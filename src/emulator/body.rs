@@ -37,7 +37,7 @@ const MAX_VALUES: usize = 200_000;
 const FEW: usize = 8;
 /// Maximum size of a form without its file, in bytes.
 const FORM_OVERHEAD: u64 = 1024 * 1024;
-/// Maximum number of parts in a form.
+/// Maximum number of text and file parts in a form. Ignored parts do not count.
 const MAX_PARTS: usize = 1000;
 
 /// A received form.
@@ -108,8 +108,8 @@ pub enum Refused<E> {
     Store(Error),
 }
 
-/// Receives a form. Before a part is read, `decide` inspects its head and the preceding parts, and then either chooses how
-/// to receive it or rejects the form. A rejected form leaves nothing in the store.
+/// Receives a form. Before a part is read, `decide` inspects its head and the preceding parts, and then either
+/// chooses how to receive it or rejects the form. A rejected form leaves nothing in the store.
 ///
 /// ```ignore
 /// let form = receive(&site, &headers, body, Limits { file: Some(50 << 20), body: None }, |before, head| {
@@ -207,7 +207,7 @@ pub async fn receive_json<E>(body: Body, limit: usize) -> Result<Option<Value>, 
     serde_json::from_slice(&text).map(Some).map_err(|error| Refused::Malformed(error.to_string()))
 }
 
-/// Receives a body of at most `limit` bytes into memory.
+/// Receives a body of at most `limit` bytes into memory. As JSON, it must not have too many values.
 pub async fn receive_text<E>(body: Body, limit: usize) -> Result<Vec<u8>, Refused<E>> {
     let mut text = Vec::new();
     let mut body = body.into_data_stream();
@@ -305,7 +305,7 @@ impl Writing {
         self.add(piece).await.map_err(Refused::Store)
     }
 
-    /// Adds a piece of any size.
+    /// Adds a piece without checking the size limit.
     async fn add(&mut self, piece: Bytes) -> Result<()> {
         self.batch_size += piece.len();
         self.batch.push(piece);

@@ -89,7 +89,7 @@ impl Content {
 
     /// Builds the response: 200, 206 or 416. Content is read at the client's speed, at most two pieces ahead.
     pub fn send(self, request: &HeaderMap, how: Sending) -> Response {
-        // The length of the stored bytes, which may differ from the record if the file is damaged.
+        // The size of the complete content.
         let size = match &self.bytes {
             Source::Memory(bytes) => bytes.len() as u64,
             Source::Store(content) => content.size(),

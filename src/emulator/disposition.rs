@@ -3,7 +3,7 @@
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, utf8_percent_encode};
 
-/// The characters that RFC 5987 requires to be percent-encoded in `filename*`.
+/// The characters that are percent-encoded in `filename*`: those for which RFC 5987 requires it, and some others.
 const EXTENDED: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'!').remove(b'#');
 
@@ -76,7 +76,7 @@ fn text(value: &[u8]) -> String {
     text
 }
 
-/// Decodes `UTF-8'language'percent-encoded`.
+/// Decodes `CHARSET'LANGUAGE'PERCENT-ENCODED`, where the charset is UTF-8 or ISO-8859-1.
 fn extended(value: &[u8]) -> Option<String> {
     let value = std::str::from_utf8(value).ok()?;
     let (charset, rest) = value.split_once('\'')?;

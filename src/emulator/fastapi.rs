@@ -72,7 +72,7 @@ impl Problem {
         Self { input: Some(Box::new(value.into())), ..self }
     }
 
-    /// Adds a value that belongs to the violated rule.
+    /// Adds a parameter of the violated rule, such as a limit.
     #[must_use]
     pub fn context(self, name: &'static str, value: impl Into<Value>) -> Self {
         Self { context: Some(Box::new((name, value.into()))), ..self }

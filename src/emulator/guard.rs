@@ -17,7 +17,7 @@ pub struct Hosts {
 }
 
 impl Hosts {
-    /// The status and reason for rejecting a request.
+    /// The status and reason for rejecting a request; `None` if the request is acceptable.
     pub(super) fn refuse(&self, headers: &HeaderMap) -> Option<(StatusCode, &'static str)> {
         let misdirected = Some((StatusCode::MISDIRECTED_REQUEST, "unknown host: see --allow-host"));
         let mut hosts = headers.get_all(HOST).iter();

@@ -1,5 +1,5 @@
-//! The links that the store signs for its `local` space, `/local/ID?expires=SECONDS&signature=HEX`, and error responses in
-//! plain text.
+//! Serves the links that the store signs for its `local` space, `/local/ID?expires=SECONDS&signature=HEX`, and creates
+//! error responses in plain text.
 
 use std::sync::Arc;
 

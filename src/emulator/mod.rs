@@ -97,15 +97,15 @@ pub type ClientArguments = (&'static Platform, fn(root: &str) -> String);
 
 /// An emulated platform.
 pub struct Platform {
-    /// The name, which is also the path prefix (`/xai/v1/files`) and the name of the space in the store, after the name of the
-    /// token's space and a slash if the server has several.
+    /// The name, which is also the path prefix (`/xai/v1/files`) and the name of the platform's space in the store. If
+    /// each token has a space, the name in the store starts with the token's space and a slash.
     pub name: &'static str,
     /// The path that follows the prefix in the base URL of official clients: `/v1`, or empty.
     pub base_path: &'static str,
     /// The places where clients send their token.
     pub gate: Gate,
-    /// The paths, without the prefix, at which a POST changes no file, such as `/files/*/links`: `*` stands for one segment.
-    /// Tokens that are read-only can send it.
+    /// The paths, without the prefix, at which a POST changes no file, such as `/files/*/links`: `*` stands for one
+    /// segment. Read-only tokens permit these requests.
     pub reads: &'static [&'static str],
     /// Wire dialects for `--dialect NAME=WORD`, starting with the default; empty if there is only one.
     pub dialects: &'static [&'static str],
@@ -114,8 +114,8 @@ pub struct Platform {
     /// The deviations that `--quirk` can enable.
     pub quirks: &'static [Quirk],
     /// The environment variables that make official clients use the emulator, given the platform's root URL
-    /// (`http://127.0.0.1:8787/xai`) and the token. A variable shared by two platforms is exported only if one of
-    /// them is served alone.
+    /// (`http://127.0.0.1:8787/xai`) and the token. If several served platforms share a variable, it is exported only
+    /// for the platform that it is named after.
     pub variables: fn(root: &str, token: &str) -> Vec<(&'static str, String)>,
     /// The routes, without the prefix. They need no fallback: `error` handles unknown paths and methods.
     pub routes: fn(Arc<Site>) -> Router,

@@ -29,7 +29,7 @@ pub struct Options {
     pub tokens: Option<Tokens>,
     /// The clock.
     pub clock: Clock,
-    /// Receives one line of JSON per request, without a line break.
+    /// Receives an entry for each request.
     pub log: Option<Log>,
     /// The accepted hosts; `None` accepts any host.
     pub hosts: Option<Hosts>,

@@ -1,4 +1,5 @@
-//! Failures of a store on other machines. A client only learns that the store is not available; the operator learns why.
+//! Failures of a store on other machines. A client learns only that the store is not available; the operator learns
+//! why.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -8,7 +9,7 @@ use axum::http::StatusCode;
 use crate::error::{Error, Kind};
 use crate::model::Warn;
 
-/// How often the same failure is reported.
+/// Minimum time between two reports of the same failure.
 const EVERY: Duration = Duration::from_mins(1);
 
 /// Reports failures to the operator.
@@ -23,7 +24,8 @@ impl Outages {
         Self { warn, every: EVERY, last: Mutex::default() }
     }
 
-    /// The error for a client. Others are unchanged: their messages name files and limits.
+    /// The error to show to a client. Only failures to reach the store are hidden; the messages of other errors,
+    /// which name files and limits, are not changed.
     pub(super) fn hide(&self, error: Error) -> Error {
         if !matches!(error.kind(), Kind::Unreachable | Kind::Auth) {
             return error;

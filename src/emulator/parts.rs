@@ -11,7 +11,7 @@ use crate::filter::{Comparison, Expr, Filter, Op, Value};
 use crate::model::{File, FileId, Object};
 use crate::store::{Blob, Incoming, Listing, SortKey};
 
-/// One in this many new uploads removes the notes about ended ones.
+/// On average, one in this many new uploads removes the notes about ended uploads.
 const CLEAN_UP_EVERY: u8 = 32;
 
 /// The parts of one upload.
@@ -57,12 +57,12 @@ impl<'a> UploadParts<'a> {
             let value = Value::Text(format!("{}{end}", self.upload));
             Expr::Compare(Comparison { field: "id".to_owned(), op, value })
         };
-        // A zero follows the slash in the order of bytes.
+        // In byte order, `0` immediately follows `/`.
         let expr = Expr::And(vec![bound(Op::Ge, '/'), bound(Op::Lt, '0')]);
         self.space.list(&Listing { filter: Some(Filter { expr }), sort: SortKey::Id, ..Listing::default() })
     }
 
-    /// The content of the parts with these keys, one after the other. `new` is empty content.
+    /// Appends the content of the parts with these keys to `new`, in this order.
     pub(super) fn combined<'k>(
         &self,
         mut new: Incoming,
@@ -93,7 +93,8 @@ impl<'a> UploadParts<'a> {
     }
 }
 
-/// Deletes expired parts, and sometimes the notes of a kind that are no longer needed, as `is_over` decides.
+/// Deletes expired files, including parts, and sometimes also the notes of this kind for which `is_over` returns
+/// true.
 pub(super) fn clean_up(space: &Space, kind: &str, is_over: impl Fn(&Object) -> bool) -> Result<()> {
     space.expire()?;
     if ids::bytes(1).first().is_none_or(|byte| byte % CLEAN_UP_EVERY != 0) {

@@ -36,7 +36,7 @@ use crate::store::{Listing, SortKey};
 const PAGE: usize = 100;
 /// Maximum size of a file, in bytes. The service's limit may be 100 MB or 100 MiB.
 const MAX_SIZE: u64 = 100 * 1024 * 1024;
-/// Body size at which the proxy rejects a request; recorded at 215 MB.
+/// Maximum body size that the proxy accepts, in bytes. A rejection was recorded at 215 MB.
 const MAX_BODY: u64 = 200_000_000;
 /// Maximum length of a file name, in bytes.
 const MAX_NAME: usize = 255;

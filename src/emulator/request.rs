@@ -63,7 +63,7 @@ impl<S: Sync> FromRequestParts<S> for Params {
 /// The places where a platform's clients send their token, in the order in which they are checked.
 #[derive(Clone, Copy, Debug)]
 pub struct Gate {
-    /// Schemes that precede the token in `Authorization`, compared case-insensitively.
+    /// Schemes that precede the token in `Authorization`, compared case-insensitively unless `exact` is set.
     pub schemes: &'static [&'static str],
     /// Headers that contain only the token, such as `api-key`.
     pub headers: &'static [&'static str],
@@ -80,7 +80,7 @@ pub enum Denied {
     Missing,
     /// The `Authorization` header is malformed.
     Malformed,
-    /// The token is not the accepted one.
+    /// This token is not accepted.
     Wrong(String),
 }
 

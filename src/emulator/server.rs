@@ -35,7 +35,8 @@ use crate::store::Store;
 
 /// Maximum size of a connection's read buffer, in bytes. Hundreds of concurrent uploads must fit into tens of MiB.
 const BUFFER: usize = 32 * 1024;
-/// The same for each of the first connections, up to [`FEW`], which read large uploads with fewer system calls.
+/// The same for a connection that is accepted while fewer than [`FEW`] are open: large uploads need fewer system
+/// calls.
 const LARGE_BUFFER: usize = 256 * 1024;
 const FEW: usize = 16;
 /// Number of file descriptors reserved for files and the rest of the program.
@@ -46,8 +47,8 @@ const MAX_CONNECTIONS: u64 = 4096;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How long a connection must have been idle before it can be closed in favor of a new one.
 const EVICTABLE: Duration = Duration::from_millis(500);
-/// Serves the platforms on `listener` until `shutdown` completes. Then rejects new requests and waits for running ones, up to
-/// the time in `options`. The caller's runtime should have more than one thread.
+/// Serves the platforms on `listener` until `shutdown` completes. Then rejects new requests and waits for running
+/// ones, for at most [`Options::drain`]. The caller's runtime should have more than one thread.
 pub async fn serve(
     listener: TcpListener,
     store: Store,
@@ -182,11 +183,11 @@ struct App {
     health: Health,
     options: Options,
     faults: Faults,
-    /// Whether the server finishes running requests and rejects new ones.
+    /// Whether the server is finishing the running requests and rejecting new ones.
     is_draining: AtomicBool,
 }
 
-/// The part of the server that handles a request.
+/// What a request is addressed to.
 struct Target {
     /// The platform with its space; `None` for other paths.
     platform: Option<(&'static Platform, Arc<Served>)>,
@@ -330,8 +331,8 @@ impl App {
         }
     }
 
-    /// Decides who handles a request. With the tokens of several spaces, that is the space at the start of the path, which
-    /// is then removed, or the space of the token.
+    /// Determines the platform and the space of a request. With the tokens of several spaces, the space is the one at
+    /// the start of the path, which is then removed from the path, or otherwise the space of the token.
     fn target<T>(&self, request: &mut Request<T>) -> Target {
         let Some(tokens) = &self.options.tokens else {
             let platform = self.platform_of(request.uri());

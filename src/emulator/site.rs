@@ -60,7 +60,8 @@ pub(super) struct Load {
 }
 
 impl Load {
-    /// At most `workers` threads use the store at once. `warn` is called with the reason if the store is not available.
+    /// Creates a load that lets at most `workers` threads use the store at once. `warn` is called with the reason if
+    /// the store is not available.
     pub(super) fn new(workers: usize, warn: Warn) -> Self {
         Self {
             receiving: AtomicUsize::new(0),
@@ -184,7 +185,7 @@ impl Site {
         }))
     }
 
-    /// The limit per minute set by the `rate-limit` quirk.
+    /// A limiter for the requests per minute set by the `rate-limit` quirk; `None` without a limit.
     pub fn rate_limiter(&self) -> Option<RateLimiter> {
         self.quirk_number("rate-limit").map(|limit| RateLimiter::new(limit, Duration::from_mins(1)))
     }

@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::model::{File, FileId, Object};
 use crate::store::{Blob, BlobReader, Incoming, Listing, Store, Transaction};
 
-/// One space of the store. Handlers use the store only through it, so that a request cannot reach another space.
+/// One space of the store. Handlers access the store only through a space, so that a request cannot reach another one.
 #[derive(Clone)]
 pub struct Space {
     store: Store,

@@ -38,7 +38,7 @@ pub(super) struct Tenants {
     served: Mutex<HashMap<Key, Arc<Served>>>,
 }
 
-/// A space, if the server has several and one of them is meant, and the name of a platform.
+/// The space, if the server has several and the request selects one of them, and the name of the platform.
 type Key = (Option<Arc<str>>, &'static str);
 
 impl Tenants {
@@ -74,8 +74,8 @@ impl Tenants {
         &self.root
     }
 
-    /// A platform with the space that has this name and a token. Without one, the platform has the space of a server with
-    /// one space, and accepts no token if there are several.
+    /// A platform with this space, which must have a token. Without a space, the platform has the only space of the
+    /// server or, if the server has several, accepts no token.
     pub(super) fn of(&self, space: Option<Arc<str>>, platform: &'static Platform) -> Arc<Served> {
         let key = (space, platform.name);
         let mut served = self.served.lock().unwrap_or_else(PoisonError::into_inner);
@@ -91,7 +91,7 @@ impl Tenants {
     }
 
     fn serve(&self, space: Option<&Arc<str>>, platform: &'static Platform) -> Served {
-        // A link of one space is not valid in another one.
+        // A link for one space must not be valid in another one.
         let signer = space
             .map_or_else(|| self.signer.clone(), |space| self.signer.derive(&format!("space {space}")))
             .derive(platform.name);

@@ -42,7 +42,7 @@ struct Line {
 pub(super) enum Accepted {
     Any,
     One(Secret),
-    /// The tokens of a space.
+    /// The tokens of a space; without a space, none.
     Of(Tokens, Option<Arc<str>>),
 }
 
@@ -79,7 +79,8 @@ impl Tokens {
         Ok(())
     }
 
-    /// The permissions of a token. The comparison takes the same time for every token.
+    /// The space and permissions of a token; `None` for an unknown token. The comparison takes the same time in each
+    /// case.
     pub(super) fn grant(&self, token: &str) -> Option<Grant> {
         let hash: [u8; 32] = Sha256::digest(token).into();
         let mut found = None;

@@ -236,7 +236,7 @@ impl Drop for Received {
     }
 }
 
-/// The body of a response. Counts bytes for the log line, which is written on drop, and applies the `cut` fault.
+/// The body of a response. Counts bytes for the log entry, which is sent on drop, and applies the `cut` fault.
 pub(super) struct Sent {
     body: Body,
     entry: Entry,
@@ -289,15 +289,15 @@ impl http_body::Body for Sent {
     }
 }
 
-/// The receiver of the request log. Requests that arrive while its queue is full are dropped and counted, so that a slow reader
-/// neither stops the server nor takes its memory.
+/// A sender for the request log. Entries that do not fit into the queue are dropped and counted, so that a slow reader
+/// neither blocks the server nor uses up its memory.
 #[derive(Clone)]
 pub struct Log {
     requests: Sender<LoggedRequest>,
     dropped: Arc<AtomicU64>,
 }
 
-/// A request in the log, whose line in a file is this as JSON.
+/// A request in the log. A log file contains each as a line of JSON.
 #[derive(Clone, Debug, Serialize)]
 pub struct LoggedRequest {
     /// The end of the response, UTC.

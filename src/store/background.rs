@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 /// Number of threads. They move bytes; the store's callers wait on their own threads.
 const THREADS: usize = 2;
 
-/// A runtime that can be dropped anywhere.
+/// A runtime that can be dropped anywhere, even in async code.
 pub(super) struct Background(Option<Runtime>);
 
 impl Background {

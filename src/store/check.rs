@@ -26,7 +26,7 @@ const LOCAL: &str = "local";
 pub struct Finding {
     /// The kind of difference.
     pub problem: Problem,
-    /// The reason, or the columns of a record that cannot be read.
+    /// The reason, or the part of a record that cannot be read.
     pub detail: Option<String>,
     /// The space that contains the file, such as `local` or `xai`.
     pub space: Option<String>,
@@ -42,7 +42,7 @@ pub enum Problem {
     /// The index cannot be used, or has an internal error.
     #[default]
     Index,
-    /// A record cannot be read.
+    /// A record cannot be read, or contradicts its content.
     Record,
     /// The content of a file is missing.
     Missing,
@@ -57,7 +57,7 @@ pub enum Problem {
 pub enum Action {
     /// The index was built again, from the records that can be read and the content.
     Rebuilt,
-    /// The columns that cannot be read were replaced with defaults.
+    /// The columns that cannot be read were replaced with values from the content or with defaults.
     Mended,
     /// The record was removed.
     Removed,
@@ -67,7 +67,7 @@ pub enum Action {
     SetAside,
 }
 
-/// The results of a check, as numbers.
+/// The counts from a check.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
     /// The number of records.
@@ -78,7 +78,7 @@ pub struct Summary {
     pub open: u64,
 }
 
-/// Checks the store in `root`, which must exist, and passes each finding to `report`.
+/// Checks the store in `root`, which must exist, and passes each finding to `report`. With `repair`, also repairs it.
 pub fn check(
     root: &Path,
     options: &Options,
@@ -291,7 +291,8 @@ impl Check<'_> {
         Ok(same && Content::read(&self.blobs, sha256).err() == Some(problem))
     }
 
-    /// Replaces unreadable columns with defaults. Without the checksum, the record has no content and is removed.
+    /// Replaces unreadable columns with values from the content or with defaults. A record whose checksums are
+    /// unknown is removed.
     fn mend(&self, index: &Index, found: &FoundFile, content: Option<Content>) -> Result<Action> {
         let mut file = found.file.clone();
         let known = file.checksums.sha256.as_deref().is_some_and(is_name);

@@ -1,5 +1,5 @@
-//! Deletes blobs of a shared store that no file refers to: of uploads that a crash ended, and of deleted files whose blob could
-//! not be deleted. Times are the database's.
+//! Deletes blobs of a shared store that no file refers to: those of uploads that a crash ended, and those that could
+//! not be deleted together with their file. Ages are computed with the database's clock.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -12,18 +12,18 @@ use super::index::postgres::Database;
 use super::{Inner, Store};
 use crate::error::{Error, Kind, Result};
 
-/// How often a replica looks for blobs at most. Of several replicas, one does.
+/// Maximum time between two collections. Only one of several replicas collects in each interval.
 const INTERVAL: Duration = Duration::from_hours(1);
-/// Number of blobs deleted at once, and of objects compared with the index at once.
+/// Number of blobs claimed for deletion per query, and of objects compared with the index per query.
 const AT_ONCE: i64 = 500;
 const OBJECTS_AT_ONCE: usize = 1000;
 
 /// The result of a collection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Collected {
-    /// The number of blobs that no file refers to.
+    /// The number of deleted blobs that no file referred to.
     pub blobs: u64,
-    /// The number of objects without a record.
+    /// The number of deleted objects that had no row in the index.
     pub objects: u64,
     /// The number of blobs and objects that could not be deleted.
     pub failed: u64,
@@ -39,7 +39,8 @@ pub(super) struct Collector {
 }
 
 impl Store {
-    /// Deletes the blobs of a shared store that no file has referred to for a day. A running server does this every hour.
+    /// Deletes the blobs and objects of a shared store that no file has referred to for a day. A running server does
+    /// this every hour.
     pub fn collect(&self) -> Result<Collected> {
         let none = || Error::new(Kind::Unsupported, "only a shared store has a collector");
         let collector = self.inner.collector.as_ref().ok_or_else(none)?;
@@ -53,7 +54,7 @@ pub(super) fn start(inner: &Arc<Inner>) {
     let pause = INTERVAL.min(*after / 2).max(Duration::from_millis(100));
     let inner = Arc::downgrade(inner);
     background.spawn(async move {
-        // Opening the store has deleted expired files.
+        // Opening the store has just deleted some expired files.
         let mut expires = false;
         while let Some(work) = in_turn(&inner, pause, expires) {
             let _ = work.await;

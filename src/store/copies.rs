@@ -18,7 +18,7 @@ use crate::model::{FileId, Object};
 pub struct Copy {
     /// The copy's id.
     pub id: String,
-    /// The path below the store's root, with a name similar to the file's.
+    /// The path, inside the store's directory. Its last component is similar to the file's name.
     pub path: PathBuf,
 }
 

@@ -8,8 +8,9 @@ use crate::model::FileId;
 /// Crockford's base 32 in lowercase, which omits letters that resemble digits.
 const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
-/// A new id of sixteen characters: 45 bits of milliseconds, so that ids sort by time, and 35 random bits. Within the
-/// same millisecond as `newest`, it is that id plus a random increment, so that ids also sort in order of creation.
+/// A new id of sixteen characters: 45 bits of milliseconds, so that ids sort by time, and 35 random bits. If `newest`
+/// is from the same or a later millisecond, the new id is `newest` plus a random increment, so that ids also sort in
+/// order of creation.
 pub fn new_id(now: Timestamp, newest: Option<&FileId>) -> FileId {
     let time = u128::try_from(now.as_millisecond()).unwrap_or_default() & ((1 << 45) - 1);
     let random = Uuid::new_v4().as_u128() & ((1 << 35) - 1);

@@ -68,7 +68,7 @@ impl Incoming {
         Ok(Self::new(temporary, sync))
     }
 
-    /// Receives content for a bucket in a file without a name.
+    /// Receives content for a bucket into an unnamed file.
     #[cfg(feature = "shared")]
     pub(super) fn spool(bucket: &Arc<Bucket>) -> Result<Self> {
         let temporary = Temporary::anonymous().map_err(|error| {
@@ -287,10 +287,11 @@ impl Syncing {
     }
 }
 
-/// A file in `incoming/`, removed when dropped. Its lock shows that its owner is running.
+/// A file in `incoming/`, removed when dropped, or an unnamed file. A lock on the file shows that its owner is
+/// running.
 pub(super) struct Temporary {
     pub(super) file: File,
-    /// The path; `None` once the file is at its final path.
+    /// The path; `None` for an unnamed file, and once the file is at its final path.
     path: Option<PathBuf>,
 }
 
@@ -318,7 +319,7 @@ impl Temporary {
         Ok(())
     }
 
-    /// A file without a name in the system's folder for temporary files.
+    /// Creates an unnamed file in the system's folder for temporary files.
     #[cfg(feature = "shared")]
     pub(super) fn anonymous() -> io::Result<Self> {
         Ok(Self { file: tempfile::tempfile()?, path: None })
@@ -333,7 +334,7 @@ impl Drop for Temporary {
     }
 }
 
-/// Removes the temporary files of processes that no longer run. Other files are kept.
+/// Removes the temporary files of processes that are no longer running. Other files are kept.
 pub(super) fn clear(directory: &Path) -> io::Result<()> {
     for entry in fs::read_dir(directory)? {
         let path = entry?.path();

@@ -15,9 +15,9 @@ use crate::error::Result;
 
 /// The index of a store.
 pub(super) enum Index {
-    /// A file of SQLite.
+    /// A SQLite file.
     Sqlite(Box<sqlite::Index>),
-    /// A database of PostgreSQL.
+    /// A PostgreSQL database.
     #[cfg(feature = "shared")]
     Postgres(Arc<postgres::Database>),
 }
@@ -32,8 +32,8 @@ impl Index {
         }
     }
 
-    /// Runs a write transaction. No other one changes this space, or with SQLite any space, before it ends. If `work`
-    /// fails, nothing is changed.
+    /// Runs a write transaction. No other transaction changes this space (with SQLite, any space) before it ends. If
+    /// `work` fails, nothing is changed.
     #[cfg_attr(not(feature = "shared"), expect(unused_variables, reason = "SQLite locks all spaces"))]
     pub(super) fn write<T>(&self, space: &str, work: impl FnOnce(&Rows) -> Result<T>) -> Result<T> {
         match self {

@@ -1,4 +1,4 @@
-//! Listings, and the translation to SQL of the conditions that SQL evaluates exactly as the filter does.
+//! Listings, and the translation into SQL of the conditions that SQL evaluates exactly as the filter does.
 
 use jiff::Timestamp;
 
@@ -15,7 +15,7 @@ pub struct Listing {
     pub equality: Equality,
     /// The order.
     pub sort: SortKey,
-    /// Whether to list the largest or newest files first.
+    /// Whether to reverse the order, so that the newest or largest files come first.
     pub descending: bool,
     /// Starts after the file with this id, which may have been deleted within the last day. An unknown id is an error
     /// of kind `NotFound`.
@@ -87,7 +87,7 @@ impl Listing {
             };
             conditions = conditions + " AND " + &condition;
         }
-        // Otherwise SQLite reads all rows in the order of the listing rather than sort the few rows with the name.
+        // Otherwise, SQLite would read all rows in listing order instead of sorting the few rows with the name.
         let is_searched = dialect == Dialect::Sqlite && conditions.contains(NAME_IS);
         let index = if is_searched { "INDEXED BY files_by_name " } else { "" };
         let sql = format!("{index}WHERE {conditions} ORDER BY {}", self.sort.order(self.descending));
@@ -167,8 +167,8 @@ fn is_decided(expr: &Expr, equality: Equality) -> bool {
     }
 }
 
-/// The SQL condition for expired rows, with the number of the placeholder for the current time. A row with an invalid
-/// `expires_at` is damaged and never expires.
+/// The SQL condition for expired rows; `now` is the number of the placeholder for the current time. A row with an
+/// invalid `expires_at` is damaged and never expires.
 pub(super) fn expired(dialect: Dialect, now: usize) -> String {
     match dialect {
         Dialect::Sqlite => format!(

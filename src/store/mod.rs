@@ -1,5 +1,5 @@
 //! A store that behaves like a files platform. It has two halves: an index with the records of files, and blobs with
-//! their content. By default, they are a file of SQLite and a directory.
+//! their content. By default, they are a SQLite file and a directory.
 //!
 //! All methods block; async callers use a separate thread or a blocking task.
 
@@ -51,7 +51,7 @@ use space::Reserve;
 const COPY: &str = "copy";
 /// Maximum number of expired files deleted in one transaction.
 const EXPIRE_AT_ONCE: usize = 256;
-/// How long after its deletion a listing can continue from a file's position.
+/// How long after a file's deletion a listing can continue from its position.
 const REMEMBER_DEPARTED: SignedDuration = SignedDuration::from_hours(24);
 
 /// A store, which several processes can open at once. Each platform has its own space in it. Times are stored in
@@ -102,8 +102,8 @@ fn lock(
 
 impl Store {
     /// Opens or creates the store in `root` and removes what a crash left behind. It is an error if the index is
-    /// damaged, has lost changes, or is missing although blobs exist; the store is not modified then. A store that
-    /// cannot be written, for example on a full disk, can still be read.
+    /// damaged, has lost changes, or is missing although blobs exist; in these cases, no file is modified. A store
+    /// that cannot be written, for example on a full disk, can still be read.
     pub fn open(root: &Path, options: Options) -> Result<Self> {
         let blobs = Directory { root: root.to_owned(), sync: !options.ephemeral };
         // The directory must exist to be locked. If it cannot be created, `Index::open` reports the reason.
@@ -140,8 +140,8 @@ impl Store {
         self.expire_some(EXPIRE_AT_ONCE).map(|_| ())
     }
 
-    /// The number of threads that should use the store at once. In a directory, more would not be faster, and each takes
-    /// memory.
+    /// The number of threads that should use the store at once. For a directory, more threads would not be faster, and
+    /// each needs memory.
     pub fn parallel(&self) -> usize {
         match &self.inner.blobs {
             Blobs::Directory(_) => 16,
@@ -168,7 +168,8 @@ impl Store {
                     return Err(Error::failed(Message::file(id, ": its content is damaged")));
                 }
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    // The content may have been replaced in the meantime. Read the row again until it no longer changes.
+                    // The content may have been replaced in the meantime. Read the row again until it no longer
+                    // changes.
                     if tried.as_ref() == Some(&key) {
                         return Err(Error::failed(Message::file(
                             id,
@@ -201,7 +202,7 @@ impl Store {
         file.ok_or_else(|| no_such_file(id))
     }
 
-    /// Lists up to `limit` files.
+    /// Lists the files that `listing` selects.
     pub fn list(&self, space: &str, listing: &Listing) -> Result<Vec<File>> {
         self.inner.index.read(|rows| self.inner.list(rows, space, listing))
     }
@@ -277,8 +278,9 @@ fn in_microseconds(file: &mut File) -> Result<()> {
     Ok(())
 }
 
-/// A point in a change at which a test kills the process. The variants are in chronological order; each leaves the
-/// store in a different state.
+/// A point in a change at which a test kills the process. Each leaves the store in a different state. The variants
+/// are in the order in which a store in a directory reaches them; in a bucket, content is placed before its row is
+/// inserted.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Failpoint {

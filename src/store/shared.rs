@@ -23,7 +23,7 @@ const COLLECT_AFTER: Duration = Duration::from_hours(24);
 /// The options of a shared store.
 #[derive(Clone, Debug)]
 pub struct SharedOptions {
-    /// The index: `postgres://USER@HOST:PORT/DATABASE`, with the parameters of libpq such as `sslmode`, and `schema`.
+    /// The index: `postgres://USER@HOST:PORT/DATABASE`, with libpq parameters such as `sslmode`, and with `schema`.
     pub index: String,
     /// Whether the address of the index may contain a password. An argument may not, because other users can read it.
     pub password_in_index: bool,
@@ -31,15 +31,16 @@ pub struct SharedOptions {
     pub password: Option<Secret>,
     /// The file with passwords in the format of `~/.pgpass`.
     pub password_file: Option<PathBuf>,
-    /// The place for content: `s3://BUCKET/PREFIX`, `gs://…` or `az://…`.
+    /// Where content is stored: `s3://BUCKET/PREFIX`, `gs://…` or `az://…`.
     pub blobs: String,
-    /// Credentials and settings of the bucket, by the names of the vendors' variables, such as `AWS_ACCESS_KEY_ID`.
+    /// Credentials and settings of the bucket, under the names of the vendors' environment variables, such as
+    /// `AWS_ACCESS_KEY_ID`.
     pub variables: Vec<(String, Secret)>,
     /// How long a blob without a file is kept.
     pub collect_after: Duration,
     /// The clock that determines which files have expired.
     pub clock: Clock,
-    /// Prints warnings.
+    /// Prints warnings, for example about blobs that cannot be deleted.
     pub warn: Warn,
 }
 

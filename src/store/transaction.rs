@@ -13,12 +13,12 @@ use super::{Blob, COPY, Failpoint, Inner, Listing, REMEMBER_DEPARTED, Store, in_
 use crate::error::{Error, Result};
 use crate::model::{File, FileId, Object};
 
-/// How often and how long a deletion on a full disk waits for another one that uses the reserve.
+/// How often and how long a deletion on a full disk waits for another deletion that is using the reserve.
 const RESERVE_PAUSES: u32 = 50;
 const RESERVE_PAUSE: Duration = Duration::from_millis(20);
 
 /// An exclusive write transaction on one space. Values that affect a change must be read within the transaction: no
-/// other thread or process can change the store before it ends.
+/// other thread or process can change the space before it ends.
 pub struct Transaction<'a> {
     inner: &'a Inner,
     rows: &'a Rows<'a>,
@@ -49,15 +49,15 @@ impl Store {
         self.change(space, |rows, marks| work(&mut Transaction { inner: &self.inner, rows, space, marks }))
     }
 
-    /// Runs `work`, which deletes something, in a transaction on a space. On a full disk, it is run a second time
-    /// after freeing the reserve.
+    /// Runs `work`, which deletes something, in a transaction on a space. On a full disk, it is run again after
+    /// freeing the reserve.
     pub fn freeing<T>(&self, space: &str, work: impl Fn(&mut Transaction) -> Result<T>) -> Result<T> {
         self.change_freeing(space, |rows, marks| {
             work(&mut Transaction { inner: &self.inner, rows, space, marks })
         })
     }
 
-    /// Deletes up to `limit` expired files in all spaces and returns how many.
+    /// Deletes up to `limit` expired files and returns their number. With PostgreSQL, all of them are in one space.
     pub(super) fn expire_some(&self, limit: usize) -> Result<u64> {
         let now = self.inner.now();
         let Some((first, _)) = self.inner.index.read(|rows| rows.expired(now, 1))?.pop() else {
@@ -65,7 +65,7 @@ impl Store {
         };
         self.change_freeing(&first, |rows, marks| {
             let mut expired = rows.expired(now, limit)?;
-            // The transaction is alone in one space or in all of them.
+            // The transaction is exclusive only in this space; with SQLite, in all spaces.
             expired.retain(|(space, _)| *space == first || rows.dialect() == Dialect::Sqlite);
             for (space, id) in &expired {
                 Transaction { inner: &self.inner, rows, space, marks }.remove(id)?;
@@ -113,7 +113,7 @@ impl Store {
             marks.placed.drain(..).for_each(|pending| drop(pending.clear()));
         }
         marks.released.append(&mut marks.placed);
-        // This follows the transaction. Whatever cannot be removed stays marked and is checked when the store is
+        // This must follow the transaction. Whatever cannot be removed stays marked and is checked when the store is
         // opened.
         match &self.inner.blobs {
             Blobs::Directory(blobs) => drop(self.remove_unreferenced(blobs, marks.released)),
@@ -123,7 +123,8 @@ impl Store {
                     marks.uploads.into_iter().for_each(Upload::keep);
                     bucket.delete(&marks.unused);
                 }
-                // Files may refer to the blobs. If not, they are collected.
+                // The commit may have succeeded, so that files refer to the blobs. Otherwise, the collector deletes
+                // them.
                 Err(error) if error.is_unanswered() => marks.uploads.into_iter().for_each(Upload::keep),
                 Err(_) => {}
             },
@@ -279,7 +280,7 @@ impl Transaction<'_> {
         Ok((before, content, file))
     }
 
-    /// Writes a row with `write` and moves its content to its final path.
+    /// Writes a row with `write`, and moves its content to its final path or keeps its blob in the bucket.
     fn keep(
         &mut self,
         mut file: File,

@@ -23,7 +23,8 @@ use crate::spool::Spool;
 
 /// Maximum number of chunks that wait to be sent.
 const QUEUE: usize = 2;
-/// Content up to this size is downloaded before it is sent: a second download after a failure would take longer.
+/// Content up to this size is downloaded before it is sent, because a second download after a failed upload would take
+/// longer.
 const SMALL: u64 = 64 * 1024;
 
 /// A file on a platform, as the source of an upload.
@@ -31,7 +32,7 @@ pub struct RemoteFile {
     provider: Arc<dyn Provider>,
     file: File,
     place: PathBuf,
-    /// Whether the size and the stated checksums are verified.
+    /// Whether the size and the reported checksums are verified.
     verify: bool,
     runtime: Handle,
     state: Mutex<State>,
@@ -41,7 +42,7 @@ pub struct RemoteFile {
 struct State {
     /// The content, once it is downloaded.
     spooled: Option<Spooled>,
-    /// Ends the running download.
+    /// Cancels the running download.
     current: Option<Interrupt>,
     /// Downloads that may still hold a link. Each sender is dropped once the link is revoked.
     ending: Vec<oneshot::Receiver<()>>,
@@ -55,7 +56,7 @@ enum Spooled {
 }
 
 impl RemoteFile {
-    /// A file on a platform. Must be called on a runtime.
+    /// Creates the source of an upload from a file on a platform. Must be called within a Tokio runtime.
     pub fn new(provider: Arc<dyn Provider>, file: File, verify: bool) -> Self {
         let place = PathBuf::from(format!("{}:id:{}", provider.profile(), file.id));
         Self { provider, file, place, verify, runtime: Handle::current(), state: Mutex::default() }
@@ -133,7 +134,7 @@ impl Remote for RemoteFile {
         state.end_current();
         let ending = std::mem::take(&mut state.ending);
         Box::pin(async {
-            // Each fails once its sender is dropped.
+            // Each receiver returns an error once its sender is dropped.
             join_all(ending).await;
         })
     }
@@ -201,8 +202,9 @@ impl Uploads {
         }
     }
 
-    /// Downloads the content of a file that cannot be sent while it is being downloaded, because the destination needs its
-    /// hash first and the source does not report one, or takes its parts in any order. Small content is always downloaded.
+    /// Downloads the content of a file that cannot be sent while it is being downloaded: the destination needs its
+    /// SHA-256 first and the source does not report it, or the destination receives it in parts. Small content is
+    /// always downloaded.
     pub(super) async fn stage(&self, job: &mut Job) -> Result<()> {
         let Source::Remote(remote) = job.new.source.clone() else { return Ok(()) };
         let needs_hash = self.provider.capabilities().upload.mark && remote.file().checksums.sha256.is_none();
@@ -212,7 +214,7 @@ impl Uploads {
         Ok(())
     }
 
-    /// Downloads the content of a file and returns its size.
+    /// Downloads the content of a file, checks that the destination accepts a file of this size, and returns the size.
     async fn spool(&self, new: &NewFile, remote: &Arc<dyn Remote>) -> Result<u64> {
         let (content, name) = (Arc::clone(remote), new.name.clone());
         let spooling = move || content.spool().map_err(|error| unreadable(&name, error));

@@ -24,7 +24,7 @@ use crate::providers::{ContentStream, Provider, Range, described};
 
 /// The media type of files whose type is unknown.
 const UNKNOWN: &str = "application/octet-stream";
-/// Maximum number of consecutive interruptions without receiving any new bytes.
+/// Number of consecutive interruptions without sufficient progress after which a download fails.
 const FRUITLESS: u32 = 3;
 
 /// Where a download is written.
@@ -69,7 +69,7 @@ pub async fn download(
     progress: &dyn Progress,
     interrupt: &Interrupt,
 ) -> Result<bool> {
-    // Its checksum verifies the content.
+    // A listing may omit the checksum that verifies the content.
     let file = if options.verify {
         let described = interrupt.until_cancelled(described(provider.as_ref(), file)).await;
         described.map_err(|error| error.about(file.id.to_string()))?
@@ -162,7 +162,7 @@ fn way(path: &Path, named: bool, existing: Existing) -> Result<Way> {
 }
 
 /// The error for content that is not the file itself: compressed bytes, or a page or error message that a server sent
-/// instead. Content of the expected size is always accepted.
+/// instead. Derived content and content of the expected size are always accepted.
 fn unexpected(file: &File, content: &ContentStream) -> Option<Error> {
     let total = content.length.and_then(|length| content.start.checked_add(length));
     if content.derived || total.is_some() && total == file.size {
@@ -239,7 +239,7 @@ impl Fetch<'_> {
         match written {
             Ok(()) => part.publish(real, options.existing == Existing::Overwrite).await,
             Err(error) => {
-                // Bytes of different content cannot be resumed.
+                // Bytes that do not match the reported size or checksum cannot be resumed.
                 if error.kind() == Kind::Mismatch {
                     part.discard();
                 }

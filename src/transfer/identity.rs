@@ -136,7 +136,7 @@ impl Identity {
             return Ok(Some(verdict));
         }
         let Some(recorded) = self.ledger.content(&file.id) else { return Ok(None) };
-        // Where a file's content can change, the record applies only to the version it was made for.
+        // If the platform can replace a file's content, a record applies only to the version that it was made for.
         let can = self.provider.capabilities();
         if can.replace && (recorded.version.is_none() || recorded.version != version(&file)) {
             return Ok(None);
@@ -161,8 +161,8 @@ impl Identity {
         Ok(None)
     }
 
-    /// The verdict from downloading the content; `None` if `compare` does not permit a download or the platform does
-    /// not return comparable content.
+    /// The verdict from downloading the content; `None` if `compare` does not permit a download, the download could
+    /// exceed the limit, or the platform does not return comparable content.
     pub(super) async fn decide_by_content(
         &self,
         new: &NewFile,
@@ -215,7 +215,7 @@ impl Identity {
         Ok(Some(Verdict { same: true, evidence: Evidence::Download }))
     }
 
-    /// Reads the platform's content until it differs from the local file. Also returns the number of bytes read.
+    /// Reads the platform's content until it differs from the source. Also returns the number of bytes read.
     async fn download_and_compare(&self, new: &NewFile, file: &File) -> (Result<Comparison>, u64) {
         let open = || self.provider.download(&file.id, None);
         let mut content = match once_found(self.provider.as_ref(), file, open).await {
@@ -261,7 +261,7 @@ impl Identity {
             if Checksums::KINDS.iter().any(is_comparable) {
                 return Ok(Some(compare(&new.name, theirs, stated).is_ok()));
             }
-            // Its content would have to be downloaded.
+            // Computing a checksum would require downloading the source.
             if matches!(self.compare, Compare::Stored | Compare::Size) {
                 return Ok(None);
             }
@@ -270,7 +270,8 @@ impl Identity {
         Ok(Some(compare(&new.name, &computed, stated).is_ok()))
     }
 
-    /// The hash of a local file, from the ledger if the file has not changed, or the hash that a platform reports.
+    /// The hash of a source: of a local file, from the ledger if the file has not changed; of a file on a platform, as
+    /// reported if possible. Otherwise, the content is read.
     pub(super) async fn digest(&self, new: &NewFile, hasher: Hasher) -> Result<Checksums> {
         let kind = hasher.kind();
         let path = match &new.source {
@@ -306,7 +307,7 @@ impl Identity {
 
 /// The result of comparing a local file with the platform's content.
 enum Comparison {
-    /// The content is the same, with its BLAKE3 checksum.
+    /// The contents are equal and have this BLAKE3 checksum.
     Equal(Checksums),
     Different,
     /// The platform's content is derived from the file, such as its extracted text.
@@ -325,7 +326,8 @@ impl Bytewise {
         Ok(Self { source: Opened::open(source)?, offset: 0, buffer: Vec::new() })
     }
 
-    /// Reads the source. A file on a platform arrives only while this thread is free, so it is read on another one.
+    /// Reads the source. The download of a file on a platform makes progress only while this thread is free, so such a
+    /// source is read on another thread.
     async fn read<T: Send + 'static>(
         mut self,
         work: impl FnOnce(&mut Self) -> Result<T> + Send + 'static,

@@ -24,9 +24,9 @@ pub(super) struct Job {
     pub(super) repairs: bool,
     /// The stamp of the local file, taken before reading it.
     pub(super) stamp: Option<Stamp>,
-    /// The number of its row in the ledger.
+    /// The number of the upload's row in the ledger; `None` if it is not recorded.
     pub(super) number: Option<i64>,
-    /// When an earlier attempt began that may have stored the file, and the action if it has.
+    /// The start of an earlier attempt that may have stored the file, and the action to report if it did.
     pub(super) attempted: Option<(Timestamp, Action)>,
     /// The file on the platform, once known.
     pub(super) result: Option<(File, Action)>,
@@ -40,12 +40,12 @@ pub(super) struct Job {
     pub(super) different: Option<FileId>,
     /// The existing files with the same name.
     pub(super) known: Vec<FileId>,
-    /// The file of an earlier upload of the same local file, if existing files do not affect this one.
+    /// The file from an earlier upload of the same local file, if existing files do not affect this upload.
     pub(super) before: Option<FileId>,
 }
 
 impl Job {
-    /// The upload of a file that nothing is known about yet.
+    /// Creates the upload of a file about which nothing is known yet.
     pub(super) fn new(new: NewFile, metered: Metered, stamp: Option<Stamp>) -> Self {
         Self {
             new,
@@ -66,12 +66,12 @@ impl Job {
         }
     }
 
-    /// Reports the progress of this file and computes its hash.
+    /// A [`Progress`] that reports the progress of this file and computes its hash.
     pub(super) fn progress(&self) -> Arc<dyn Progress> {
         Arc::clone(&self.metered) as Arc<dyn Progress>
     }
 
-    /// A hasher for the algorithm that the ledger records or that is compared with the platform's checksum.
+    /// A new hasher for the checksum that is recorded in the ledger or compared with the platform's; `None` if neither.
     pub(super) fn hasher(&self) -> Option<Hasher> {
         self.metered.hash.as_ref().map(UploadHash::hasher)
     }
@@ -83,7 +83,7 @@ impl Job {
     }
 }
 
-/// Reports positions and passes the content on to the hash.
+/// Reports positions to the progress item and passes the content to the hash.
 pub(super) struct Metered {
     pub(super) item: Arc<dyn Progress>,
     pub(super) hash: Option<UploadHash>,

@@ -4,7 +4,7 @@
 //!
 //! - Until a command has sent all its files, running the same command again continues it: finished files are not sent
 //!   again, and haul first checks whether a file that was being sent has arrived.
-//! - It shows the content of uploaded files if the platform reports no checksum.
+//! - It identifies the content of uploaded files if the platform reports no checksum.
 //! - The hash of an unchanged local file does not have to be computed again.
 //! - A multipart upload resumes at the first missing part.
 //!
@@ -167,14 +167,15 @@ impl Ledger {
     }
 
     /// The folder with the locks shared by processes that use this ledger, and the target that the locks are for.
+    /// `None` if the ledger is off or read-only.
     pub(super) fn locks(&self) -> Option<(PathBuf, String)> {
         let guard = self.state();
         let state = guard.as_ref().filter(|state| !state.read_only)?;
         Some((state.folder.with_file_name("locks"), state.target.clone()))
     }
 
-    /// An earlier run's upload of this file, and the file of its latest upload under the same name. Each upload is returned
-    /// only once, so that a file named twice is sent twice.
+    /// An earlier run's upload of this file, and the resulting file of the latest upload from this path under this
+    /// name. Each earlier upload is returned only once, so that a file named twice is sent twice.
     pub(super) fn earlier(
         &self,
         new: &NewFile,
@@ -308,7 +309,8 @@ impl Ledger {
         .flatten()
     }
 
-    /// The local file that this file was uploaded from, according to its latest upload.
+    /// The path of the source that this file was uploaded from or compared with, from the latest record that has a
+    /// path.
     pub fn uploaded_from(&self, id: &FileId) -> Option<PathBuf> {
         let path = self.with(|state| {
             state
@@ -343,7 +345,7 @@ impl Ledger {
         has_upload == Some(false)
     }
 
-    /// A recorded hash of a local file that has not changed since: `kind` is `blake3`, `sha256` or `md5`.
+    /// The recorded hash of a local file; `None` if the file has changed since. `kind` is `blake3`, `sha256` or `md5`.
     pub(super) fn hash(&self, path: &Path, kind: &str) -> Option<String> {
         let stamp = Stamp::of(path)?;
         let path = text_of(path);
@@ -551,7 +553,7 @@ impl State {
         }
     }
 
-    /// Whether another process with this id is running. Removes the files that a dead process left behind.
+    /// Whether another process with this id is running. If not, removes the lock file that it may have left behind.
     fn is_running(&self, run: &str) -> bool {
         if run.is_empty() || self.run.as_ref().is_some_and(|own| own.id == run) {
             return false;
@@ -584,8 +586,8 @@ fn off(path: &Path, reason: &str) -> String {
     format!("{}: {reason}; uploads by this command will not be recorded", path.display())
 }
 
-/// The absolute path of a local file or the reference of a file on a platform, and its modification time; None for standard
-/// input.
+/// The absolute path of a local file or the reference of a file on a platform, and its modification time; `None` for
+/// standard input.
 fn place(new: &NewFile, stamp: Option<Stamp>) -> Option<(String, i64)> {
     Some((path_of(new)?, stamp?.mtime))
 }

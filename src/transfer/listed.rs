@@ -22,7 +22,7 @@ pub(super) struct Listed {
 }
 
 impl Listed {
-    /// Files with these names are listed once.
+    /// Creates a listing that covers the files with these names. The first lookup requests it.
     pub(super) fn new(names: HashSet<u64>) -> Self {
         Self { names, files: OnceCell::new() }
     }
@@ -56,7 +56,7 @@ impl Listed {
         Ok(exact_or_equivalent(found, name))
     }
 
-    /// Whether the files with this name come from the listing.
+    /// Whether files with this name are looked up in the listing instead of queried by name.
     pub(super) fn is_listed(&self, provider: &dyn Provider, name: &str) -> bool {
         self.names.contains(&hash_of_name(name)) && !filters_names(provider)
     }
@@ -96,7 +96,7 @@ impl Added {
     }
 }
 
-/// A file of this command.
+/// A file that this command has uploaded.
 pub(super) struct AddedFile {
     pub(super) name: String,
     pub(super) id: FileId,

@@ -24,14 +24,15 @@ use crate::providers::{Provider, files_named_since};
 /// strictly by time.
 pub(super) const MARGIN: SignedDuration = SignedDuration::from_mins(10);
 
-/// A file created within this time of the start may be an older one, because clocks are known to the second and the
-/// date in a response is delayed by the network. Without a checksum, the file is downloaded and compared.
+/// A file created less than this long after the start may be an older one, because the platform's time is known only to
+/// the second and the date in a response is delayed by the network. Without a checksum, the file is downloaded and
+/// compared.
 const UNCERTAIN: SignedDuration = SignedDuration::from_secs(3);
 
 /// The delay between two attempts to take the lock of another process.
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
-/// The error of a step after an upload.
+/// The error for a step that failed after the upload itself had succeeded.
 pub(super) fn after_upload(new: &NewFile, message: String, error: &Error) -> Error {
     let mut after = Error::new(error.kind(), message)
         .cause(error.message())
@@ -93,7 +94,7 @@ impl LostUploads {
     }
 
     /// Finds and claims the file of an upload that started at `since` by this machine's clock. Because a listing may
-    /// lag behind, the file counts as absent only if it has not appeared in time.
+    /// lag behind, the file counts as absent only if it does not appear within `appears_within`.
     pub(super) async fn find(
         &self,
         new: &NewFile,
@@ -104,7 +105,7 @@ impl LostUploads {
         let end = Instant::now().checked_add(self.appears_within);
         let mut pause = client.base_pause().min(self.appears_within);
         loop {
-            // A listing shows no more than the files of the time at which it began.
+            // A listing may show only the files that existed when it began.
             let begun = Instant::now();
             if let Some(file) = self.look(new, since, identity).await? {
                 return Ok(Some(file));
@@ -133,7 +134,7 @@ impl LostUploads {
             if has_time { Timestamp::from_second(begun.as_second()).unwrap_or(begun) } else { bound };
         let uncertain = if has_time { UNCERTAIN } else { MARGIN };
         let certain = begun.checked_add(uncertain).unwrap_or(Timestamp::MAX);
-        // The ledger knows files that existed before. Where the name is the id, it may know another version.
+        // The ledger knows files that existed before. If names are ids, it may know a different version of the file.
         let is_known = |file: &File| {
             let recorded = identity.ledger.content(&file.id);
             recorded

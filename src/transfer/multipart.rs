@@ -41,7 +41,8 @@ impl Uploads {
             };
             let was_completing = open.completing;
             let mut result = self.run_session(platform, job, &mut open, stamp, resumed).await;
-            // The earlier completion, whose response was lost, may have been carried out since the file was looked for.
+            // The earlier completion, whose response was lost, may have been carried out since the last search for
+            // the file.
             if was_completing && result.as_ref().is_err_and(is_rejection) {
                 match self.lost.find(&job.new, open.at, &self.identity).await {
                     Ok(Some(file)) => result = Ok(file),
@@ -139,7 +140,7 @@ impl Uploads {
         let item = job.progress();
         let mut attempts = self.attempts();
         let mut pause = self.provider.client().map_or(Duration::ZERO, crate::http::Client::base_pause);
-        // If the last part completes the file, the session knows whether that part has arrived.
+        // If the last part completes the file, the platform reports whether that part has arrived.
         let sends = !open.completing || platform.ends_with_part();
         let mut from = if resumed && sends { received(platform, open).await? } else { Reached::Byte(0) };
         let mut reached = 0;
@@ -177,7 +178,7 @@ impl Uploads {
         }
     }
 
-    /// Sends the missing parts starting at byte `start`, if any, and combines all parts.
+    /// Sends the missing parts starting at byte `start`, and combines all parts. Without `start`, only combines them.
     async fn send_from(
         &self,
         platform: &dyn Multipart,
@@ -216,8 +217,8 @@ impl Uploads {
         Ok(file)
     }
 
-    /// The checksum that the platform requires, or that the upload is verified and recorded with. Parts arrive out of
-    /// order, so the file is read once more.
+    /// The checksum that the platform requires or, otherwise, the one used to verify and record the upload. Parts are
+    /// sent out of order, so the file is read once more.
     async fn checksums_of_parts(&self, platform: &dyn Multipart, job: &Job) -> Result<Checksums> {
         let required = platform.checksum().and_then(|kind| Hasher::cheapest(&[kind]));
         match required.or_else(|| job.hasher()) {

@@ -1,4 +1,4 @@
-//! Converts names from a server to safe local paths.
+//! Converts names from a server into safe local paths.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -49,7 +49,7 @@ pub fn inside(folder: &Path, relative: &Path) -> Result<PathBuf> {
     Ok(folder.join(relative))
 }
 
-/// The last component of a name on the server, made safe. Returns `None` if nothing is left.
+/// The last usable component of a name on the server, made safe. Returns `None` if no component is usable.
 pub fn base_name(name: &str) -> Option<PathBuf> {
     name.rsplit(['/', '\\']).find_map(safe_component).map(PathBuf::from)
 }
@@ -67,7 +67,7 @@ fn safe_component(part: &str) -> Option<String> {
         .chars()
         .map(|c| if c.is_control() || matches!(c, ':' | '*' | '?' | '"' | '<' | '>' | '|') { '_' } else { c })
         .collect();
-    // A name consisting of dots and spaces refers to another folder, here or on Windows.
+    // A name that consists of dots and spaces may refer to another folder, here or on Windows.
     if safe.chars().all(|c| c == '.' || c == ' ') {
         return None;
     }

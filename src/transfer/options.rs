@@ -49,7 +49,7 @@ impl IfExists {
 pub struct UploadOptions {
     /// What to do if a file with the same name exists.
     pub if_exists: IfExists,
-    /// Whether to compare checksums reported by the platform.
+    /// Whether to compare the content that was sent with the checksums reported by the platform.
     pub verify: bool,
     /// Whether to wait until the platform has processed the file.
     pub wait: bool,
@@ -63,7 +63,8 @@ pub struct UploadOptions {
     pub appears_within: Option<std::time::Duration>,
     /// Whether every upload creates a file, instead of replacing the content of an existing one.
     pub anew: bool,
-    /// The [hashes](crate::model::hash_of_name) of the command's names, if there are several. Existing files with these names are listed once.
+    /// The [hashes](crate::model::hash_of_name) of the command's names, if there are several. Existing files with these
+    /// names are listed once.
     pub names: HashSet<u64>,
     /// Earlier uploads whose replaced file still has to be deleted, by path and name.
     pub leftovers: HashMap<(PathBuf, String), Leftover>,
@@ -109,11 +110,11 @@ pub enum Action {
 pub struct Uploaded {
     /// The file on the platform.
     pub file: File,
-    /// The requested name. An existing file with the same content may have another one.
+    /// The requested name. An existing file with the same content may have a different name.
     pub name: String,
     /// The action that was taken.
     pub action: Action,
-    /// Whether no existing file was replaced by one with another id.
+    /// Whether no existing file was replaced by a file with a different id.
     pub keeps_id: bool,
     /// The evidence used to compare the file with existing ones, if they were compared.
     pub evidence: Option<Evidence>,

@@ -8,28 +8,28 @@ use super::ledger::{Outdated, version};
 use super::upload::Uploads;
 use crate::model::{File, FileId, names_match};
 
-/// How long after its start an upload may have created a file, apart from the time for its content.
+/// How long after its start an upload may create its file, in addition to the time for sending the content.
 const CREATED_WITHIN: SignedDuration = SignedDuration::from_hours(1);
-/// The bytes per second of a slow connection.
+/// The speed of a slow connection, in bytes per second.
 const SLOW: u64 = 50_000;
 
-/// The outdated uploads of a command, with the files of a listing that they may have created.
+/// The outdated uploads of a command, with the files from a listing that they may have created.
 #[derive(Debug, Default)]
 pub struct Orphans(Vec<(Outdated, Vec<FileId>)>);
 
-/// A file of an outdated upload.
+/// A file that an outdated upload created.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Orphan {
     /// Its id.
     pub id: FileId,
     /// Its name on the platform.
     pub name: String,
-    /// The number of its row in the ledger.
+    /// The number of the upload's row in the ledger.
     number: i64,
 }
 
 impl Orphans {
-    /// Adds a file of the listing, unless it cannot be one of them.
+    /// Adds a file from the listing to each outdated upload that may have created it.
     pub fn add(&mut self, uploads: &Uploads, file: &File) {
         for (upload, files) in &mut self.0 {
             if uploads.may_have_created(upload, file) {
@@ -38,7 +38,8 @@ impl Orphans {
         }
     }
 
-    /// The files that are certain: each is the only one that its upload may have created.
+    /// The files that were certainly created by outdated uploads: each is the only file that its upload may have
+    /// created.
     pub fn finish(self) -> Vec<Orphan> {
         let certain = self.0.into_iter().filter_map(|(upload, files)| {
             let [id] = <[FileId; 1]>::try_from(files).ok()?;
@@ -60,7 +61,8 @@ impl Uploads {
         self.identity.ledger.forget(Some(orphan.number));
     }
 
-    /// Whether an upload may have created this file. False for an older file, and for one of unknown age without a mark.
+    /// Whether an upload may have created this file. Returns false for an older file, and for a file of unknown age
+    /// without a mark.
     fn may_have_created(&self, upload: &Outdated, file: &File) -> bool {
         let stored = file.extra.get("external_file_id").and_then(|mark| mark.as_str());
         if let (Some(mark), Some(stored)) = (&upload.mark, stored) {

@@ -28,8 +28,8 @@ use crate::files;
 use crate::model::File;
 use crate::source::CHUNK;
 
-/// Files up to this size are hashed without a thread and have no note, because a thread or a second file would cost
-/// more than it saves.
+/// Files up to this size are hashed without a thread and, if possible, have no note, because a thread or a second file
+/// would cost more than it saves.
 pub(super) const SMALL: u64 = CHUNK as u64;
 /// Maximum number of name pairs to try.
 const PAIRS: u32 = 100;
@@ -254,7 +254,7 @@ enum Found {
     Nothing,
     /// A file that haul did not create.
     Foreign,
-    /// A part from an earlier run, opened if permitted.
+    /// A part from an earlier run; `None` if it cannot be opened.
     Part(Option<Handle>),
     /// A part whose bytes match its note, with their hash.
     Proven(Handle, Box<blake3::Hasher>),

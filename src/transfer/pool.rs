@@ -12,7 +12,7 @@ use crate::interrupt::Interrupt;
 
 /// Default range of concurrent transfers: initial and maximum.
 const USUAL: (usize, usize) = (8, 32);
-/// An item that takes a time in this range is limited by latency, not by bandwidth, so more items can run
+/// An item whose duration is in this range is limited by latency, not by bandwidth, so more items can run
 /// concurrently.
 const WAITING: std::ops::Range<Duration> = Duration::from_millis(15)..Duration::from_secs(2);
 
@@ -119,7 +119,7 @@ impl Limit {
         }
     }
 
-    /// Adds one for every item that waited for a slow response, so that the limit doubles in each round.
+    /// Raises the limit by one for every item that waited for a slow response, which doubles the limit in each round.
     fn learn(&mut self, took: Duration, throttled: &dyn Fn() -> u64) {
         if self.jobs >= self.most && self.most <= USUAL.0 {
             return;

@@ -1,4 +1,4 @@
-//! Selects local files.
+//! The rules that select the local files to upload.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -44,14 +44,14 @@ pub struct Selection {
     pub exclude: Option<PathGlobs>,
     /// The names of folders to exclude at any depth, from exclude patterns whose only slash is at the end.
     pub exclude_folders: Option<PathGlobs>,
-    /// The patterns one by one. Clones share whether they match anything.
+    /// The individual patterns. Clones of the selection share the record of which patterns have matched.
     pub patterns: Arc<[Pattern]>,
 }
 
-/// A pattern of an option, and whether it matches any file or folder.
+/// A pattern given in an option, and whether it has matched a file or folder.
 #[derive(Debug)]
 pub struct Pattern {
-    /// The option with the pattern.
+    /// The option with the pattern, quoted for a shell.
     text: String,
     rule: Rule,
     matched: AtomicBool,
@@ -89,17 +89,17 @@ impl Selection {
         Ok(self)
     }
 
-    /// Whether a pattern matches nothing so far.
+    /// Whether a pattern has matched nothing so far.
     pub(super) fn has_unmatched(&self) -> bool {
         self.patterns.iter().any(|pattern| !pattern.is_matched())
     }
 
-    /// The options whose patterns match nothing that was [noted](Self::note).
+    /// The options whose patterns have matched no [noted](Self::note) entry.
     pub(super) fn unmatched(&self) -> impl Iterator<Item = &str> {
         self.patterns.iter().filter(|pattern| !pattern.is_matched()).map(|pattern| pattern.text.as_str())
     }
 
-    /// Notes that a folder contains this entry.
+    /// Marks the patterns that match this entry of a folder.
     pub(super) fn note(&self, relative: &str, is_folder: bool) {
         for pattern in self.patterns.iter().filter(|pattern| !pattern.is_matched()) {
             let is_match = match &pattern.rule {
@@ -158,7 +158,7 @@ fn globs(patterns: &[String]) -> Result<Option<PathGlobs>> {
     globs.transpose().map_err(Error::usage)
 }
 
-/// The file name of a path as text. Platforms accept only UTF-8 names.
+/// Converts `name` to text, because platforms accept only UTF-8 names. `path` is the file's path for errors.
 pub(super) fn named(path: &Path, name: Option<&OsStr>) -> Result<String> {
     let name = name.ok_or_else(|| Error::usage(format!("{}: has no file name", path.display())))?;
     name.to_str().map(str::to_owned).ok_or_else(|| {

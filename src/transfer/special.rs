@@ -6,8 +6,8 @@ use std::path::Path;
 
 use crate::error::{Error, Result, word};
 
-/// Rejects anything but folders and files of a known size: reading a pipe or a device may block or never end, and cannot
-/// be repeated. `command` and `name` are the command and the name of the file in the hint.
+/// Rejects anything but folders and files of a known size: reading a pipe or a device may block or never end, and
+/// cannot be repeated. `command` and `name` are the command and the name of the file in the hint.
 pub fn refuse_special(path: &Path, found: &Metadata, command: &str, name: Option<&str>) -> Result<()> {
     let reason = match found {
         _ if found.is_dir() => return Ok(()),
@@ -22,7 +22,7 @@ pub fn refuse_special(path: &Path, found: &Metadata, command: &str, name: Option
         .about(path.display().to_string()))
 }
 
-/// Whether the file has content in spite of its size of 0, such as the files in `/proc`.
+/// Whether the file has content although its size is 0, such as the files in `/proc`.
 fn is_generated(path: &Path, found: &Metadata) -> bool {
     let read = || File::open(path).and_then(|mut file| file.read(&mut [0]));
     found.len() == 0 && read().is_ok_and(|count| count > 0)

@@ -30,8 +30,8 @@ impl Uploads {
         named.into_iter().find(|other| self.is_twin(&upload, other)).map(|other| other.id)
     }
 
-    /// The files that other commands uploaded under the same names at the same time, at most one for each name, from one
-    /// listing. An interrupt or an error ends the search.
+    /// The files that other commands uploaded under the same names at the same time, at most one for each name, from
+    /// one listing. An interrupt or an error ends the search.
     pub async fn twins(&self) -> Vec<Twin> {
         let mut added = self.added.take();
         let mut twins = Vec::new();

@@ -26,7 +26,7 @@ use crate::providers::{Collection, Duplicates, Op, Provider, files_named, requir
 /// A command's uploads to one platform.
 pub struct Uploads {
     pub(super) provider: Arc<dyn Provider>,
-    /// The provider for all files, also those outside a collection.
+    /// The provider for all files, including those outside the collection.
     stored: Arc<dyn Provider>,
     pub(super) options: UploadOptions,
     pub(super) identity: Identity,
@@ -102,10 +102,10 @@ impl Uploads {
         self.identity.downloaded()
     }
 
-    /// Uploads a file, unless [`UploadOptions::if_exists`] or the ledger finds it on the platform.
+    /// Uploads a file, unless the ledger or [`UploadOptions::if_exists`] permits reusing one on the platform.
     pub async fn upload(&self, new: &NewFile, progress: &dyn Progress) -> Result<Uploaded> {
         let item = progress.item(&new.name, Some(new.size));
-        // Boxed: each future that awaits it would hold its state again, for every file in flight.
+        // Boxed, because each future that awaits it would otherwise store its state again, for every file in flight.
         let result = self.until_interrupted(Box::pin(self.attempt(new, None, &item))).await;
         if let Source::Remote(remote) = &new.source {
             remote.close().await;
@@ -144,13 +144,13 @@ impl Uploads {
         digest.map(|sums| sums.sha256.unwrap_or_default()).map_err(|error| error.about(new.name.clone()))
     }
 
-    /// Whether a file on the platform can stand for a local file: it is not deleted, failed or expired.
+    /// Whether a file on the platform can represent a local file: it is not deleted, failed or expired.
     pub fn is_usable(&self, file: &File) -> bool {
         let gone = file.status.as_deref().is_some_and(|status| {
             let is = |words: &[&str]| words.iter().any(|word| status.eq_ignore_ascii_case(word));
             is(&["deleted", "expired"]) || self.provider.spec().has_failed(status)
         });
-        // By the platform's clock, as it returned the time.
+        // Use the platform's clock, because the platform reported the time.
         let now = self.lost.platform_time(self.clock.now());
         let expired = file.expires_at.is_some_and(|time| time <= now);
         !gone && !expired
@@ -220,7 +220,7 @@ impl Uploads {
         }
     }
 
-    /// Deletes the replaced file, records the new one and waits for the platform to process it.
+    /// Attaches the file, deletes the replaced one, records the upload and, if requested, waits for processing.
     pub(super) async fn conclude(&self, mut job: Job) -> Result<Uploaded> {
         self.forget_session(&mut job);
         let Some((file, action)) = job.result.clone() else {
@@ -273,10 +273,10 @@ impl Uploads {
         let also = stated.contains(&"sha256") || stated.is_empty();
         let stated =
             if self.options.anew && also { Some(Hasher::sha256()) } else { Hasher::cheapest(stated) };
-        // Where the platform returns no checksum, the ledger records one.
         let hasher = stated.filter(|_| self.options.verify);
         // Some platforms require the SHA-256 before the content. It is compared with the hash of the content sent.
         let hasher = if self.provider.asks_for_sha256() { Some(Hasher::sha256()) } else { hasher };
+        // Otherwise, the BLAKE3 is computed for the ledger.
         let hasher = hasher.or_else(|| self.identity.ledger.is_on().then(Hasher::blake3));
         let stamp = Stamp::of_source(new);
         let metered = Metered { item: Arc::clone(item), hash: hasher.map(UploadHash::new) };
@@ -303,7 +303,7 @@ impl Uploads {
                 Err(error) if error.kind() == Kind::NotFound => {}
                 Err(error) => return Err(error),
             },
-            // Replacing a file's content twice is harmless, so the earlier attempt does not matter.
+            // No search is needed if content is replaced, which can safely be repeated, or if only parts were sent.
             Earlier::Begun(begun) if self.options.to.is_none() && !self.has_parts_only(new) => {
                 if self.resume(&mut job, begun).await? {
                     return Ok(job);
@@ -334,7 +334,7 @@ impl Uploads {
         self.options.leftovers.get(&(place, new.name.clone())).cloned()
     }
 
-    /// Looks for the file of an upload that an earlier run started.
+    /// Looks for the file of an upload that an earlier run started. Returns whether it was found.
     async fn resume(&self, job: &mut Job, begun: Begun) -> Result<bool> {
         // The replaced file has the same name, but it is an older one.
         if let Some(old) = &begun.old {
@@ -407,7 +407,7 @@ impl Uploads {
         }
     }
 
-    /// Whether an existing file with the same name counts as the same file.
+    /// Whether an existing file with the same name counts: it must be usable and must not have a different purpose.
     pub(super) fn is_candidate(&self, purpose: Option<&String>, file: &File) -> bool {
         let same_purpose =
             purpose.is_none_or(|purpose| file.purpose.as_ref().is_none_or(|its| its == purpose));
@@ -481,7 +481,7 @@ impl Uploads {
         self.stage(job).await?;
         let since = self.clock.now();
         self.begin(job, since).await?;
-        // The second of two files with the same content finds the first.
+        // Files with the same content are sent one after another, so that the second one finds the first.
         let content = job.new.sha256.clone().filter(|_| self.stores_once()).into_iter().collect();
         let _lock = self.contents.lock(content, false).await;
         let mut attempts = self.attempts();

@@ -86,8 +86,8 @@ pub async fn once_found<'a, T>(
             Err(error) if error.kind() == Kind::NotFound => error,
             result => return result,
         };
-        // The end is computed after the first response, which may report the platform's time. A file that has any time
-        // left is requested again, even if this process is delayed between the two lines.
+        // The end is computed after the first response, which may report the platform's time. It is relative to
+        // `now`, so a file with any time left is requested again even if this process is delayed in between.
         let now = Instant::now();
         let end = *end.get_or_insert_with(|| now.checked_add(provider.settles_in(file)));
         let left = end.map_or(Duration::MAX, |end| end.saturating_duration_since(now));

@@ -30,7 +30,7 @@ pub struct LeftOut {
     counts: Arc<Counts>,
 }
 
-/// Numbers of entries that were seen but not visited: hidden ones and all others.
+/// Numbers of entries that were left out because they are hidden or ignored.
 #[derive(Debug, Default)]
 struct Counts {
     hidden: AtomicU64,

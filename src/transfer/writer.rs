@@ -25,7 +25,7 @@ pub(super) struct Writer<'a> {
     /// The name and size of the file, if the size is verified.
     stated: Option<(String, u64)>,
     hash: Option<Hash>,
-    /// Number of bytes to drop, which an upload was already sent.
+    /// Number of bytes to drop because the upload has already received them.
     dropped: u64,
     /// The version of the content received so far.
     version: Version,
@@ -39,8 +39,8 @@ pub(super) enum Sink<'a> {
     Outlet(&'a mut Outlet),
     /// A consumer that cannot start over, such as standard output.
     Stream(&'a mut (dyn FnMut(&[u8]) -> Result<()> + Send)),
-    /// An upload to another platform, which cannot start over either. It is sent each byte once: if the server starts over,
-    /// the bytes before are dropped.
+    /// An upload to another platform, which cannot start over either. It receives each byte once: if the server starts
+    /// over, the bytes that were already sent are dropped.
     Upload(&'a mpsc::Sender<Result<Bytes>>),
 }
 
@@ -184,7 +184,7 @@ fn mismatch(name: &str, size: u64, came: &str) -> Error {
     Error::new(Kind::Mismatch, format!("{name}: expected {size} bytes, received {came}"))
 }
 
-/// A hash of the content being computed. Large content is hashed on a separate thread.
+/// The hash of the content, computed as it arrives. Large content is hashed on a separate thread.
 enum Hash {
     Inline(Hasher, Result<()>),
     Thread(Hasher, HashThread),
@@ -245,7 +245,7 @@ impl Outlet {
                 }
                 Ok(())
             };
-            // The receiver is dropped on Ctrl-C.
+            // Sending fails if the receiver was dropped, as on Ctrl-C.
             let _ = sender.send(write());
         };
         thread::Builder::new()

@@ -11,8 +11,9 @@
 //! column    = name { "." name | "[" number "]" } ;
 //! ```
 //!
-//! Keywords are case-insensitive, and `metadata.` before a name is optional. A comparison with a missing or null value is
-//! false, except `is null`. In a string, a quote is escaped by `\` or by doubling; in `like`, `%` matches any text.
+//! Keywords are case-insensitive, and `metadata.` before a name is optional. A comparison with a missing or null
+//! value is false, except `is null`. In a string, a quote is escaped by `\` or by doubling; in `like`, `%` matches
+//! any text.
 
 use std::cmp::Ordering;
 
@@ -173,7 +174,7 @@ fn parse(text: &str) -> Parsed<Condition> {
 
 struct Parser<'a> {
     text: &'a str,
-    /// The text not read yet, without leading white space.
+    /// The text that has not been read yet, without leading whitespace.
     rest: &'a str,
     depth: usize,
 }
@@ -320,7 +321,7 @@ impl<'a> Parser<'a> {
         if self.depth > DEEPEST { Err(format!("nested more than {DEEPEST} levels deep")) } else { Ok(()) }
     }
 
-    /// Consumes the text before the first character that `end` matches, and the white space after it.
+    /// Consumes the text before the first character that `end` matches, and the whitespace that follows the text.
     fn split(&mut self, end: impl Fn(char) -> bool) -> &'a str {
         let (taken, rest) = self.rest.split_at(self.rest.find(end).unwrap_or(self.rest.len()));
         self.rest = rest.trim_start();

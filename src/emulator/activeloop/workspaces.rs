@@ -100,7 +100,7 @@ fn check_id(id: &str) -> Result<(), Problem> {
     Ok(())
 }
 
-/// A response whose body is not documented.
+/// The response of operations whose response body is not documented.
 fn nothing() -> Response {
     Json(Value::Null).into_response()
 }

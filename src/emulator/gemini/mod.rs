@@ -1,6 +1,7 @@
 //! Gemini's Files API: `/v1/files` and `/v1beta/files`, and Google's resumable upload protocol at `/upload/…/files`.
 //!
-//! Undocumented behavior of the protocol follows Google's own clients and its test server for other APIs.
+//! Where the protocol is not documented, the emulator follows Google's own clients and Google's test server for other
+//! APIs.
 
 mod files;
 mod upload;
@@ -69,7 +70,7 @@ pub static GEMINI: Platform = Platform {
     error: |_, status, message| Problem::of(status, message).into_response(),
 };
 
-/// The served platform and its running requests to upload sessions.
+/// The served platform and the locks of its upload sessions.
 struct Service {
     site: Arc<Site>,
     locks: Locks,

@@ -29,7 +29,7 @@ use crate::store::Transaction;
 const MAX_SIZE: u64 = 2 * 1024 * 1024 * 1024;
 /// Maximum length of a display name, in characters.
 const MAX_NAME: usize = 512;
-/// The number of bytes that the sizes of parts must be a multiple of.
+/// The size of each part except the last must be a multiple of this number of bytes.
 const GRANULARITY: u64 = 8 * 1024 * 1024;
 /// Lifetime of a session, in seconds.
 const SESSION_LIFE: i64 = 7 * 24 * 3600;
@@ -68,8 +68,9 @@ enum Phase {
     Cancelled,
 }
 
-/// The sessions with a request to this server. Their requests are handled one at a time, so that a query reports all bytes
-/// of an interrupted request. Another server with the same store only notices that content has been received.
+/// Locks for the sessions that this server is handling requests for. The requests of a session are handled one at a
+/// time, so that a query reports all bytes of an interrupted request. Other servers with the same store do not see
+/// the locks; they detect only that a session has changed.
 #[derive(Default)]
 pub(super) struct Locks(Mutex<HashMap<String, Weak<tokio::sync::Mutex<()>>>>);
 
@@ -238,15 +239,15 @@ fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 }
 
 impl Call<'_> {
-    /// The session as it is in the store.
+    /// The session in the store; `None` if it does not exist or has expired.
     async fn session(&self) -> Result<Option<Session>, Problem> {
         let (id, now) = (self.id.clone(), self.service.site.clock.now());
         let read = move |space: &Space| Session::current(space.noted(NOTE, &id)?, now);
         Ok(self.service.site.blocking(read).await?)
     }
 
-    /// Changes the phase of an active session. If another request has changed the session since it had `received` bytes,
-    /// nothing happens, and the result is the error response.
+    /// Changes the phase of an active session. If another request has changed the session since it had `received`
+    /// bytes, nothing happens, and the result is the error response.
     async fn change(
         &self,
         received: u64,
@@ -298,7 +299,7 @@ impl Call<'_> {
         }
     }
 
-    /// Receives content, and stores the file if the command says so.
+    /// Receives content, and stores the file if the command includes `finalize`.
     async fn receive(
         &self,
         session: &Session,
@@ -437,7 +438,7 @@ fn wrong_phase(state: &Phase) -> Response {
     plain(StatusCode::BAD_REQUEST, Some(state.word()), &message)
 }
 
-/// The response to a request whose session another server has changed in the meantime.
+/// The response to a request whose session another request has changed in the meantime. `None` means that it is gone.
 fn superseded(state: Option<Phase>) -> Response {
     match state {
         None => unknown_session(),
@@ -451,7 +452,7 @@ fn superseded(state: Option<Phase>) -> Response {
     }
 }
 
-/// The response to a query.
+/// The response that reports the state of a session.
 fn report(service: &Service, headers: &HeaderMap, state: &Phase) -> Response {
     match state {
         Phase::Active { received, .. } => {

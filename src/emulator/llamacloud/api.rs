@@ -261,8 +261,8 @@ pub(super) async fn legacy_list(call: Call) -> Result<Response, Refusal> {
     Ok(([(CONTENT_TYPE, "application/json")], Body::from_stream(text)).into_response())
 }
 
-/// On the service, this detects presigned uploads. The emulator detects them as they arrive, so this deletes expired
-/// ones and lists the files.
+/// On the service, this operation detects presigned uploads. The emulator detects them as they arrive, so it only
+/// deletes expired ones and lists the files.
 pub(super) async fn sync(call: Call) -> Result<Response, Refusal> {
     bucket::forget_expired(&call.service).await?;
     legacy_list(call).await
@@ -429,12 +429,12 @@ async fn read_object(body: Body) -> Result<Object, Refusal> {
     }
 }
 
-/// A value that is neither missing nor null.
+/// The value of a key; `None` if it is missing or null.
 fn non_null<'a>(object: &'a Object, key: &str) -> Option<&'a Value> {
     object.get(key).filter(|value| !value.is_null())
 }
 
-/// The optional string at the end of `loc`.
+/// The optional string in the field that the last element of `loc` names.
 fn text(object: &Object, loc: &[&str]) -> Result<Option<String>, Problem> {
     match non_null(object, loc.last().copied().unwrap_or_default()) {
         None => Ok(None),

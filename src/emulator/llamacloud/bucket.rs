@@ -155,7 +155,7 @@ pub(super) async fn object(
 ) -> Result<Response, S3Error> {
     refuse_authorization(&headers)?;
     let Ok(Path(key)) = key else { return Err(NO_SUCH_KEY) };
-    // Only GET and PUT are ever signed, so other methods never pass this check.
+    // The signature covers the method, so requests with methods that are never signed do not pass this check.
     check_signature(&service, method.as_str(), Some(&key), |name| params.get(name))?;
     let id = FileId(key);
     if method != Method::PUT {

@@ -103,7 +103,7 @@ pub(super) fn in_project(project: &str) -> Filter {
     Filter::equals("extra.project_id", project)
 }
 
-/// A file in the request's project.
+/// Finds a file in the request's project. A file in another project counts as missing.
 pub(super) async fn find(call: &Call, id: FileId) -> Result<File, Refusal> {
     let file = call.service.site.blocking(move |store| store.stat(&id)).await?;
     let is_own = file.extra.get(PROJECT).and_then(Value::as_str) == Some(&call.project);
@@ -117,7 +117,7 @@ pub(super) async fn delete(call: &Call, id: FileId) -> Result<StatusCode, Refusa
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// The short object of the beta API, including all keys. `full` adds the other keys of the legacy object.
+/// The short object of the beta API, with null for missing values. `full` adds the other keys of the legacy object.
 pub(super) fn short_object(file: &File, download_url: Option<&Value>, full: bool) -> Value {
     let mut object = json!({
         "id": file.id,
@@ -141,7 +141,7 @@ pub(super) fn short_object(file: &File, download_url: Option<&Value>, full: bool
     object
 }
 
-/// The long object of the legacy API, including all keys.
+/// The long object of the legacy API, with null for missing values.
 pub(super) fn long_object(file: &File) -> Value {
     // The vendor's `openapi.json` requires this string. Inferred: it defaults to the name.
     let external_id = file.extra.get(EXTERNAL_ID).cloned().unwrap_or_else(|| json!(file.name));
@@ -264,7 +264,7 @@ pub(super) async fn page(
     };
     let listed = service.site.blocking(move |store| store.list(&listing)).await;
     let mut files = listed.map_err(|error| match error.kind() {
-        // The file that the token refers to was deleted long ago.
+        // The file that the token refers to was deleted more than a day ago.
         Kind::NotFound => invalid(),
         _ => Refusal::from(error),
     })?;

@@ -32,7 +32,7 @@ pub(super) struct Service {
     organizations: Option<Vec<String>>,
     /// The rate limiters, by project; empty if there is no limit.
     limiters: HashMap<String, RateLimiter>,
-    /// Number of presigned URLs still to be issued that have already expired.
+    /// Number of further presigned URLs to issue as already expired.
     stale: AtomicU64,
 }
 

@@ -224,7 +224,8 @@ pub(super) fn expires_at(body: &Object) -> Result<Option<Timestamp>, Problem> {
     parse_date(&text).map(Some).ok_or_else(invalid)
 }
 
-/// Parses the JavaScript date formats that clients send: with a time zone, without one (UTC), a date, and RFC 2822.
+/// Parses the JavaScript date formats that clients send: a date and time with a time zone or without one (UTC), a date
+/// alone, and RFC 2822.
 pub(super) fn parse_date(text: &str) -> Option<Timestamp> {
     let text = text.trim();
     let civil = || Some(text.parse::<civil::DateTime>().ok()?.to_zoned(TimeZone::UTC).ok()?.timestamp());

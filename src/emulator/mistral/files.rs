@@ -51,7 +51,7 @@ const VISIBILITY: &str = "visibility";
 const SAMPLE_TYPE: &str = "sample_type";
 const SOURCE: &str = "source";
 
-/// The same error response for a file that is unknown, deleted or too new, or belongs to someone else.
+/// The error response for any file that is unknown, deleted or too new, or belongs to someone else.
 fn no_such_file() -> Refusal {
     Refusal::new(StatusCode::NOT_FOUND, "No file matches the given query.")
 }

@@ -1,5 +1,5 @@
-//! OpenAI's Files API: objects, lists, pages, uploads and error responses. A [`Vendor`] describes how a service with this
-//! API differs from OpenAI, and [`routes`] serves it.
+//! OpenAI's Files API: objects, lists, pages, uploads and error responses. A [`Vendor`] describes how a service with
+//! this API differs from OpenAI, and [`routes`] serves it.
 //!
 //! ```ignore
 //! const GROQ_API: Vendor = Vendor { prefix: "/openai/v1", purposes: &["batch"], page: None, ..Vendor::OPENAI };
@@ -245,7 +245,7 @@ pub struct Vendor {
     pub cursors: bool,
     /// Whether a single file can be retrieved.
     pub retrieve: bool,
-    /// Whether it has vector stores.
+    /// Whether the service has vector stores.
     pub vector_stores: bool,
     /// Whether files with this purpose can be downloaded.
     pub downloads: fn(purpose: &str) -> bool,
@@ -262,8 +262,8 @@ pub struct Vendor {
 }
 
 impl Vendor {
-    /// OpenAI without the Uploads API. The limits, and the purposes whose files cannot be downloaded, are
-    /// documented or observed.
+    /// OpenAI without the Uploads API and vector stores. The limits, and the purposes whose files cannot be
+    /// downloaded, are documented or observed.
     pub const OPENAI: Self = Self {
         prefix: "/v1",
         alias: None,
@@ -303,7 +303,7 @@ impl Vendor {
         Json((self.single)((self.object)(site, file).into()))
     }
 
-    /// The value of `purpose` or the default, if it is allowed.
+    /// The value of `purpose` or the default. A purpose that is missing or not allowed is rejected.
     fn purpose(&self, form: &Form) -> Result<String, Refusal> {
         let purpose = form.text("purpose").filter(|text| !text.is_empty()).or(self.default_purpose);
         let purpose = purpose.ok_or_else(|| Refusal::missing("purpose"))?;
@@ -424,7 +424,7 @@ async fn upload(
     let file = File {
         provider: site.platform.to_owned(),
         id: FileId((vendor.id)(&purpose, now)),
-        // The base name of a path. Inferred.
+        // Inferred: only the base name of a path is kept.
         name: name.rsplit('/').next().unwrap_or_default().to_owned(),
         content_type: upload.head.content_type,
         purpose: Some(purpose).filter(|purpose| !purpose.is_empty()),

@@ -27,7 +27,7 @@ const MAX_SIZE: u64 = 8 * 1024 * 1024 * 1024;
 const MAX_PART: u64 = 64 * 1024 * 1024;
 /// Seconds after which an upload expires.
 const LIFE: i64 = 3600;
-/// How long the state of an upload is known after it has expired.
+/// How long an upload is remembered after it has expired.
 const KNOWN: SignedDuration = SignedDuration::from_hours(24);
 /// Maximum size of a JSON body, in bytes: the ids of many parts.
 const MAX_JSON: usize = 4 * 1024 * 1024;
@@ -84,7 +84,7 @@ pub(super) fn routes(vendor: &'static Vendor) -> Router<Service> {
     router
 }
 
-/// The result of work in the store: an error of the store, or an error response.
+/// The result of work in the store: an error of the store, or a value or error response.
 type Outcome<T> = StoreResult<Result<T, Refusal>>;
 
 type Answer = Result<Json<Value>, Refusal>;
@@ -182,7 +182,7 @@ async fn add_part(
         };
         let parts = UploadParts::of(space, &id);
         parts.put(&part_id, upload.ends, part.blob)?;
-        // If the upload ended while the part was being stored, it did not delete the part.
+        // If the upload ended while the part was being stored, the part was not deleted with the others.
         let still = Upload::pending(space.noted(NOTE, &id)?, &id, now)?;
         if still.is_err() {
             parts.discard(&part_id);

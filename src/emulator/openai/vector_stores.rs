@@ -1,5 +1,5 @@
 //! Vector stores: their attached files with the processing status, and batches of attached files. The response that
-//! attaches a file reports it as in progress, and later responses report its final status.
+//! attaches a file reports it as in progress. The first request that reads the attached file completes its processing.
 
 use axum::body::Body;
 use axum::extract::{Path, State};
@@ -28,7 +28,7 @@ const SUPPORTED: &str = "c cpp css csv docx gif go html java jpeg jpg js json md
 const STATUSES: [&str; 4] = ["in_progress", "completed", "failed", "cancelled"];
 
 type Answer = Result<Json<Value>, Refusal>;
-/// The result of a transaction: a failure of the store, or a response.
+/// The result of a transaction: an error of the store, or a value or error response.
 type Outcome<T> = StoreResult<Result<T, Refusal>>;
 
 /// The routes below `prefix`.
@@ -55,7 +55,7 @@ async fn run<T: Send + 'static>(
     site.blocking(move |store| store.transaction(work)).await?
 }
 
-/// Evaluates a `Result` within an [`Outcome`].
+/// Unwraps a `Result` in a function that returns an [`Outcome`], or returns its error response.
 macro_rules! accept {
     ($result:expr) => {
         match $result {
@@ -86,7 +86,8 @@ async fn body_of(body: Body) -> Result<Object, Refusal> {
     }
 }
 
-/// A map of at most 16 values with short keys.
+/// A map of at most 16 strings with short keys; `None` if it is missing or null. `numbers` also permits numbers and
+/// booleans.
 fn map_of(request: &Object, key: &'static str, numbers: bool) -> Result<Option<Value>, Refusal> {
     let map = match request.get(key) {
         None | Some(Value::Null) => return Ok(None),
@@ -106,7 +107,7 @@ fn map_of(request: &Object, key: &'static str, numbers: bool) -> Result<Option<V
     Ok(Some(Value::Object(map.clone())))
 }
 
-/// The chunking strategy of an attached file, which is always reported as a static one.
+/// The chunking strategy of an attached file, which is always reported as static.
 fn chunking(request: &Object) -> Result<Value, Refusal> {
     let key = "chunking_strategy";
     let of = |size: u64, overlap: u64| json!({ "type": "static", "static": { "max_chunk_size_tokens": size, "chunk_overlap_tokens": overlap } });
@@ -126,7 +127,7 @@ fn chunking(request: &Object) -> Result<Value, Refusal> {
     }
 }
 
-/// A page of objects that are in the order of their creation.
+/// A page of `objects`, which must be in the order of their creation.
 fn page(mut objects: Vec<Value>, params: &Params) -> Answer {
     let limit = match params.get("limit") {
         None => PAGE.0,
@@ -247,7 +248,7 @@ fn shown(change: &mut Transaction, store: &str, batch: Option<&str>, reads: bool
     for (id, note) in notes_of(change, store)? {
         if batch.is_none_or(|batch| is(&note, "batch", batch)) {
             match show(change, store, &id, note, reads) {
-                // It has expired.
+                // The file has expired.
                 Err(error) if error.kind() == Kind::NotFound => {}
                 object => objects.push(object?),
             }
@@ -401,7 +402,7 @@ async fn attach(
     run(&site, attach).await
 }
 
-/// Attached files, with the parameter `filter`.
+/// A page of attached files, restricted to the status in the parameter `filter`.
 fn filtered(objects: Vec<Value>, params: &Params) -> Answer {
     let Some(status) = params.get("filter").filter(|text| !text.is_empty()) else {
         return page(objects, params);

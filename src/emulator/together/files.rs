@@ -47,7 +47,8 @@ pub(super) fn object(site: &Site, file: &File) -> Value {
     object
 }
 
-/// The state of the check. It begins when it is requested, which is the last change of the record.
+/// The status of the check, which begins when it is requested, at `updated_at`. `None` if files with this purpose are
+/// not checked.
 fn status(site: &Site, file: &File) -> Option<&'static str> {
     if !file.purpose.as_deref().is_some_and(|purpose| CHECKED.contains(&purpose)) {
         return None;

@@ -1,5 +1,5 @@
-//! Together AI: uploads through presigned URLs of a storage, equal content stored once, and checks of the content. The
-//! objects and errors are OpenAI's with other fields.
+//! Together AI: uploads through presigned URLs of an object storage, equal content stored once, and checks of the
+//! content. Objects resemble OpenAI's but have other fields; errors have OpenAI's format.
 
 mod files;
 mod parts;

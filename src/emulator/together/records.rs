@@ -9,9 +9,9 @@ use crate::store::Transaction;
 
 /// Maximum size of a file in bytes: 50.1 GiB.
 pub(super) const MAX_SIZE: u64 = 53_794_465_382;
-/// Kind of the notes about registered files, by id.
+/// The kind of notes about registered files, keyed by id.
 pub(super) const REGISTERED: &str = "registered";
-/// Kind of the notes about the content of files, by checksum and purpose.
+/// The kind of notes about the content of files, keyed by checksum and purpose.
 const CONTENT: &str = "content";
 
 /// The key of the note about the content of a file.
@@ -31,7 +31,7 @@ pub(super) fn holder(change: &Transaction, key: &str) -> Result<Option<FileId>> 
     }
 }
 
-/// Records the content of a stored file, unless another file has it.
+/// Records the content of a stored file, unless another file with this content is recorded.
 pub(super) fn note_content(site: &Site, change: &mut Transaction, file: &File) -> Result<()> {
     let key = content_key(site, file.checksums.sha256.as_deref().unwrap_or_default(), file);
     if holder(change, &key)?.is_some() {

@@ -32,7 +32,7 @@ impl Session {
             .map_err(|error| Error::failed("the record of the upload is damaged").caused_by(error))
     }
 
-    /// The running upload with this id.
+    /// The running upload with this id; `None` if it does not exist or has expired.
     pub(super) fn find(space: &Space, id: &str, now: Timestamp) -> StoreResult<Option<Self>> {
         let session = space.noted(NOTE, id)?.map(Self::read).transpose()?;
         Ok(session.filter(|session| now < session.ends))
@@ -44,7 +44,7 @@ pub(super) fn put(space: &Space, id: &str, number: u32, blob: Blob, now: Timesta
     let Some(session) = Session::find(space, id, now)? else { return Ok(false) };
     let (parts, key) = (UploadParts::of(space, id), format!("{number:010}"));
     parts.put(&key, session.ends, blob)?;
-    // If the session ended while the part was being stored, it did not delete the part.
+    // If the session ended while the part was being stored, the part was not deleted with the others.
     let is_running = Session::find(space, id, now)?.is_some();
     if !is_running {
         parts.discard(&key);

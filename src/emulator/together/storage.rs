@@ -36,7 +36,7 @@ fn signed_text(key: &str, end: &str) -> String {
     format!("PUT\n{key}\n{end}")
 }
 
-/// Rejects a request without a valid signature, and one with a token, which must not reach this host.
+/// Rejects a request without a valid signature, and a request with a token, which must not reach this host.
 fn check(service: &Service, key: &str, params: &Params, headers: &HeaderMap) -> Result<(), S3Error> {
     if headers.contains_key(AUTHORIZATION) {
         let message = "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query \
@@ -65,7 +65,7 @@ fn check(service: &Service, key: &str, params: &Params, headers: &HeaderMap) -> 
     }
 }
 
-/// `PUT /_storage/{id}`: the content of a registered file. It may be stored again.
+/// `PUT /_storage/{id}`: the content of a registered file. Repeating the request replaces the content.
 pub(super) async fn put_file(
     State(service): State<Service>,
     Path(id): Path<String>,

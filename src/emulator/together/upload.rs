@@ -102,8 +102,8 @@ impl Fields {
     }
 }
 
-/// Stores a file whose content came with its fields or in the parts of an upload, which then ends. Its check begins
-/// immediately.
+/// Stores a file whose content arrived with its fields or in the parts of the multipart upload `upload`, which then
+/// ends. The check of the file begins immediately.
 pub(super) async fn store(
     service: &Service,
     file: File,
@@ -205,7 +205,7 @@ async fn receive_form(
     Ok((fields, upload))
 }
 
-/// `POST /v1/files/{id}/preprocess`: begins the check of a file. A check that has begun is not begun again.
+/// `POST /v1/files/{id}/preprocess`: begins the check of a file. A check that has already begun is not restarted.
 pub(super) async fn preprocess(
     State(service): State<Service>,
     Path(id): Path<String>,

@@ -36,7 +36,8 @@ pub(super) fn limits(site: &Site) -> Limits {
     Limits { file: Some(limit), body: Some(limit.saturating_add(FORM_OVERHEAD)) }
 }
 
-/// `POST /v1/files`: a form whose file must come last, because the service forwards it as a stream.
+/// `POST /v1/files`: a form. Fields after the file are ignored or, for `expires_after`, rejected, because the service
+/// forwards the file as a stream.
 pub(super) async fn upload(
     State(site): State<Arc<Site>>,
     params: Params,
@@ -218,7 +219,7 @@ pub(super) async fn list(
     Ok(Json(page).into_response())
 }
 
-/// The page size. A number that is out of range is clamped; other text is rejected by the web framework.
+/// The page size. A number that is out of range selects the maximum; other text is rejected by the web framework.
 fn limit(params: &Params) -> Result<usize, Refusal> {
     let Some(text) = params.get("limit") else { return Ok(MAX_PAGE) };
     let limit: i32 = text.parse().map_err(|error| {

@@ -459,7 +459,7 @@ pub(super) async fn presign(
         .into_response())
 }
 
-/// The start of a string, as base64.
+/// The start of the content, as base64.
 fn inline(bytes: BlobReader) -> Result<String, Error> {
     let mut text = Vec::new();
     let read = bytes.take(MAX_INLINE).read_to_end(&mut text);

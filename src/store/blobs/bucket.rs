@@ -1,4 +1,5 @@
-//! Content in object storage. Each blob has its own key, and a row in the database that says whether a file refers to it.
+//! Content in object storage. Each blob has its own key, and a row in the database that says whether a file refers to
+//! it.
 //!
 //! ```text
 //! PREFIX/haul-store   the id of the store, so that no other store uses the same place
@@ -6,9 +7,9 @@
 //! PREFIX/probe-KEY    written and deleted when a store is opened
 //! ```
 //!
-//! The row of a blob is inserted as `pending` before its object is written, becomes `stored` in the transaction that adds
-//! the file, and `deleting` in the transaction that removes the file. After that, the object is deleted and then the row. A
-//! blob that a crash left behind is deleted by the collector.
+//! The row of a blob is inserted as `pending` before its object is written, becomes `stored` in the transaction that
+//! adds the file, and `deleting` in the transaction that removes the file. After that, the object is deleted and then
+//! the row. A blob that a crash left behind is deleted by the collector.
 
 use std::fs::File;
 use std::io;
@@ -41,20 +42,20 @@ use crate::store::index::postgres::Database;
 const PART: u64 = 8 * 1024 * 1024;
 /// Maximum number of parts of an object, below the limit of the services.
 const PARTS: u64 = 9_000;
-/// Maximum number of parts in flight: of one upload, and of all. They are in memory.
+/// Maximum number of parts in flight, per upload and in total. Parts in flight are held in memory.
 const PARALLEL: usize = 4;
 const PARALLEL_IN_ALL: usize = 8;
-/// How long and how often a request is repeated.
+/// How long and how often a failed request is retried.
 const RETRY: Duration = Duration::from_secs(20);
 const RETRIES: usize = 5;
-/// How long a service may be silent.
+/// How long to wait for the next data from a service.
 const SILENCE: Duration = Duration::from_secs(30);
-/// The crate's words for a redirect without an address.
+/// The error text of `object_store` for a redirect without a `Location`.
 const REDIRECT: &str = "Received redirect";
-/// How often a broken download continues without having received anything.
+/// How many times in a row a broken download resumes without receiving anything.
 const CONTINUATIONS: u32 = 3;
 
-/// A place for blobs.
+/// A bucket, or a prefix in a bucket, that contains the blobs of one store.
 pub(in crate::store) struct Bucket {
     background: Arc<Background>,
     database: Arc<Database>,
@@ -95,8 +96,8 @@ impl Drop for Upload {
 }
 
 impl Bucket {
-    /// Prepares the place at `s3://BUCKET/PREFIX`, `gs://…` or `az://…`. `variables` are credentials and settings by the
-    /// names of the vendors' variables.
+    /// Prepares access to `s3://BUCKET/PREFIX`, `gs://…` or `az://…`. `variables` contains credentials and settings
+    /// under the names of the vendors' environment variables.
     pub(in crate::store) fn new(
         address: &str,
         variables: &[(String, Secret)],
@@ -142,7 +143,7 @@ impl Bucket {
                 {
                     builder = builder.with_region("us-east-1");
                 }
-                // Compatible services lack the request that deletes several objects.
+                // Some compatible services lack the request that deletes several objects.
                 let builder = builder.with_bucket_name(name).with_disable_bulk_delete(true);
                 (
                     "s3",
@@ -193,7 +194,8 @@ impl Bucket {
         })
     }
 
-    /// Checks that objects can be read, written, listed and deleted, and that the place belongs to the store with this id.
+    /// Checks that objects can be read, written, listed and deleted, and that the prefix belongs to the store with
+    /// this id.
     pub(in crate::store) fn claim(&self, id: &str) -> Result<()> {
         self.background.wait(async {
             let marker = self.path("haul-store");
@@ -240,7 +242,7 @@ impl Bucket {
         self.path(&format!("blobs/{key}"))
     }
 
-    /// Writes the content of `file`, and inserts its row.
+    /// Inserts a row for a new blob, and writes the content of `file` to its object.
     pub(in crate::store) fn put(self: &Arc<Self>, file: &File, size: u64) -> Result<Upload> {
         let key = Uuid::new_v4().simple().to_string();
         let file = Arc::new(file.try_clone().map_err(spool_failed)?);
@@ -295,7 +297,7 @@ impl Bucket {
         sent
     }
 
-    /// A part of a file, once there is memory for it.
+    /// Reads a part of a file, after waiting for a permit that bounds the number of parts in memory.
     async fn part(
         &self,
         file: &Arc<File>,
@@ -310,7 +312,7 @@ impl Bucket {
         Ok((permit, part.into()))
     }
 
-    /// Opens content of this size.
+    /// Opens the content with this key and size.
     pub(in crate::store) fn open(self: &Arc<Self>, key: &str, size: u64) -> io::Result<Object> {
         let mut object = Object {
             bucket: Arc::clone(self),
@@ -342,7 +344,7 @@ impl Bucket {
         }
     }
 
-    /// Deletes blobs that no file refers to any more. The collector deletes the ones that this cannot.
+    /// Deletes blobs that no file refers to any more. If that fails, the collector deletes them later.
     pub(in crate::store) fn delete(&self, keys: &[String]) {
         if keys.is_empty() {
             return;
@@ -385,7 +387,7 @@ impl Bucket {
         Some(key.to_owned())
     }
 
-    /// The error for a failed request. `doing` describes it.
+    /// The error for a failed request. `doing` describes the request, such as `read objects`.
     pub(in crate::store) fn failed(&self, doing: &str, error: &object_store::Error) -> Error {
         let whole = with_causes(error).split_whitespace().collect::<Vec<_>>().join(" ");
         let text = shortened(&whole);
@@ -440,7 +442,7 @@ impl Bucket {
     }
 }
 
-/// The settings that a service knows.
+/// The variables that are settings of a service.
 fn configured<K: std::str::FromStr>(variables: &[(String, Secret)]) -> impl Iterator<Item = (K, String)> {
     let known = |(name, value): &(String, Secret)| {
         Some((name.to_ascii_lowercase().parse().ok()?, value.expose().to_owned()))
@@ -495,7 +497,8 @@ fn element<'t>(text: &'t str, name: &str) -> Option<&'t str> {
     Some(rest.split_once(&format!("</{name}>"))?.0).filter(|text| !text.is_empty())
 }
 
-/// Content being read from a bucket: sequentially in one request, which is made again if it breaks.
+/// Content being read from a bucket: sequentially in one request, or in another one from the same position if it
+/// breaks.
 pub(in crate::store) struct Object {
     bucket: Arc<Bucket>,
     path: Path,
@@ -530,7 +533,7 @@ impl Object {
         }
     }
 
-    /// Reads some of the next bytes: 0 at the end.
+    /// Reads some of the next bytes and returns their number, which is 0 only at the end.
     pub(in crate::store) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let bytes = self.take(buffer.len())?;
         buffer[..bytes.len()].copy_from_slice(&bytes);

@@ -12,9 +12,9 @@
 //! doubtful/link.LINK.UNIQUE   the same for a copy for other programs
 //! ```
 //!
-//! A row and a file cannot be changed in one atomic step. Therefore a mark is written before content is moved to its final
-//! path or loses its last row. After the commit, the content is removed if no row refers to it, followed by the mark. After
-//! a crash, the next start checks only the marked content.
+//! A row and a file cannot be changed in one atomic step. Therefore a mark is written before content is moved to its
+//! final path or loses its last row. After the commit, the content is removed if no row refers to it, followed by the
+//! mark. After a crash, the next start checks only the marked content.
 
 use std::collections::HashSet;
 use std::fs::{self, DirBuilder, File};
@@ -108,7 +108,7 @@ impl Directory {
         self.links().join(if is_name(id) { id } else { "none" })
     }
 
-    /// Removes content that was being received by processes that no longer run.
+    /// Removes content that was being received by processes that are no longer running.
     pub(in crate::store) fn clear_incoming(&self) -> Result<()> {
         let directory = self.incoming();
         incoming::clear(&directory).map_err(|error| Error::io("clear", &directory, error))
@@ -144,7 +144,7 @@ impl Directory {
         self.put_in_place(content, &self.blob(sha256))
     }
 
-    /// Moves a file to its final path and syncs it.
+    /// Moves a file to its final path and, if the store is synced, syncs the directories.
     pub(in crate::store) fn put_in_place(&self, content: Temporary, target: &Path) -> Result<()> {
         let directory = target.parent().expect("a file in the store has a parent directory");
         let failed = |error: io::Error| Error::failed("cannot write content to the store").caused_by(error);

@@ -57,7 +57,7 @@ impl BlobReader {
         Ok(())
     }
 
-    /// Limits requests to a bucket to the bytes before `end`.
+    /// Limits requests to a bucket to the bytes before `end`. Has no effect on content in a directory.
     pub fn stop_at(&mut self, end: u64) {
         #[cfg(feature = "shared")]
         if let Bytes::Object(object) = &mut self.bytes {
@@ -83,7 +83,7 @@ impl BlobReader {
 }
 
 impl BlobReader {
-    /// Reads the next bytes, exactly this many.
+    /// Reads exactly the next `length` bytes.
     pub fn piece(&mut self, length: usize) -> io::Result<Vec<u8>> {
         let mut piece = Vec::with_capacity(length);
         while piece.len() < length {
@@ -130,7 +130,7 @@ impl Read for BlobReader {
 }
 
 impl Bytes {
-    /// Appends bytes up to `length` in all. From a file, it may append more, up to the vector's capacity.
+    /// Appends bytes up to a total of `length`. From a file, it may append more, up to the vector's capacity.
     #[cfg_attr(
         not(feature = "shared"),
         expect(unused_variables, reason = "reading from a file ignores the length")
@@ -153,7 +153,7 @@ impl Bytes {
     }
 }
 
-/// Appends bytes of a file up to the vector's capacity, which is not cleared first.
+/// Appends bytes from a file up to the vector's capacity, without zeroing the spare capacity first.
 #[cfg(unix)]
 fn fill(file: &File, bytes: &mut Vec<u8>) -> io::Result<usize> {
     Ok(rustix::io::retry_on_intr(|| rustix::io::read(file, rustix::buffer::spare_capacity(&mut *bytes)))?)

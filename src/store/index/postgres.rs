@@ -1,7 +1,7 @@
 //! The PostgreSQL index: its connections and transactions.
 //!
-//! A write transaction holds an advisory lock for its space, so that no other one changes the space before it ends. Reads do
-//! not lock.
+//! A write transaction holds an advisory lock for its space, so that no other transaction changes the space before it
+//! ends. Reads do not lock.
 
 pub(in crate::store) mod address;
 mod steps;
@@ -27,16 +27,16 @@ use crate::store::background::Background;
 use address::{Address, Passwords};
 use tables::Tables;
 
-/// Maximum number of connections of a replica.
+/// Maximum number of connections per replica.
 const CONNECTIONS: usize = 16;
 /// How long a request waits for a connection.
 const WAIT: Duration = Duration::from_secs(30);
 /// How long a new connection may take, including the login.
 const CONNECT: Duration = Duration::from_secs(15);
-/// How long the outcome of a commit is looked for after its connection broke.
+/// How long, and with what pause, to query the outcome of a commit whose connection broke.
 const RESOLVE: Duration = Duration::from_secs(30);
 const RESOLVE_PAUSE: Duration = Duration::from_millis(250);
-/// How long a warning is not repeated.
+/// How long repetitions of a warning are suppressed.
 const QUIET: Duration = Duration::from_mins(1);
 
 /// The message for a change that may have been made.
@@ -122,7 +122,7 @@ impl Database {
         work(&Rows { sql: &Tables::new(self, &transaction) })
     }
 
-    /// Runs a write transaction that is alone in this space. If `work` fails, nothing is changed. An
+    /// Runs a write transaction that excludes all others in this space. If `work` fails, nothing is changed. An
     /// [unanswered](Error::is_unanswered) error means that the change may have been made.
     pub(in crate::store) fn write<T>(&self, space: &str, work: impl FnOnce(&Rows) -> Result<T>) -> Result<T> {
         let background = &self.background;
@@ -137,7 +137,7 @@ impl Database {
         })?;
         let tables = Tables::new(self, &transaction);
         let value = work(&Rows { sql: &tables })?;
-        // The server answers a commit after a failed statement as if it had succeeded.
+        // After a failed statement, the server rolls back but responds to the commit without an error.
         if let Some(error) = tables.failure() {
             return Err(error);
         }
@@ -157,7 +157,7 @@ impl Database {
         }
     }
 
-    /// Whether the transaction with this number was committed, if that can be found out in time.
+    /// Whether the transaction with this number was committed; `None` if that cannot be determined in time.
     fn was_committed(&self, number: &str) -> Option<bool> {
         let sql = "SELECT pg_xact_status(CAST(CAST($1 AS TEXT) AS xid8))";
         let ask = async || {
@@ -186,7 +186,7 @@ impl Database {
         }
     }
 
-    /// An error of the index. Only the reason contains the address.
+    /// An error about the index. Only its cause contains the address.
     fn error(&self, kind: Kind, message: &str, reason: &str) -> Error {
         Error::new(kind, message).cause(format!("{}: {reason}", self.shown))
     }

@@ -18,7 +18,7 @@ pub(in crate::store) struct Rows<'a> {
 }
 
 impl Rows<'_> {
-    /// The differences between the databases.
+    /// The dialect of the database.
     pub(in crate::store) fn dialect(&self) -> Dialect {
         self.sql.dialect()
     }
@@ -176,7 +176,7 @@ impl Rows<'_> {
         Ok(self.sql.execute(sql, &[key.into()])? > 0)
     }
 
-    /// Marks a blob that no file refers to any more.
+    /// Marks a blob for deletion because no file refers to it any more.
     #[cfg(feature = "shared")]
     pub(in crate::store) fn release_blob(&self, key: &str) -> Result<()> {
         let sql = "UPDATE blobs SET state = 'deleting', since = clock_timestamp() WHERE key = ?1";
@@ -218,7 +218,7 @@ impl Rows<'_> {
         let filter = listing.filter.as_ref().filter(|_| !selection.exact);
         let mut sql = format!("SELECT {COLUMNS} FROM files {}", selection.sql);
         let mut at_once = Some(AT_ONCE);
-        // Rows of SQLite may be damaged and do not count then.
+        // SQLite rows may be damaged; damaged rows do not count toward the limit.
         if self.dialect() != Dialect::Sqlite && filter.is_none() && (1..=AT_ONCE).contains(&listing.limit) {
             sql = format!("{sql} LIMIT {}", listing.limit);
             at_once = None;
@@ -255,7 +255,7 @@ impl Rows<'_> {
         self.one(sql, &[space.into(), kind.into(), key.into()], key, |row| object(row, 0))
     }
 
-    /// All notes of a kind with their keys, oldest first.
+    /// All notes of a kind with their keys, oldest first. If `about` is given, only the notes that concern this file.
     pub(in crate::store) fn notes(
         &self,
         space: &str,

@@ -77,8 +77,8 @@ pub(in crate::store) trait Sql {
     /// Runs a statement and returns the number of changed rows.
     fn execute(&self, sql: &str, values: &[Value]) -> Result<u64>;
 
-    /// Runs a query and visits its rows until `visit` returns false. All rows may be in memory at once, unless there is
-    /// `at_once`: then at most that number.
+    /// Runs a query and visits its rows until `visit` returns false. All rows may be in memory at once, unless
+    /// `at_once` limits their number.
     fn query(
         &self,
         sql: &str,
@@ -87,7 +87,7 @@ pub(in crate::store) trait Sql {
         visit: &mut dyn FnMut(&dyn Row) -> Result<bool>,
     ) -> Result<()>;
 
-    /// Prints a warning unless it was already printed.
+    /// Prints a warning unless it was already printed; with PostgreSQL, unless it was printed within the last minute.
     fn warn_once(&self, text: String);
 }
 

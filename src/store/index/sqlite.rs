@@ -130,8 +130,8 @@ struct Writer {
 
 impl Index {
     /// Opens the index next to `blobs` and migrates it to the current format. It is an error if the index is damaged,
-    /// has lost changes, has an unknown format, or is missing although blobs exist; no file is modified then. An
-    /// index that cannot be written is opened for reading.
+    /// has lost changes, has an unknown format, or is missing although blobs exist; in these cases, no file is
+    /// modified. An index that cannot be written is opened for reading.
     pub(in crate::store) fn open(blobs: Directory, ephemeral: bool, warn: Warn) -> Result<Self> {
         let index = Self::new(blobs, ephemeral, warn);
         match index.open_writer(true) {
@@ -331,7 +331,7 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection> {
     let open = || {
         let connection = Connection::open_with_flags(path, flags)?;
         connection.busy_timeout(BUSY_TIMEOUT)?;
-        // Otherwise SQLite plans a prepared statement again whenever other values are bound.
+        // Without this, SQLite may replan a prepared statement whenever different values are bound.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         Ok(connection)
     };
@@ -401,7 +401,7 @@ fn unusable_index(path: &Path) -> String {
     format!("{}: the store's index ", path.display())
 }
 
-/// Whether an index has to be rebuilt before it can be used.
+/// Whether the error means that the index at `path` has to be rebuilt before it can be used.
 pub(in crate::store) fn is_unusable(error: &Error, path: &Path) -> bool {
     error.message().starts_with(&unusable_index(path)) && !error.message().ends_with(FOREIGN)
 }

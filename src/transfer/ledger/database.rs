@@ -11,7 +11,7 @@ use super::sessions;
 use crate::files;
 use crate::model::Warn;
 
-/// Maximum number of rows in each table.
+/// Maximum number of rows kept in `uploads` and in `hashes` when the database is opened.
 pub(super) const MAX_ROWS: i64 = 100_000;
 /// How long a statement waits for other processes.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -80,7 +80,7 @@ pub(super) fn open(path: &Path, warn: &Warn) -> Result<Connection, String> {
 fn open_tables(path: &Path) -> rusqlite::Result<Connection> {
     create_private(path);
     let db = Connection::open(path)?;
-    // Otherwise SQLite plans a prepared statement again whenever other values are bound.
+    // Without this, SQLite may replan a prepared statement whenever different values are bound.
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     db.busy_timeout(BUSY_TIMEOUT)?;
     let version: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;
@@ -95,7 +95,7 @@ fn open_tables(path: &Path) -> rusqlite::Result<Connection> {
     db.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
     // SQLite overwrites deleted rows, so erased secrets cannot be recovered from the file.
     // A small page cache is sufficient, as paths are looked up in the order of a walk.
-    // Moving the log to the database waits for the disk, so it waits until the log has 16 MiB.
+    // A checkpoint waits for the disk, so it is delayed until the log reaches 16 MiB.
     db.execute_batch(
         "PRAGMA synchronous = NORMAL; PRAGMA secure_delete = ON; PRAGMA cache_size = -256;
          PRAGMA wal_autocheckpoint = 4096",

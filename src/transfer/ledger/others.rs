@@ -1,4 +1,4 @@
-//! The names that other commands with the same ledger upload at the same time.
+//! The names of files that other commands with the same ledger are uploading.
 
 use std::collections::HashSet;
 
@@ -8,7 +8,7 @@ use rusqlite::params;
 use super::{Ledger, State};
 use crate::model::hash_of_name;
 
-/// Rows are read again from this many rows before the last one: numbers of deleted rows are used again.
+/// Reading resumes this many rows before the last row, because SQLite reuses the numbers of deleted rows.
 const MARGIN: i64 = 1_000;
 
 /// The names that other commands have been uploading since a time.
@@ -16,14 +16,14 @@ pub(super) struct Others {
     since: Timestamp,
     /// The version of the database when its rows were last read. Only changes by other processes count.
     version: Option<i64>,
-    /// The number of the last row when they were read.
+    /// The number of the last row at that time.
     last: i64,
     /// The [hashes](hash_of_name) of the names.
     names: HashSet<u64>,
 }
 
 impl Ledger {
-    /// Watches the names that other commands upload from now on, and those that they are uploading.
+    /// Starts watching the names that other commands are uploading now or will upload later.
     pub(in crate::transfer) fn watch_others(&self, now: Timestamp) {
         self.with(|state| {
             state.others = Some(Others { since: now, version: None, last: 0, names: HashSet::new() });
@@ -31,8 +31,8 @@ impl Ledger {
         });
     }
 
-    /// Whether another command has been uploading a file with this name ([hashed](hash_of_name)) since they are
-    /// [watched](Self::watch_others).
+    /// Whether another command has been uploading a file with this name ([hashed](hash_of_name)) since
+    /// [`watch_others`](Self::watch_others) was called.
     pub(in crate::transfer) fn others_uploaded(&self, name: u64) -> bool {
         let found = self.with(|state| {
             state.read_others()?;

@@ -10,7 +10,7 @@ use crate::model::NewFile;
 use crate::providers::Session;
 use crate::secret::Secret;
 
-/// The age at which a session is aborted if no upload has resumed it.
+/// The age at which a session is aborted instead of resumed.
 const ABANDONED: SignedDuration = SignedDuration::from_hours(24);
 
 /// `parts` has a row for each part that the platform has confirmed.

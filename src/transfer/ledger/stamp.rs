@@ -17,7 +17,7 @@ pub(in crate::transfer) struct Stamp {
 }
 
 impl Stamp {
-    /// The stamp of the source of an upload; None unless it is a regular file with a path or a file on a platform.
+    /// The stamp of an upload's source; `None` unless the source is a regular file with a path or a file on a platform.
     pub(in crate::transfer) fn of_source(new: &NewFile) -> Option<Self> {
         match &new.source {
             Source::Path(path) => Self::of(path),

@@ -37,7 +37,7 @@ struct State {
     files: Vec<(File, Vec<u8>)>,
     /// The files of ended sessions, by session, for a platform that reports them.
     ended: BTreeMap<String, File>,
-    /// The failures to inject, by the number of the part or completion from now on. If the flag is true, the data is
+    /// The failures to inject, by step; each part and each completion is a step. If the flag is true, the data is
     /// stored first.
     failures: BTreeMap<u64, (Error, bool)>,
     steps: u64,

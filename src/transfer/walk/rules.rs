@@ -20,7 +20,7 @@ pub(super) struct Rules {
     root: PathBuf,
     /// Whether `.gitignore` files apply.
     git: bool,
-    /// Whether rules of git end at the root of a repository.
+    /// Whether `.gitignore` rules end at the root of a repository.
     has_borders: bool,
     /// The folders above the root, the nearest first.
     above: Vec<FolderRules>,
@@ -57,7 +57,7 @@ impl Rules {
         Self { is_off: true, ..Self::default() }
     }
 
-    /// Reads the rules of a folder below the current one. `has` returns whether it has an entry with this name.
+    /// Reads the rules of a folder in the current one. `has` returns whether the folder contains an entry with a name.
     pub fn enter(&mut self, folder: &Path, relative: &Path, has: impl Fn(&str) -> bool) -> Result<()> {
         if !self.is_off {
             let rules = self.read(folder, &self.root.join(relative), has)?;

@@ -21,7 +21,7 @@ use crate::secret::Secret;
 
 /// The default schema for the tables.
 const SCHEMA: &str = "haul";
-/// How long a new connection may take.
+/// How long connecting to one address of the server may take.
 const CONNECT: Duration = Duration::from_secs(10);
 /// How long data may stay unacknowledged before a connection counts as broken.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
@@ -29,7 +29,7 @@ const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
 /// Where the password of an index comes from.
 #[derive(Clone, Debug, Default)]
 pub(in crate::store) struct Passwords<'a> {
-    /// Whether the URL may contain one. An argument may not, because other users can read it.
+    /// Whether the URL may contain a password. A command-line argument may not, because other users can read it.
     pub(in crate::store) in_url: bool,
     /// The value of `PGPASSWORD`.
     pub(in crate::store) variable: Option<&'a Secret>,
@@ -49,7 +49,7 @@ pub(super) struct Address {
     pub(super) create: String,
 }
 
-/// The verification of the server's certificate, by the names of `sslmode`.
+/// How the server's certificate is verified, as determined by `sslmode`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Verify {
     Nothing,
@@ -86,9 +86,9 @@ impl Address {
                 "the schema name must consist of lowercase letters, digits and `_`, and must not start with a digit",
             ));
         }
-        // A space in a query is written as `%20`.
+        // `tokio_postgres` does not decode `+` as a space.
         let text = format!("{base}?{}", rest.finish().replace('+', "%20"));
-        // The source could contain the password.
+        // The URL may contain the password, so the message does not quote it.
         let mut config = Config::from_str(&text).map_err(|error| invalid(&reason(&error)))?;
         if config.get_hosts().is_empty() {
             return Err(invalid("the address has no host"));
@@ -113,7 +113,7 @@ impl Address {
                 config.ssl_mode(SslMode::Require);
                 match mode {
                     "verify-full" => Verify::Full,
-                    // As in libpq, a given authority is used.
+                    // As in libpq, `require` verifies the certificate if an authority is given.
                     "require" if authority.is_none() => Verify::Nothing,
                     _ => Verify::Authority,
                 }
@@ -161,7 +161,7 @@ impl Address {
     }
 }
 
-/// Why an address is invalid, without quoting the address.
+/// Why an address is invalid. Does not quote the address.
 fn reason(error: &tokio_postgres::Error) -> String {
     let mut reason = error.to_string();
     if let Some(source) = std::error::Error::source(error) {
@@ -194,7 +194,7 @@ fn password_in(path: &Path, wanted: &[&str; 4]) -> Option<String> {
     })
 }
 
-/// The settings of TLS. `authority` is a PEM file, or `system`.
+/// The TLS configuration. `authority` is a PEM file, or `system` (the default).
 fn tls(verify: Verify, authority: Option<&str>) -> Result<ClientConfig> {
     let failed = |error: rustls::Error| Error::failed("cannot initialize TLS").caused_by(error);
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -248,7 +248,7 @@ fn roots(authority: Option<&str>) -> Result<RootCertStore> {
     Ok(roots)
 }
 
-/// Accepts a certificate of any name, and without an authority any certificate, as `sslmode` says.
+/// Accepts a certificate for any host name and, without an authority, any certificate, as the weaker `sslmode`s do.
 #[derive(Debug)]
 struct Lenient {
     authority: Option<Arc<WebPkiServerVerifier>>,

@@ -11,7 +11,7 @@ const OLDEST: i32 = 130_000;
 /// Step `n` migrates format `n` to format `n + 1`. A released step never changes.
 const STEPS: &[&str] = &[TABLES];
 
-/// Times are in microseconds since 1970, except `since`, which is a time of the database's own clock. `metadata`, `extra`
+/// Times are in microseconds since 1970, except `since`, which is set by the database's own clock. `metadata`, `extra`
 /// and `note` are JSON objects. Text is compared byte by byte.
 const TABLES: &str = r#"
 CREATE TABLE blobs (

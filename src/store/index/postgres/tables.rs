@@ -1,4 +1,4 @@
-//! A transaction of PostgreSQL.
+//! PostgreSQL transactions.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -12,7 +12,7 @@ use super::Database;
 use crate::error::{Error, Result};
 use crate::store::index::sql::{Dialect, Read, Row, Sql, Value};
 
-/// Maximum number of prepared statements of a connection. Filters make new ones.
+/// Maximum number of prepared statements kept per connection. Filters produce new statements.
 const STATEMENTS: usize = 256;
 
 /// The tables as seen by one transaction.
@@ -146,8 +146,8 @@ impl Row for tokio_postgres::Row {
     }
 }
 
-/// Replaces U+0000, which PostgreSQL cannot store in text, with U+0001 U+0001, and U+0001 with U+0001 U+0002. The order of
-/// texts and of their prefixes stays.
+/// Replaces U+0000, which PostgreSQL cannot store in text, with U+0001 U+0001, and U+0001 with U+0001 U+0002. Texts
+/// keep their order, and a prefix of a text remains a prefix.
 fn without_nul(text: &str) -> Cow<'_, str> {
     if !text.contains(['\0', '\u{1}']) {
         return Cow::Borrowed(text);

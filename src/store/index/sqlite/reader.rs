@@ -31,7 +31,7 @@ struct Stamp {
 }
 
 impl Reader {
-    /// A connection to an index that this process also writes.
+    /// A connection through which SQLite sees later changes to the index.
     pub(super) fn live(connection: Connection) -> Self {
         Self { connection, frozen: None, _copy: None }
     }

@@ -1,4 +1,4 @@
-//! A transaction of SQLite.
+//! SQLite transactions.
 
 use std::borrow::Cow;
 
