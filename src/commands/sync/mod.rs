@@ -137,7 +137,8 @@ enum Action {
     Adopted,
     /// The local file no longer exists, and the file on the platform was deleted.
     Deleted,
-    /// The local file no longer exists, and the file on the platform was kept because `haul sync` did not upload it.
+    /// The local file no longer exists, and the file on the platform was kept because `haul sync` did not upload it
+    /// or because another path has the same file.
     Kept,
     /// There was nothing to do.
     Unchanged,

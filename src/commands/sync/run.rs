@@ -415,11 +415,10 @@ impl Run<'_> {
             require(self.provider.as_ref(), Op::Delete, &word(&path))?;
         }
         if !self.previews {
-            let ids = row
-                .replaces
-                .as_deref()
-                .into_iter()
-                .chain(Some(&row.id).filter(|_| deletes && state != State::Missing));
+            // Another path may have the content that this file replaced.
+            let replaced = row.replaces.as_deref().filter(|old| self.ids.borrow().rows(old) == 0);
+            let own = Some(&row.id).filter(|_| deletes && state != State::Missing);
+            let ids: Vec<&FileId> = replaced.into_iter().chain(own).collect();
             for id in ids {
                 self.remove(id).await.map_err(|error| error.about(path.as_str()))?;
             }

@@ -306,6 +306,27 @@ fn a_renamed_file_keeps_a_file_that_the_next_run_may_delete() {
 }
 
 #[test]
+fn a_deletion_keeps_a_replaced_file_that_another_path_has() {
+    for case in some(remote_cases().filter(|case| case.can().delete)) {
+        let served = Arc::new(Emulator::start(&case.setup(Clock(None))));
+        let env = machine(&case, &served, &served.root);
+        write(&env, 0, "content 0");
+        write(&env, 1, "content 1");
+        sync(&env, &case, &[]).ok();
+        // As after a run whose deletion of the replaced file failed, when the other path has received that content.
+        let mut lock: Value = serde_json::from_slice(&env.read("haul.lock")).unwrap();
+        let files = &mut lock["targets"][case.provider]["files"];
+        files["docs/00.txt"]["replaces"] = files["docs/01.txt"]["id"].clone();
+        let other = files["docs/01.txt"]["id"].as_str().unwrap().to_owned();
+        env.write("haul.lock", lock.to_string());
+        fs::remove_file(env.work().join("docs/00.txt")).unwrap();
+        let run = sync(&env, &case, &["--delete"]).ok();
+        assert_eq!(count(&run, "deleted"), 1, "{}: {run}", case.name());
+        assert_eq!(stored_ids(&case, &served), BTreeSet::from([other]), "{}: {run}", case.name());
+    }
+}
+
+#[test]
 fn a_file_is_renewed_before_it_expires() {
     for case in
         some(remote_cases().filter(|case| case.can().upload.lifetime.is_some() || case.provider == "gemini"))
