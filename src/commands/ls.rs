@@ -353,9 +353,8 @@ impl LsArgs {
 
     /// Explains why the first row of a listing that haul sorts itself takes a long time.
     fn explain_delay(&self, ctx: &Context, spec: &Spec) {
-        let field = self.sort.as_deref().unwrap_or_default();
         let why = format!(
-            "{} cannot sort by {field} in this order: haul reads all files before printing the first",
+            "{} cannot list files in this order: haul reads all files before printing the first",
             spec.name
         );
         match self.limit {

@@ -205,9 +205,7 @@ impl Provider for Anthropic {
     }
 
     async fn list(&self, query: &Query, cursor: Option<&str>) -> Result<Page> {
-        // A filter or a different order requires reading all files.
-        let is_decided = query.filter.is_none() && query.sort.is_none();
-        let size = page_size(query, is_decided, MAX_PAGE, MAX_PAGE);
+        let size = page_size(query, MAX_PAGE, MAX_PAGE);
         let mut parameters = Pushed::of(query.filter.as_ref(), self.dialect.can.list.native, None).parameters;
         let has_ids = parameters.iter().any(|(name, _)| *name == IDS);
         if has_ids && cursor.is_some() {

@@ -105,11 +105,10 @@ pub(super) fn next_cursor(platform: &str, more: bool, next: Option<String>) -> R
     }
 }
 
-/// The page size for a request: the size in the query, otherwise the limit if the platform applies the whole filter and
-/// order (`is_decided`), otherwise the provider's default. A limit never exceeds the default, and no size exceeds
-/// `max`.
-pub(super) fn page_size(query: &Query, is_decided: bool, default: u32, max: u32) -> u32 {
-    let wanted = query.limit.filter(|_| is_decided).and_then(|limit| u32::try_from(limit).ok());
+/// The page size for a request: the size in the query, otherwise the limit, otherwise the provider's default. A limit
+/// never exceeds the default, and no size exceeds `max`.
+pub(super) fn page_size(query: &Query, default: u32, max: u32) -> u32 {
+    let wanted = query.limit.and_then(|limit| u32::try_from(limit).ok());
     query.page_size.or(wanted.map(|wanted| wanted.min(default))).unwrap_or(default).clamp(1, max)
 }
 
@@ -268,7 +267,9 @@ impl Listing {
     }
 
     fn ask(&self, cursor: Option<String>) -> JoinHandle<Result<Page>> {
-        let (provider, query) = (Arc::clone(&self.provider), self.query.clone());
+        let (provider, mut query) = (Arc::clone(&self.provider), self.query.clone());
+        // Small pages would only cause more requests.
+        query.limit = query.limit.filter(|_| self.check.is_none() && !self.collects);
         tokio::spawn(async move { provider.list(&query, cursor.as_deref()).await })
     }
 
@@ -501,6 +502,15 @@ mod tests {
             seen.add("p", &mut items, |item| item, *next).ok().map(|()| items.len())
         };
         pages.iter().map(add).collect()
+    }
+
+    #[test]
+    fn a_limit_shrinks_a_page() {
+        let size =
+            |limit, wanted| page_size(&Query { limit, page_size: wanted, ..Query::default() }, 100, 1000);
+        assert_eq!((size(None, None), size(Some(7), None)), (100, 7));
+        assert_eq!((size(Some(0), None), size(Some(u64::MAX), None), size(Some(500), None)), (1, 100, 100));
+        assert_eq!((size(Some(7), Some(5000)), size(Some(7), Some(2)), size(None, Some(0))), (1000, 2, 1));
     }
 
     #[test]

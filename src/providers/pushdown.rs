@@ -101,8 +101,6 @@ pub(super) struct Pushed<'a> {
     pub(super) expression: Option<String>,
     /// The [conditions](Filter::conditions) that the platform decides exactly.
     pub(super) decided: Vec<&'a Expr>,
-    /// Whether the platform decides all conditions.
-    pub(super) whole: bool,
 }
 
 impl<'a> Pushed<'a> {
@@ -110,12 +108,10 @@ impl<'a> Pushed<'a> {
     pub(super) fn of(filter: Option<&'a Filter>, table: &[Native], language: Option<&Language>) -> Self {
         let mut request =
             Request { rows: table.iter().map(Row::of).collect(), language, expressions: Vec::new() };
-        let mut pushed = Self { whole: true, ..Self::default() };
+        let mut pushed = Self::default();
         for condition in filter.into_iter().flat_map(Filter::conditions) {
             if request.place(condition) == Some(Precision::Exact) {
                 pushed.decided.push(condition);
-            } else {
-                pushed.whole = false;
             }
         }
         let and = language.map_or("", |language| language.and);

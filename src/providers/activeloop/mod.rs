@@ -156,9 +156,7 @@ impl Provider for Activeloop {
     }
 
     async fn list(&self, query: &Query, cursor: Option<&str>) -> Result<Page> {
-        // A filter or a different order requires reading all files.
-        let is_sorted = query.sort.as_ref().is_none_or(|sort| CAN.list.sorts(sort));
-        let size = page_size(query, is_sorted && query.filter.is_none(), PAGE, CAN.list.max_page);
+        let size = page_size(query, PAGE, CAN.list.max_page);
         let pushed = Pushed::of(query.filter.as_ref(), CAN.list.native, Some(&LANGUAGE));
         let request = Request::get(self.connection.url(&["files"])?)
             .query("limit", size)

@@ -161,7 +161,7 @@ impl Provider for Gemini {
     }
 
     async fn list(&self, query: &Query, cursor: Option<&str>) -> Result<Page> {
-        let size = page_size(query, query.filter.is_none(), LARGEST_PAGE, LARGEST_PAGE);
+        let size = page_size(query, LARGEST_PAGE, LARGEST_PAGE);
         let request = Request::get(self.connection.url(&[self.version, "files"])?)
             .query("pageSize", size)
             .maybe_query("pageToken", cursor);

@@ -97,14 +97,15 @@ impl LlamaCloud {
             .into_iter()
             .fold(request, |request, (name, value)| request.query(name, value))
             .maybe_query("order_by", query.sort.as_ref().and_then(order_by))
-            .query("page_size", page_size(query, pushed.whole, LARGEST_PAGE, LARGEST_PAGE))
+            .query("page_size", page_size(query, LARGEST_PAGE, LARGEST_PAGE))
             .maybe_query("page_token", cursor))
     }
 
     fn post_query(&self, query: &Query, pushed: &Pushed<'_>, cursor: Option<&str>) -> Result<Request> {
         if let Some(expand) = self.connection.setting("expand") {
             return Err(Error::usage("expand: not supported by llamacloud's query endpoint").hint(format!(
-                "remove `--set {}`, or remove `--set via=query` and any data source filters",
+                "remove `--set {}`, or remove `--set via=query`, `--set only_manually_uploaded` and any data \
+                 source filters",
                 word(&format!("expand={expand}"))
             )));
         }
@@ -116,10 +117,7 @@ impl LlamaCloud {
         if let Some(order) = query.sort.as_ref().and_then(order_by_words) {
             body.insert("order_by".to_owned(), json!(order));
         }
-        body.insert(
-            "page_size".to_owned(),
-            json!(page_size(query, pushed.whole, LARGEST_PAGE, LARGEST_PAGE)),
-        );
+        body.insert("page_size".to_owned(), json!(page_size(query, LARGEST_PAGE, LARGEST_PAGE)));
         if let Some(token) = cursor {
             body.insert("page_token".to_owned(), json!(token));
         }
@@ -193,7 +191,7 @@ mod tests {
     fn sent(expr: Expr) -> (String, bool) {
         let filter = Filter { expr };
         let pushed = Pushed::of(Some(&filter), super::super::CAN.list.native, None);
-        (Json::Object(to_json(&pushed)).to_string(), pushed.whole)
+        (Json::Object(to_json(&pushed)).to_string(), pushed.decided.len() == filter.conditions().len())
     }
 
     #[test]
@@ -227,29 +225,6 @@ mod tests {
         for (expr, json, whole) in cases {
             assert_eq!(sent(expr.clone()), (json.to_owned(), whole), "{expr:?}");
         }
-    }
-
-    #[test]
-    fn a_limit_shrinks_a_page_only_if_the_platform_decides_the_filter() {
-        let native = super::super::CAN.list.native;
-        let size = |query: &Query| {
-            let whole = Pushed::of(query.filter.as_ref(), native, None).whole;
-            page_size(query, whole, LARGEST_PAGE, LARGEST_PAGE)
-        };
-        let query = |limit, page_size, filter: Option<Expr>| Query {
-            limit,
-            page_size,
-            filter: filter.map(|expr| Filter { expr }),
-            sort: None,
-        };
-        assert_eq!(size(&query(None, None, None)), 1000);
-        assert_eq!(size(&query(Some(7), None, None)), 7);
-        assert_eq!(size(&query(Some(0), None, None)), 1);
-        assert_eq!(size(&query(Some(u64::MAX), None, None)), 1000);
-        assert_eq!(size(&query(Some(7), None, Some(is("name", "a")))), 7);
-        assert_eq!(size(&query(Some(7), None, Some(is("purpose", "a")))), 1000);
-        assert_eq!(size(&query(Some(7), Some(5000), None)), 1000);
-        assert_eq!(size(&query(None, Some(0), None)), 1);
     }
 
     #[test]

@@ -352,7 +352,7 @@ impl Provider for LlamaCloud {
                 Kind::Unsupported,
                 Message::file(id, ": llamacloud returned a POST form instead of a link"),
             )
-            .hint(format!("`haul get {}`", reference(self.profile(), id)))
+            .hint(format!("to download the file: `haul get {}`", reference(self.profile(), id)))
         })
     }
 }

@@ -19,6 +19,7 @@ use tokio::task;
 use url::Url;
 
 use super::capabilities::check_lifetime;
+use super::listing::page_size;
 use super::{
     Annotate, ContentStream, Download, LinkAbility, ListAbility, NameLimit, NameSlash, Native, Op, Precision,
     Range,
@@ -190,8 +191,7 @@ impl Provider for Local {
     }
 
     async fn list(&self, query: &Query, cursor: Option<&str>) -> Result<Page> {
-        let limit = query.limit.and_then(|limit| u32::try_from(limit).ok()).unwrap_or(MAX_PAGE);
-        let size = query.page_size.unwrap_or(MAX_PAGE).min(limit).clamp(1, MAX_PAGE) as usize;
+        let size = page_size(query, MAX_PAGE, MAX_PAGE) as usize;
         let native = |field: &str| match field {
             "created_at" => Some(SortKey::Created),
             "name" => Some(SortKey::Name),

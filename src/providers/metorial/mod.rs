@@ -263,8 +263,7 @@ impl Provider for Metorial {
     async fn list(&self, query: &Query, cursor: Option<&str>) -> Result<Page> {
         let by_age = query.sort.as_ref().is_none_or(|sort| sort.field == "created_at");
         let ascending = by_age && query.sort.as_ref().is_some_and(|sort| !sort.descending);
-        // A filter or a different order requires reading all files, so small pages would only cause more requests.
-        let size = page_size(query, by_age && query.filter.is_none(), MAX_PAGE, MAX_PAGE);
+        let size = page_size(query, MAX_PAGE, MAX_PAGE);
         let mut request = Request::get(self.connection.url(&["files"])?)
             .query("limit", size)
             .query("order", if ascending { "asc" } else { "desc" })
@@ -553,6 +552,7 @@ fn chosen_link(profile: &str, id: &FileId, links: Vec<Link>, url: Option<&str>) 
         links.into_iter().filter(|link| url.is_none_or(|url| link.url == url)).collect();
     match (found.len(), found.pop().and_then(|link| link.id)) {
         (1, Some(link)) => Ok(link),
+        (0, _) if url.is_none() => Err(Error::not_found(Message::file(id, " has no link"))),
         (0 | 1, _) => Err(Error::not_found(Message::file(id, ": no such link"))),
         (count, _) => Err(Error::usage(Message::file(id, &format!(" has {count} links")))
             .hint(format!("to show them: `haul link {} --list`", reference(profile, id)))

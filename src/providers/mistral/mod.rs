@@ -180,11 +180,9 @@ impl Provider for Mistral {
 
     async fn list(&self, query: &Query, cursor: Option<&str>) -> Result<Page> {
         let pushed = Pushed::of(query.filter.as_ref(), CAN.list.native, None);
-        // A different order requires reading all files.
-        let is_decided = pushed.whole && query.sort.is_none();
         let position = match cursor {
             Some(cursor) => Position::at(cursor)?,
-            None => Position { page: 0, size: page_size(query, is_decided, PAGE, CAN.list.max_page) },
+            None => Position { page: 0, size: page_size(query, PAGE, CAN.list.max_page) },
         };
         let request = Request::get(self.connection.url(&["files"])?)
             .query("page", position.page)
@@ -309,7 +307,7 @@ mod tests {
     fn sent(text: &str) -> (Vec<Parameter>, bool) {
         let filter = Filter::parse_with(text, jiff::Timestamp::UNIX_EPOCH, &SPEC.filter_fields()).unwrap();
         let pushed = Pushed::of(Some(&filter), CAN.list.native, None);
-        (pushed.parameters.clone(), pushed.whole)
+        (pushed.parameters.clone(), pushed.decided.len() == filter.conditions().len())
     }
 
     /// A filter, the expected parameters, and whether the platform decides all of it.

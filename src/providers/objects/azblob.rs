@@ -412,7 +412,7 @@ impl Provider for Container {
             return Ok(Page { files: files.collect(), next: None });
         }
         let prefix = format!("{}{}", self.bucket.prefix, pushed.parameter("prefix").unwrap_or_default());
-        let size = page_size(query, pushed.whole, CAN.list.max_page, CAN.list.max_page);
+        let size = page_size(query, CAN.list.max_page, CAN.list.max_page);
         let request = Request::get(self.bucket.url.clone())
             .query("restype", "container")
             .query("comp", "list")

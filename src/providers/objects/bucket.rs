@@ -324,7 +324,7 @@ impl Provider for Bucket {
             return Ok(Page { files: found.into_iter().map(|(file, _)| file).collect(), next: None });
         }
         let max = self.capabilities().list.max_page;
-        let size = page_size(query, pushed.whole, max, max);
+        let size = page_size(query, max, max);
         let (list, keys) = self.page(pushed.parameter("prefix").unwrap_or_default(), cursor, size).await?;
         let own = |key: &str| key.strip_prefix(&self.prefix).map(str::to_owned);
         let next = keys.last().filter(|_| list.is_truncated).and_then(|key| own(key));

@@ -196,11 +196,10 @@ impl Provider for OpenAi {
         let Vendor { parameters, listed_purposes, .. } = self.vendor;
         let can = &self.vendor.can().list;
         let sends = |name: &str| parameters.contains(&name);
-        let is_sorted = query.sort.as_ref().is_none_or(|sort| can.sorts(sort));
         let size = match can.max_page {
             // A listing without pages has to return everything.
             u32::MAX => LARGEST,
-            max => page_size(query, is_sorted && query.filter.is_none(), PAGE, max),
+            max => page_size(query, PAGE, max),
         };
         let pushed = Pushed::of(query.filter.as_ref(), can.native, None);
         let wanted = pushed.parameter("purpose");

@@ -54,8 +54,7 @@ impl OpenAi {
     ) -> Result<Page> {
         let can = &self.capabilities().list;
         let pushed = Pushed::of(query.filter.as_ref(), can.native, None);
-        let is_sorted = query.sort.as_ref().is_none_or(|sort| can.sorts(sort));
-        let size = page_size(query, pushed.whole && is_sorted, PAGE, can.max_page);
+        let size = page_size(query, PAGE, can.max_page);
         let request = Request::get(self.in_store(store, &["files"])?)
             .query("limit", size)
             .maybe_query("order", order(query))

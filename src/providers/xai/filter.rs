@@ -232,7 +232,8 @@ mod tests {
             let filter = Filter { expr: compare("content_type", op, text(value)) };
             for table in [OPENAI, GATEWAY] {
                 let pushed = Pushed::of(Some(&filter), table, Some(&LANGUAGE));
-                let precision = if pushed.whole { Precision::Exact } else { Precision::Superset };
+                let precision =
+                    if pushed.decided.is_empty() { Precision::Superset } else { Precision::Exact };
                 assert_eq!(pushed.expression.map(|_| precision), expected, "{filter}");
             }
         }

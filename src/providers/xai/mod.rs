@@ -240,10 +240,8 @@ impl Provider for Xai {
     }
 
     async fn list(&self, query: &Query, cursor: Option<&str>) -> Result<Page> {
-        // A filter or a different order requires reading all files.
-        let is_sorted = query.sort.is_none() || native_sort(query).is_some();
         let max = OPENAI.list.max_page;
-        let size = page_size(query, is_sorted && query.filter.is_none(), max, max);
+        let size = page_size(query, max, max);
         let token = cursor.map(|cursor| self.token(cursor));
         let request = self.files(&[])?.query("limit", size);
         // The next page is requested in the dialect of its token.

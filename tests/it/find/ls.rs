@@ -5,7 +5,7 @@ use haul::providers::{Query, Sort};
 use jiff::SignedDuration;
 
 use crate::find::support::{LOCAL, finds_names, haul, names, remote};
-use crate::platforms::{all, dialects, some};
+use crate::platforms::{all, dialects, emulated, some};
 use crate::support::rig::{Case, Rig, object};
 
 fn put(rig: &Rig, name: &str, size: usize, content_type: &str, metadata: &[(&str, &str)]) {
@@ -161,6 +161,29 @@ fn a_single_page_is_listed_newest_first_and_several_in_server_order() {
 }
 
 #[test]
+fn a_limit_does_not_shrink_the_pages_that_haul_filters_or_sorts() {
+    for case in some(dialects().filter(|case| emulated(case.provider).is_some())) {
+        let rig = Rig::new(case);
+        rig.put("rare.pdf", "x");
+        for n in 0..4 {
+            rig.put(&format!("{n}.txt"), "x");
+        }
+        let requests = |arguments: &[&str]| {
+            rig.served.log();
+            let ran = haul(&rig, &[&["ls", "--ids"], arguments].concat()).ok();
+            assert!(!ran.lines().is_empty(), "{} {arguments:?}: {ran:?}", case.name());
+            rig.served.log().len()
+        };
+        // The oldest file is on the last page of most platforms.
+        for arguments in [&["--sort", "name"][..], &["--filter", "name ~ 'r*e.pdf'"]] {
+            let most = requests(arguments);
+            let few = requests(&[arguments, &["--limit", "1"]].concat());
+            assert!(few <= most, "{} {arguments:?}: {few} requests instead of {most}", case.name());
+        }
+    }
+}
+
+#[test]
 fn buffering_of_a_listing_is_reported() {
     let by_name = Sort { field: "name".to_owned(), descending: false };
     let rig = Rig::new(remote(|can| !can.list.sorts(&by_name)));
@@ -169,7 +192,7 @@ fn buffering_of_a_listing_is_reported() {
     }
     let said = |arguments: &[&str]| haul(&rig, &[&["ls", "-v", "--ids"], arguments].concat()).stderr();
     let held = said(&["--sort", "name"]);
-    let said_of_it = "cannot sort by name in this order: haul reads all files before printing the first and keeps them in memory";
+    let said_of_it = "cannot list files in this order: haul reads all files before printing the first and keeps them in memory";
     assert!(held.contains(&format!("{} {said_of_it}", rig.case.provider)), "{held}");
     let bounded = said(&["--sort", "name", "--limit", "2"]);
     assert!(

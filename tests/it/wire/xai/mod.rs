@@ -170,7 +170,7 @@ fn filtered(filter: &str) -> Query {
     let now = Timestamp::from_second(1_755_000_000).expect("a time");
     let fields = find("xai").expect("a platform").filter_fields();
     let filter = Filter::parse_with(filter, now, &fields).expect("a filter");
-    Query { filter: Some(filter), limit: Some(3), ..Query::default() }
+    Query { filter: Some(filter), ..Query::default() }
 }
 
 #[tokio::test]
@@ -193,7 +193,7 @@ async fn a_filter_is_sent_with_a_prefix_if_supported() {
 /// The files that `haul ls --filter` lists.
 async fn listed(server: &Server, dialect: &str, filter: &str) -> haul::error::Result<Vec<File>> {
     let provider = Arc::from(open(server, dialect, &[]));
-    Listing::new(provider, filtered(filter), None)?.all().await
+    Listing::new(provider, Query { limit: Some(3), ..filtered(filter) }, None)?.all().await
 }
 
 #[tokio::test]
