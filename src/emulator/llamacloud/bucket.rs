@@ -155,7 +155,10 @@ pub(super) async fn object(
 ) -> Result<Response, S3Error> {
     refuse_authorization(&headers)?;
     let Ok(Path(key)) = key else { return Err(NO_SUCH_KEY) };
-    // The signature covers the method, so requests with methods that are never signed do not pass this check.
+    // The signature covers the method. A signature for POST belongs to a form, which is sent to `/_store`.
+    if method == Method::POST {
+        return Err(ACCESS_DENIED);
+    }
     check_signature(&service, method.as_str(), Some(&key), |name| params.get(name))?;
     let id = FileId(key);
     if method != Method::PUT {

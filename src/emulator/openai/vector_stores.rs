@@ -1,5 +1,6 @@
 //! Vector stores: their attached files with the processing status, and batches of attached files. The response that
-//! attaches a file reports it as in progress. The first request that reads the attached file completes its processing.
+//! attaches a file reports it as in progress. The first request that reads the attached file completes its processing; so
+//! does a request for the vector store, whose response still reports it as in progress.
 
 use axum::body::Body;
 use axum::extract::{Path, State};
@@ -353,7 +354,10 @@ async fn info(State(Service { site, .. }): State<Service>, Path(id): Path<String
     let now = site.clock.now().as_second();
     let read = move |change: &mut Transaction| {
         let note = accept!(store_of(change, &id)?);
-        Ok(Ok(Json(store_object(change, &id, &note, now)?)))
+        let object = store_object(change, &id, &note, now)?;
+        // Lets a client that polls only the vector store see the end.
+        shown(change, &id, None, true)?;
+        Ok(Ok(Json(object)))
     };
     run(&site, read).await
 }

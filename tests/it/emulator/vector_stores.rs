@@ -56,6 +56,8 @@ fn a_file_is_attached_processed_and_detached() {
     let done = get(&server, &path);
     assert_eq!((&done["status"], &done["usage_bytes"]), (&json!("completed"), &json!(5)));
     post(&server, &format!("{store}/files"), &json!({"file_id": bad})).ok();
+    assert_eq!(get(&server, &store)["status"], "in_progress");
+    assert_eq!(get(&server, &store)["status"], "completed", "for a client that polls only the store");
     let failed = get(&server, &format!("{store}/files/{bad}"));
     let error = json!({"code": "unsupported_file", "message": "The file type is not supported."});
     assert_eq!((&failed["status"], &failed["last_error"]), (&json!("failed"), &error));

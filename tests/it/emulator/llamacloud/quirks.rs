@@ -178,6 +178,12 @@ fn presigned_uploads_can_be_forms() {
     assert_eq!(post(None, false).status, 204);
     let file = server.get(&format!("{LEGACY}/{}", presigned["file_id"].as_str().unwrap())).json();
     assert_eq!((&file["name"], &file["file_size"]), (&json!("a.txt"), &json!(5)));
+    // The signature of a form gives no access to the content.
+    let [date, expires, signature] =
+        ["x-amz-date", "x-amz-expires", "x-amz-signature"].map(|name| fields[name].as_str().unwrap());
+    let query = format!("X-Amz-Date={date}&X-Amz-Expires={expires}&X-Amz-Signature={signature}");
+    let object = format!("{url}/{}?{query}", presigned["file_id"].as_str().unwrap());
+    server.ask_bare("POST", &object, &[], b"").refused_by_bucket(403, "AccessDenied");
     let no_file = server.ask_bare("POST", &url, &[FORM], &form(&[("name=\"key\"", b"x")]));
     no_file.refused_by_bucket(400, "InvalidArgument");
 }
