@@ -309,15 +309,14 @@ impl Ledger {
         .flatten()
     }
 
-    /// The path of the source that this file was uploaded from or compared with, from the latest record that has a
-    /// path.
+    /// The path of the local file that this file was uploaded from, according to its latest upload from a path.
     pub fn uploaded_from(&self, id: &FileId) -> Option<PathBuf> {
         let path = self.with(|state| {
             state
                 .db
                 .prepare_cached(
-                    "SELECT path FROM uploads WHERE target = ? AND id = ? AND state = 'done' AND path IS NOT NULL
-                 ORDER BY number DESC LIMIT 1",
+                    "SELECT path FROM uploads WHERE target = ? AND id = ? AND state = 'done' AND run != ''
+                     AND path IS NOT NULL ORDER BY number DESC LIMIT 1",
                 )?
                 .query_row(params![state.target, id.0], |row| row.get::<_, String>(0))
                 .optional()

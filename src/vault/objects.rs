@@ -37,7 +37,9 @@ pub fn credentials_for(
     scheme: &str,
     named: Option<&str>,
 ) -> Result<BTreeMap<String, Secret>> {
-    let start = VARIABLES.iter().find(|(known, _)| *known == scheme).map_or("", |(_, start)| start);
+    let Some((_, start)) = VARIABLES.iter().find(|(known, _)| *known == scheme) else {
+        return Ok(BTreeMap::new());
+    };
     let variables = settings.env.with_prefix(start);
     let mut found: BTreeMap<String, Secret> =
         variables.map(|(name, value)| (format!("{start}{name}"), Secret::new(value))).collect();

@@ -121,11 +121,17 @@ fn add_line(path: &Path, line: &str) -> Result<()> {
     let mut pauses = 0;
     let _lock = loop {
         match files::lock_folder(folder).map_err(failed)? {
+            Some(lock) => break lock,
             None if pauses < PAUSES => {
                 pauses += 1;
                 thread::sleep(PAUSE);
             }
-            lock => break lock,
+            None => {
+                return Err(Error::failed(format!(
+                    "{}: another command is still changing it",
+                    path.display()
+                )));
+            }
         }
     };
     let mut text = match read(path) {

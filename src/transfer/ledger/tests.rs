@@ -224,6 +224,19 @@ fn a_ledger_is_new_until_an_upload_is_finished() {
 }
 
 #[test]
+fn a_compared_file_was_not_uploaded_from_here() {
+    let home = Home::new();
+    let ledger = home.ledger("upload a b");
+    let [a, b] = ["a", "b"].map(|name| home.file(name, name));
+    done(&ledger, &a, "f1");
+    ledger.learn(&b, None, &uploaded("f1"), &sums("1"), now());
+    ledger.learn(&b, None, &uploaded("f2"), &sums("1"), now());
+    ledger.record();
+    let path = |id: &str| ledger.uploaded_from(&FileId::from(id));
+    assert!(path("f1").is_some_and(|path| path.ends_with("a")) && path("f2").is_none());
+}
+
+#[test]
 fn the_latest_upload_gives_the_content() {
     let home = Home::new();
     let a = home.file("a", "1");
