@@ -73,7 +73,7 @@ pub struct Globals {
     )]
     pub progress: ProgressMode,
 
-    /// Time limit for a request, such as 30s
+    /// Time limit for a request, or for a stall in a transfer, such as 30s
     #[arg(long, global = true, value_name = "TIME", hide_short_help = true, help_heading = "Network")]
     pub timeout: Option<String>,
     /// Retry a failed request up to this many times

@@ -50,7 +50,7 @@ pub fn error(wrong: &clap::Error, root: &Command, arguments: &[OsString]) -> Err
                 Some(why)
                     if why.is::<ParseIntError>() && value.parse::<i64>().is_ok_and(i64::is_negative) =>
                 {
-                    format!("{argument}: {value} must be 0 or more")
+                    format!("{argument}: {value} is less than 0")
                 }
                 Some(why) if why.is::<ParseIntError>() => {
                     format!("{argument}: {value:?} is not a whole number")

@@ -238,7 +238,7 @@ impl DuArgs {
                     return Err(if ctx.profile(Some(text)).is_ok() {
                         error.hint(hint)
                     } else {
-                        error.hint("specify a profile, such as `local:`, or a pattern, such as '*.pdf'")
+                        error.hint("specify a profile, such as `local:`, or a pattern, such as `'*.pdf'`")
                     });
                 }
             },
@@ -276,7 +276,9 @@ async fn measure(ctx: &Context, part: Part, by: Option<By>, now: Timestamp) -> R
     }
     let profile = provider.profile();
     if groups.is_empty() {
-        ctx.ui.note(&format!("no files on {profile}"));
+        let none =
+            if is_whole { format!("no files on {profile}") } else { format!("no file on {profile} matches") };
+        ctx.ui.note(&none);
     }
     let mut groups: Vec<_> = groups.into_iter().collect();
     // Files without the property come last.

@@ -248,7 +248,7 @@ impl GcArgs {
             let why = if locks.ids.contains(&file.id) {
                 Some("in a lock file")
             } else if young < now && created.is_none_or(|at| at > young) {
-                Some("younger than --min-age")
+                Some(if created.is_some() { "younger than --min-age" } else { "of unknown age" })
             } else if used.contains(&file.id) {
                 Some("used by a vector store")
             } else if is_foreign() {

@@ -219,7 +219,7 @@ impl Check {
                     self.warn(at, format!("unknown role {role:?}"));
                 }
                 if messages.incomplete {
-                    self.warn(at, "a message has no role or content".to_owned());
+                    self.warn(at, "a message has no role or no content".to_owned());
                 }
             }
             _ => self.warn(at, "messages must be a nonempty list".to_owned()),
@@ -594,8 +594,8 @@ mod tests {
             (r#"{"messages":[]}"#, "messages must be a nonempty list"),
             (r#"{"messages":"a"}"#, "messages must be a nonempty list"),
             (r#"{"messages":[{"role":"robot","content":"a"}]}"#, "unknown role \"robot\""),
-            (r#"{"messages":[{"role":"user"}]}"#, "a message has no role or content"),
-            (r#"{"messages":[7]}"#, "a message has no role or content"),
+            (r#"{"messages":[{"role":"user"}]}"#, "a message has no role or no content"),
+            (r#"{"messages":[7]}"#, "a message has no role or no content"),
             (r#"{"text":"a"}"#, "has no messages, input or prompt"),
             (r#"{"prompt":"a","completion":"b"}"#, "has different keys from the first line"),
         ] {

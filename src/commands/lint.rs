@@ -20,7 +20,7 @@ use crate::ui::Columns;
     haul lint requests.jsonl --purpose batch\n  \
     haul lint train.jsonl valid.jsonl --purpose fine-tune --json\n\n\
     `haul upload` performs the same check on JSONL files for batches and fine-tuning; `--no-lint` turns it off. Errors are \
-    problems that make every platform reject the file; anything else is a warning.")]
+    problems that make every platform reject the file, and batches over OpenAI's limits; anything else is a warning.")]
 pub struct LintArgs {
     /// JSONL files to check
     #[arg(value_name = "FILE", required = true)]

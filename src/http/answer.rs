@@ -339,6 +339,12 @@ pub(super) fn failure_of(config: &Config, url: &Url, error: reqwest::Error, full
     Failure { error, cause: Cause::Lost, fully_sent, wait: None }
 }
 
+/// The hint to set a longer time limit than this one.
+pub(super) fn to_wait_longer(limit: Duration) -> String {
+    let minutes = limit.as_secs().div_ceil(60).saturating_mul(2).max(5);
+    format!("to wait longer: `--timeout {minutes}m`")
+}
+
 /// The failure of a request whose response did not arrive in time. `received` is true if part of the response
 /// arrived.
 pub(super) fn silence(
@@ -350,7 +356,7 @@ pub(super) fn silence(
 ) -> Failure {
     let what = if received { "did not complete its response within" } else { "did not respond within" };
     let error = unreachable(format!("{} at {} {what} {}", config.platform, place(url), waiting_time(limit)))
-        .hint("to wait longer: `--timeout 5m`");
+        .hint(to_wait_longer(limit));
     Failure { error, cause: Cause::Lost, fully_sent, wait: None }
 }
 

@@ -100,7 +100,7 @@ fn stream_of(
     let late = move |what: &str| {
         let limit = human::waiting_time(silence);
         let message = format!("{platform} sent {what} {limit} partway through the content");
-        Err(answer::unreachable(message).hint("to wait longer: `--timeout 5m`"))
+        Err(answer::unreachable(message).hint(answer::to_wait_longer(silence)))
     };
     // The time spent waiting and the number of bytes received in the current period. Time during which the caller does
     // not request bytes does not count.

@@ -89,12 +89,15 @@ pub const DOCUMENTED: &[(&str, &str)] = &[
     (DIALECT, "wire dialect of the current profile; same as `--wire-dialect`"),
     (
         "HAUL_PROFILE_NAME_PROVIDER",
-        "defines a profile `name` without a config file; its other settings are `…_BASE_URL`, `…_TOKEN`, `…_DIALECT` and `…_SET_KEY`",
+        "defines a profile `name` without a config file; other settings include `…_BASE_URL`, `…_TOKEN`, `…_DIALECT` and `…_SET_KEY`",
     ),
     ("HAUL_SET_KEY", "platform setting `key`, like `--set key=…`; use this for secrets"),
-    (TIMEOUT, "time limit for a request; same as `--timeout`"),
+    (TIMEOUT, "time limit for a request, or for a stall in a transfer; same as `--timeout`"),
     (RETRIES, "number of times to retry a failed request; same as `--retries`"),
-    (LEDGER, "`off` keeps no record of uploads; repeating a command then needs more comparisons"),
+    (
+        LEDGER,
+        "`off` keeps no record of uploads; a repeated command then sends finished files again, and comparisons need more downloads",
+    ),
     (COMPARE_LIMIT, "maximum total size of downloads made to compare files, such as `1GB` [default: 256MB]"),
     (
         APPEARS_WITHIN,
@@ -111,7 +114,7 @@ pub const DOCUMENTED: &[(&str, &str)] = &[
     (CLICOLOR_FORCE, "enables color even in a pipe, unless empty or 0"),
     (TERM, "`dumb` disables color and progress bars"),
     (COLUMNS, "width of tables and help"),
-    (CI, "disables prompts if set"),
+    (CI, "disables prompts, unless empty or `false`"),
     (
         DISPLAY,
         "X display; if neither it nor `WAYLAND_DISPLAY` is set, haul does not wait for a keyring prompt",

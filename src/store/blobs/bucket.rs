@@ -216,7 +216,10 @@ impl Bucket {
             };
             if found != id.as_bytes() {
                 return Err(Error::failed(format!("{}: this prefix belongs to another index", self.shown))
-                    .hint("use a prefix that contains no objects: `--blobs s3://BUCKET/PREFIX`")
+                    .hint(format!(
+                        "use a prefix that contains no objects: `--blobs {}://BUCKET/PREFIX`",
+                        self.scheme
+                    ))
                     .hint("or use the index of this prefix: `--index postgres://…`"));
             }
             let probe = self.path(&format!("probe-{}", Uuid::new_v4().simple()));

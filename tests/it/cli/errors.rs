@@ -72,7 +72,7 @@ fn usage_errors_have_the_common_format() {
     check!(env.haul(["ls", "--limit", "-1"]), @"
     status 2
     --- err
-    error: --limit <N>: -1 must be 0 or more
+    error: --limit <N>: -1 is less than 0
     hint: see `haul ls --help`
     ");
     check!(env.haul(["ls", "--color", "never", "--color", "always"]), @"status 0");
