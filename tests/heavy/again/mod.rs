@@ -36,6 +36,14 @@ fn machine(case: &Case, served: &Emulator, origin: &str) -> Sandbox {
     env
 }
 
+/// A machine whose commands are stopped. The server may store the file of a stopped command some time later, more so
+/// while other tests run.
+fn machine_to_stop(case: &Case, served: &Emulator) -> Sandbox {
+    let mut env = machine(case, served, &served.root);
+    env.set("HAUL_APPEARS_WITHIN", "300ms");
+    env
+}
+
 /// Prints a table row, which `--nocapture` shows: the platform, what was done, and what was counted at the server.
 fn tally(case: &Case, done: &str, counted: &str) {
     println!("| {} | {done} | {counted} |", case.name());

@@ -7,7 +7,7 @@ use haul::model::Clock;
 use jiff::{SignedDuration, Timestamp};
 use rustix::process::Signal;
 
-use super::{machine, names, remote_cases, seeded, stored, tally};
+use super::{machine_to_stop, names, remote_cases, seeded, stored, tally};
 use crate::in_parallel;
 use crate::support::emulator::Emulator;
 use crate::support::rig::{Case, Rig};
@@ -23,7 +23,7 @@ fn check(case: Case, stops: usize, seed: u64) {
     drop(rig);
     let served = Arc::into_inner(served).unwrap();
     let served = Arc::new(served.again(&case.setup(Clock(None))));
-    let env = machine(&case, &served, &served.root);
+    let env = machine_to_stop(&case, &served);
     for number in 0..FILES {
         env.write(format!("docs/{number:02}.txt"), format!("content {number}").repeat(1 + number * 50));
     }

@@ -10,7 +10,7 @@ use haul::providers::Download;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use super::{machine, remote_cases, seeded, stored};
+use super::{machine, machine_to_stop, remote_cases, seeded, stored};
 use crate::in_parallel;
 use crate::platforms::some;
 use crate::support::emulator::Emulator;
@@ -363,7 +363,7 @@ fn a_file_is_renewed_before_it_expires() {
 fn check(case: Case, stops: usize, seed: u64) {
     let served = Arc::new(Emulator::start(&case.setup(Clock(None))));
     let foreign = Rig::on(case, Arc::clone(&served)).put("foreign.txt", "of others");
-    let env = machine(&case, &served, &served.root);
+    let env = machine_to_stop(&case, &served);
     let mut random = fastrand::Rng::with_seed(seed);
     project(&env);
     let profile = format!("{}:", case.provider);
