@@ -62,7 +62,7 @@ struct State {
     folder: PathBuf,
     run: Option<Run>,
     /// The rows of earlier runs that this command has already used.
-    used: Vec<i64>,
+    used: HashSet<i64>,
     /// Changes that have not been written yet, in order.
     pending: Vec<Change>,
     /// The paths whose hashes are among the pending changes.
@@ -138,7 +138,7 @@ impl Ledger {
                 read_only: false,
                 folder: folder.join("runs"),
                 run: None,
-                used: Vec::new(),
+                used: HashSet::new(),
                 pending: Vec::new(),
                 unwritten: HashSet::new(),
                 others: None,
@@ -529,7 +529,7 @@ impl State {
                 Some(id) => Earlier::Finished { id, old },
                 None => Earlier::Begun(Begun { number, at, old, mark: row.get(4)? }),
             };
-            self.used.push(number);
+            self.used.insert(number);
         }
         Ok((earlier, latest))
     }
