@@ -37,7 +37,7 @@ pub enum Kind {
     Auth,
     /// Not supported by the platform, or over one of its limits.
     Unsupported,
-    /// The content of an existing file cannot be compared, so neither reusing it nor uploading is safe.
+    /// An existing file has or may have different content, so neither reusing it nor uploading is safe.
     Conflict,
     /// Rate limit or quota exceeded, after retries.
     RateLimited,

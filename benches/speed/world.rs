@@ -1,6 +1,6 @@
 //! The synthetic platforms of the bench's servers, described by the URL: `/nFILES-sBYTES-dMILLISECONDS-hSHA256/v1/files…`
-//! contains this number of files of this size, and responds after this delay. The wire format is OpenAI's, which
-//! Activeloop shares without limits on sizes and rates; it returns no checksum. With `h` it is Replicate's, and returns
+//! contains this number of files of this size, and responds after this delay. The wire format is OpenAI's, without
+//! checksums; Activeloop has the same format, and no limits on sizes and rates. With `h`, the format is Replicate's, with
 //! this checksum. With `rMEGABYTES` a connection transfers at most this much per second, in each direction.
 
 use std::fmt::Write as _;

@@ -181,7 +181,7 @@ fn other_way(command: &Command, typed: &str) -> Option<String> {
 }
 
 /// The suggestion for an unknown subcommand: a subcommand of a group (`auth login` for `login`), an option
-/// (`--version`), or the most similar name.
+/// (`--version`), the equivalent of another program's command (`upload` for `push`), or the most similar name.
 fn meant_command(command: &Command, typed: &str) -> Option<String> {
     let below = || command.get_subcommands().filter(|below| !below.is_hide_set());
     if let Some(group) = below().find(|group| group.find_subcommand(typed).is_some()) {

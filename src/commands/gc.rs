@@ -118,7 +118,7 @@ pub(super) struct Row {
     created_at: Option<Timestamp>,
     /// The criteria that the file meets.
     reasons: Vec<Reason>,
-    /// Whether it was deleted; false without `--yes` and `--apply`.
+    /// Whether it was deleted; false without `--yes` or `--apply`.
     deleted: bool,
 }
 
@@ -374,7 +374,7 @@ impl GcArgs {
         }
         let provider = ctx.open(Some(&plan.profile))?;
         require(provider.as_ref(), Op::Delete, "REF")?;
-        // A file can have been added to a lock file or a vector store since the plan was written.
+        // A file may have been added to a lock file or a vector store since the plan was written.
         let locks = Locks::read(&self.lock, None)?;
         let used = ctx.interrupt.until_cancelled(provider.in_use()).await?;
         let (kept, rows): (Vec<_>, Vec<_>) = plan

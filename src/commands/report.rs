@@ -78,7 +78,7 @@ enum OutcomeWord {
     Skipped,
     /// The operation failed, or a signal interrupted it; `--retry-from` retries it.
     Failed,
-    /// The content of an existing file cannot be compared; `--retry-from` retries it.
+    /// An existing file has or may have different content; `--retry-from` retries the item.
     Conflict,
     /// The command ended before it reached the item; `--retry-from` starts it.
     NotStarted,

@@ -401,7 +401,7 @@ async fn note_repetition(
     }
     let count = match repeated.len() {
         1 => String::new(),
-        count => format!(" ({count} of the uploaded files have the name of an existing file)"),
+        count => format!(" ({count} of the uploaded files had been uploaded before)"),
     };
     ctx.ui.note(&format!("{}: another file with this name exists: {id}{count}", file.name));
     ctx.ui.suggest(

@@ -173,8 +173,8 @@ impl Options {
         clients.chain(own).collect()
     }
 
-    /// The arguments that make official clients that do not read the URL from a variable use a server listening on
-    /// `address`.
+    /// For official clients that do not read the URL from a variable: the arguments that make them use a server listening
+    /// on `address`.
     pub fn client_arguments(&self, address: SocketAddr) -> Vec<(&'static str, String)> {
         let roots = self.roots(address).into_iter();
         let arguments = |(platform, root): (&'static Platform, String)| {

@@ -458,7 +458,7 @@ impl<'a> Parser<'a> {
         word == keyword || (self.grammar == Grammar::Haul && word.eq_ignore_ascii_case(keyword))
     }
 
-    /// Consumes the characters before a blank, one of `ends`, `&&` or `||`.
+    /// Consumes the characters before a blank or one of `ends`; in haul's grammar, also before `&&` or `||`.
     fn take_bare(&mut self, ends: &str) -> &'a str {
         let rest = self.rest();
         let mut end = rest.find(|c| is_blank(c) || ends.contains(c)).unwrap_or(rest.len());

@@ -49,7 +49,7 @@ pub const PGPASSFILE: &str = "PGPASSFILE";
 pub const TEST_COLLECT_AFTER: &str = "HAUL_TEST_COLLECT_AFTER";
 /// The prefix of variables that define a profile: `HAUL_PROFILE_WORK_PROVIDER`, `…_BASE_URL`, `…_TOKEN`.
 pub const PROFILE_PREFIX: &str = "HAUL_PROFILE_";
-/// The parts that can follow a profile's name in a variable.
+/// The parts that can follow a profile's name in a variable, besides `SET_KEY`.
 const PROFILE_PARTS: &[&str] =
     &["PROVIDER", "BASE_URL", "UPLOAD_BASE_URL", "DIALECT", "TOKEN", "COMPARE_LIMIT", "APPEARS_WITHIN"];
 /// The prefix of variables that set platform settings: `HAUL_SET_WORKSPACE`.
@@ -73,7 +73,7 @@ pub const TERM: &str = "TERM";
 pub const COLUMNS: &str = "COLUMNS";
 /// The shell that requests completions, set by the script from `haul completions`.
 pub const COMPLETE: &str = "COMPLETE";
-/// Set by CI services; disables prompts.
+/// Set by CI services; disables prompts and progress bars.
 pub const CI: &str = "CI";
 /// The X display. Without a display, a keyring cannot show its prompt.
 pub const DISPLAY: &str = "DISPLAY";
@@ -114,7 +114,7 @@ pub const DOCUMENTED: &[(&str, &str)] = &[
     (CLICOLOR_FORCE, "enables color even in a pipe, unless empty or 0"),
     (TERM, "`dumb` disables color and progress bars"),
     (COLUMNS, "width of tables and help"),
-    (CI, "disables prompts, unless empty or `false`"),
+    (CI, "disables prompts and progress bars, unless empty or `false`"),
     (
         DISPLAY,
         "X display; if neither it nor `WAYLAND_DISPLAY` is set, haul does not wait for a keyring prompt",

@@ -401,7 +401,7 @@ impl Reader<'_> {
         if let Some(item) = table.get("token") {
             let (what, hint) = if self.shared {
                 (
-                    "tokens are not allowed in the config file, and other users can read this file",
+                    "tokens are not allowed in the config file, and other users can access this file",
                     "remove the line and replace the token: it may have leaked",
                 )
             } else {

@@ -330,7 +330,7 @@ impl Settings {
                 {
                     let origin = &sourced.origin;
                     return Err(Error::usage(format!(
-                        "{origin}: {key} is a secret, and other users can read this file"
+                        "{origin}: {key} is a secret, and other users can access this file"
                     ))
                     .hint(format!(
                         "run `chmod 600 {}`, and replace the secret: it may have leaked",

@@ -20,7 +20,7 @@ impl Store {
         };
         let note = self.note_once("local", "signing-key", "key", &make)?;
         let key = note.get("key").and_then(Value::as_str);
-        key.map(str::to_owned).ok_or_else(|| Error::failed("the store's signing key is not a text"))
+        key.map(str::to_owned).ok_or_else(|| Error::failed("the store's signing key is not a string"))
     }
 }
 

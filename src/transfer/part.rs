@@ -33,7 +33,8 @@ use crate::source::CHUNK;
 pub(super) const SMALL: u64 = CHUNK as u64;
 /// Maximum number of name pairs to try.
 const PAIRS: u32 = 100;
-/// A partial file that only this process writes. When dropped, it is kept for another run unless it is empty.
+/// A partial file that only this process writes. When dropped, it is kept for another run unless it is empty or
+/// unnamed.
 pub(super) struct Part {
     /// The path of the part. For an unnamed file, it is used only in error messages.
     pub(super) path: PathBuf,

@@ -17,7 +17,7 @@ pub struct Rows {
     ui: Ui,
     writer: Writer,
     buffer: Vec<u8>,
-    /// Set once the output is complete or writing has failed.
+    /// Set once the output is complete, or writing or a jq program has failed.
     over: bool,
     /// Whether a record has already been printed.
     started: bool,

@@ -196,8 +196,9 @@ pub fn linked(text: &str, links: bool) -> Cow<'_, str> {
 }
 
 /// Wraps text: the lines of a paragraph are joined and wrapped at `width`. An indented line with several columns,
-/// separated by two spaces, continues under its last column. An indented line with one column is an example and is
-/// not wrapped, so that it can be copied.
+/// separated by two spaces, continues under its last column, or on a new line if that column starts in the right half.
+/// A line with one column is an example if it is indented by at most two spaces, and is then not wrapped, so that it
+/// can be copied.
 pub fn wrap_text(text: &str, width: usize) -> String {
     let mut laid = String::with_capacity(text.len() + text.len() / 8);
     let mut paragraph = String::new();

@@ -43,7 +43,7 @@ impl TokenStore for TokenFiles {
         // Check the mode of the open file, because the path may lead to a different file by now.
         if let Some(mode) = files::shared_mode(&file.metadata().map_err(failed)?) {
             let message =
-                format!("{}: other users can read this token file (mode {mode:04o})", path.display());
+                format!("{}: other users can access this token file (mode {mode:04o})", path.display());
             return Err(Error::new(Kind::Auth, message).hint(format!(
                 "run `chmod 600 {}`, and replace the token: it may have leaked",
                 word(&path.display().to_string())

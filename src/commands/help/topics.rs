@@ -1,4 +1,4 @@
-//! The topics of `haul help`, and the table of exit codes for the README.
+//! The topics of `haul help`, and the table of exit codes for the documentation.
 
 use super::output;
 use crate::error::Kind;
@@ -63,7 +63,7 @@ fn environment() -> String {
         HAUL_PROFILE_CI_PROVIDER=xai HAUL_PROFILE_CI_TOKEN=… haul -p ci config show\n"
 }
 
-/// The table of exit codes in Markdown, for the README.
+/// The table of exit codes in Markdown, for the documentation and the skill.
 pub fn exit_code_table() -> String {
     let mut table = String::from("| code | meaning |\n| ---: | --- |\n");
     for (code, meaning) in exit_code_rows() {

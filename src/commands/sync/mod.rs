@@ -168,7 +168,7 @@ pub(super) const COLUMNS: Columns = Columns {
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "synced_file")]
 pub(super) struct Row {
-    /// What was done; with `--dry-run` and `--check`, what would be done.
+    /// What was done; with `--dry-run` or `--check`, what would be done.
     action: Action,
     /// The local path, as in the lock file.
     path: String,

@@ -16,7 +16,7 @@ use crate::store::{Listing, SortKey};
 
 /// The lifetime of a file.
 pub(super) const LIFETIME: SignedDuration = SignedDuration::from_hours(48);
-/// Maximum length of an id in a deletion.
+/// Maximum length of an id that a client chooses, and of an id in a deletion.
 pub(super) const MAX_ID: usize = 40;
 /// Default and maximum page size.
 const PAGE: usize = 10;

@@ -5,8 +5,8 @@
 //! - A file cannot be renamed or changed, and has no user metadata.
 //! - The API never serves bytes itself. `/content` returns a presigned URL of an object store, which is requested
 //!   without the token: the store rejects requests with two credentials, and must not receive the token.
-//! - Listings return neither sizes nor times, so they cannot show whether an upload whose response was lost has
-//!   succeeded. Therefore each upload has a generated `external_file_id` that identifies it.
+//! - Beta listings return neither sizes nor times, so they cannot show whether an upload whose response was lost has
+//!   succeeded. Therefore each upload has an `external_file_id` that identifies it, generated unless the user sets one.
 //! - The scope is in the query of every request, including uploads.
 
 mod listing;
@@ -48,10 +48,7 @@ pub(super) static SPEC: Spec = Spec {
         setting("project_id", "project; defaults to the key's project"),
         setting("organization_id", "organization"),
         setting("region", "na (default) or eu; a key is valid in only one region"),
-        setting(
-            "external_file_id",
-            "upload: your own id for the file; defaults to a fingerprint of the content",
-        ),
+        setting("external_file_id", "upload: your own id for the file; by default, haul generates one"),
         setting("expand", "ls, info: additional fields, such as `download_url`"),
         setting("via", "alternative endpoint: `presigned` (upload, legacy) or `query` (ls, deprecated)"),
         setting(

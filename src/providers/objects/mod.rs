@@ -129,7 +129,7 @@ fn place(connection: &Connection, scheme: &str, what: &str) -> Result<(String, S
     let Some(bucket) = connection.setting("bucket") else {
         return Err(Error::usage(format!("{}: no {what}", connection.profile))
             .hint(format!("use an address, such as `{scheme}://{}/KEY`", what.to_uppercase()))
-            .hint("or as a setting: `--set bucket=NAME`"));
+            .hint("or use a setting: `--set bucket=NAME`"));
     };
     if !bucket.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._$".contains(&byte)) {
         return Err(Error::usage(format!("{bucket:?} is not a valid {what} name")));

@@ -301,7 +301,7 @@ fn only_its_owner_can_read_it() {
     assert_eq!(mode(&home.state().join("ledger.db-wal")), 0o600);
 }
 
-/// A damaged ledger is turned off or replaced, with one warning.
+/// An unusable ledger is turned off or replaced, with at most one warning.
 #[test]
 fn a_command_works_without_it() {
     type Damage = fn(&Home);

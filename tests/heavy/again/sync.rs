@@ -313,7 +313,7 @@ fn a_deletion_keeps_a_replaced_file_that_another_path_has() {
         write(&env, 0, "content 0");
         write(&env, 1, "content 1");
         sync(&env, &case, &[]).ok();
-        // As after a run whose deletion of the replaced file failed, when the other path has received that content.
+        // As if a run had failed to delete the file that it replaced for `00.txt`, and `01.txt` now uses that file.
         let mut lock: Value = serde_json::from_slice(&env.read("haul.lock")).unwrap();
         let files = &mut lock["targets"][case.provider]["files"];
         files["docs/00.txt"]["replaces"] = files["docs/01.txt"]["id"].clone();

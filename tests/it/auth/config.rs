@@ -49,7 +49,7 @@ fn a_token_in_a_config_file_is_refused_and_never_repeated() {
     let ran = home
         .line("ls")
         .fails(2)
-        .says(":3: tokens are not allowed in the config file, and other users can read");
+        .says(":3: tokens are not allowed in the config file, and other users can access");
     assert!(!ran.stderr().contains("secret-text"), "{ran:?}");
     // A secret setting is accepted if only the owner can read the file.
     let text = "default_profile = 'replicate'\n[profiles.replicate.set]\nsigning_secret = 'secret-text'\n";

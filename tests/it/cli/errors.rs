@@ -136,7 +136,7 @@ fn invalid_settings_are_reported() {
     check!(env.haul(["ls", "--config", "token.toml"]), @"
     status 2
     --- err
-    error: token.toml:3: tokens are not allowed in the config file, and other users can read this file
+    error: token.toml:3: tokens are not allowed in the config file, and other users can access this file
     hint: remove the line and replace the token: it may have leaked
     hint: store the token with `haul auth login work`, or set `token_command`
     ");

@@ -115,7 +115,7 @@ fn each_signal_has_its_exit_code_and_message() {
 /// Signals that a program cannot handle, or that haul does not handle.
 const FATAL: [(Signal, i32); 2] = [(Signal::KILL, 137), (Signal::QUIT, 131)];
 
-/// Whether the process has a file of five bytes without a name, in the folder for temporary files.
+/// Whether the process has an unnamed file of five bytes in the folder for temporary files.
 fn has_spooled(env: &Sandbox, process: &Process) -> bool {
     let handles = fs::read_dir(format!("/proc/{}/fd", process.id())).into_iter().flatten();
     handles.flatten().any(|handle| {

@@ -354,7 +354,7 @@ fn references_of_several_profiles() {
     env.haul(["ls", "-p", "mine", "-p", "local"]).fails(2).says("`haul ls mine: local:`");
     env.haul(["ls", "--name", "*.txt"]).ok().says("--name matches the whole name");
     env.haul(["ls", "--filter", "name = *.txt"]).ok().says("write `name ~ *.txt`");
-    // References from standard input; an empty one selects no file.
+    // References from standard input; empty input selects no file.
     let ids = env.haul(["ls", "*.txt", "--ids"]).ok().stdout();
     for line in [["ls", "-", "--filter", "size > 0"], ["rm", "-", "--filter", "size > 0"]] {
         assert_eq!(env.run_reading("", env.command().args(line)).ok().stdout(), "");

@@ -177,7 +177,7 @@ fn pipes_are_written_in_place() {
         assert!(reader.join().unwrap() == content);
         assert!(fs::symlink_metadata(&pipe).unwrap().file_type().is_fifo());
     }
-    // A reader that closes the pipe early is a failure.
+    // If the reader closes the pipe early, the download fails.
     let reader = {
         let pipe = pipe.clone();
         thread::spawn(move || fs::File::open(pipe).unwrap().read_exact(&mut [0; 10]).unwrap())

@@ -119,7 +119,7 @@ fn fields_that_only_xai_has_are_read_from_the_shown_file() {
     assert!(Filter::parse("user_defined_id = mine", now()).is_err());
 }
 
-/// The summary may differ from both statuses that it is derived from.
+/// The summary may differ from the upload status.
 #[test]
 fn the_upload_status_is_a_field_of_its_own() {
     let file = File {

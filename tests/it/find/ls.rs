@@ -120,7 +120,7 @@ fn a_name_that_the_platform_filters_by_is_one_request() {
         let ran = haul(&rig, &["ls", "--jsonl", "--filter", "name = \"3.txt\"", "--limit", "1"]);
         assert_eq!(names(&ran.files()), ["3.txt"]);
         assert_eq!(rig.served.requests().len(), 1, "{case:?}");
-        // By name: one request for it as an id, one as a name.
+        // By name: the requests for it as an id, then one for it as a name.
         let ran = haul(&rig, &["info", "--jsonl", "3.txt"]);
         assert_eq!(names(&ran.files()), ["3.txt"]);
         let asked = rig.served.requests();

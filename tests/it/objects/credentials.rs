@@ -24,7 +24,7 @@ fn without_credentials_nothing_is_sent() {
     insta::assert_snapshot!(run.stderr(), @"
     error: s3: no bucket
     hint: use an address, such as `s3://BUCKET/KEY`
-    hint: or as a setting: `--set bucket=NAME`
+    hint: or use a setting: `--set bucket=NAME`
     ");
 }
 

@@ -260,7 +260,7 @@ fn a_legitimately_empty_store_opens() {
     fs::write(root.join("blobs/notes.txt"), b"mine").unwrap();
     fs::write(directory.join("notes.txt"), b"mine").unwrap();
     drop(open_directory(root));
-    // A deleted index is no error if the store has no content.
+    // A deleted index is not an error if the store has no content.
     fs::remove_file(root.join("index.sqlite")).unwrap();
     let store = open_directory(root);
     put(&store, "a", b"hello");

@@ -46,7 +46,7 @@ async fn after_any_fault_there_is_one_file_and_no_unnecessary_request() {
         ("lose POST times=1", 1, 1),
         ("truncate-json POST times=1", 1, 1),
         ("delay=3000 POST times=1", 1, 1),
-        // Not executed and without a response: looked up, not found, sent again.
+        // Not executed, but the response does not say so: looked up, not found, sent again.
         ("fail=500 POST times=1", 2, 2),
         ("fail=503 POST times=1", 2, 2),
         ("html=502 POST times=1", 2, 2),

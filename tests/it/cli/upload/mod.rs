@@ -234,7 +234,7 @@ fn an_earlier_upload_of_the_same_file_is_noted() {
     assert_eq!(note(&["a.txt", "--if-exists", "skip"]), None);
     assert_eq!(note(&["b.txt"]), None);
     let both = note(&["-j", "1", "b.txt", "a.txt"]).unwrap();
-    assert!(both.ends_with(" (2 of the uploaded files have the name of an existing file)"), "{both}");
+    assert!(both.ends_with(" (2 of the uploaded files had been uploaded before)"), "{both}");
     env.haul(["rm", "*", "--yes"]).ok();
     assert_eq!(note(&["a.txt"]), None);
     let screen = env.terminal(80, "", &["upload", "a.txt"]).ok().stdout();

@@ -76,7 +76,7 @@ fn the_openai_python_client() {
     );
     assert_eq!((&file["bytes"], &file["expires_at"]), (&Value::from(5), &Value::from(NOW + 86400)));
     upload(&server, "second", b"");
-    // It ignores the token, continues after the last id, and stops at an empty page.
+    // It ignores the pagination token, continues after the last id, and stops at an empty page.
     let mut after = String::new();
     let mut seen = 0;
     loop {
