@@ -330,6 +330,11 @@ impl Run<'_> {
         row.origin == Origin::Uploaded || self.args.take_over
     }
 
+    /// Whether a row has this id.
+    fn is_used(&self, id: &FileId) -> bool {
+        self.ids.borrow().rows(id) > 0
+    }
+
     /// Whether several rows have this id.
     fn is_shared(&self, id: &FileId) -> bool {
         self.ids.borrow().rows(id) > 1
@@ -350,7 +355,7 @@ impl Run<'_> {
     async fn retire_now(&self, path: &str) -> Result<Option<(FileId, Error)>> {
         let replaced = self.target(|target| target.files.get(path).and_then(|row| row.replaces.clone()));
         let Some(old) = replaced.filter(|_| !self.previews) else { return Ok(None) };
-        let removed = if self.ids.borrow().rows(&old) == 0 { self.remove(&old).await } else { Ok(()) };
+        let removed = if self.is_used(&old) { Ok(()) } else { self.remove(&old).await };
         match removed {
             Ok(()) => {
                 self.change(|target| {
@@ -379,9 +384,7 @@ impl Run<'_> {
             }
         }
         let can_delete = self.provider.capabilities().delete && all_done;
-        for orphan in
-            self.orphans.iter().filter(|orphan| can_delete && self.ids.borrow().rows(&orphan.id) == 0)
-        {
+        for orphan in self.orphans.iter().filter(|orphan| can_delete && !self.is_used(&orphan.id)) {
             self.remove(&orphan.id).await?;
             self.uploads.forget(orphan);
             let what = format!("deleted {}, which an interrupted run uploaded as {}", orphan.id, orphan.name);
@@ -416,7 +419,7 @@ impl Run<'_> {
         }
         if !self.previews {
             // Another path may have the content that this file replaced.
-            let replaced = row.replaces.as_deref().filter(|old| self.ids.borrow().rows(old) == 0);
+            let replaced = row.replaces.as_deref().filter(|old| !self.is_used(old));
             let own = Some(&row.id).filter(|_| deletes && state != State::Missing);
             let ids: Vec<&FileId> = replaced.into_iter().chain(own).collect();
             for id in ids {
