@@ -138,8 +138,11 @@ pub const FAULTS: &[Fault] = &[
     // A platform that repeats the rejected key.
     always("401", |it| it.answer(401, &[], &format!(r#"{{"message":"bad key {TOKEN}, {CONTROL_TEXT}"}}"#))),
     always("403", |it| it.answer(403, &[], "")),
-    // With this clock, a file counts as new however long the run takes.
-    always("404", |it| it.answer(404, &[], "")).at(Endpoint::Clock(-86_400)),
+    // By this date a file was created in the future, so that it counts as new however long the run takes.
+    always("404", |it| {
+        let yesterday = http_date(Timestamp::now() - SignedDuration::from_hours(24));
+        it.answer(404, &[("date", &yesterday)], "")
+    }),
     always("409", |it| it.answer(409, &[], r#"{"detail":"in use"}"#)),
     always("error of 100 MB", |it| {
         it.take_body()?;
