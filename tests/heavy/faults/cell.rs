@@ -76,9 +76,9 @@ impl Cell {
         if self.fault.endpoint == Endpoint::UnknownHost {
             arguments.push("--insecure-http".to_owned());
         }
-        if self.fault.needs == Needs::ShortTimeout {
-            arguments.extend(["--timeout".to_owned(), "2s".to_owned()]);
-        }
+        // A busy machine can take a minute to store a large file.
+        let timeout = if self.fault.needs == Needs::ShortTimeout { "2s" } else { "5m" };
+        arguments.extend(["--timeout", timeout].map(str::to_owned));
         if self.number.is_multiple_of(3) {
             arguments.push("-vvv".to_owned());
         }
