@@ -14,33 +14,36 @@ use serde_json::Value;
 
 use crate::model::Object;
 
-/// The fields of a file in a response. Translated fields are removed; the rest becomes `extra`.
+/// The fields of a file in a response, in their order. Translated fields are removed; the rest becomes `extra`. A file
+/// has few fields, so a list is faster and smaller than a map.
 #[derive(Debug, Default)]
-pub(super) struct Fields(Object);
+pub(super) struct Fields(Vec<(String, Value)>);
 
 impl<'de> Deserialize<'de> for Fields {
     /// A duplicate field is an error, because either of two ids could be the right one.
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         struct Once;
         impl<'de> Visitor<'de> for Once {
-            type Value = Object;
+            type Value = Fields;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Object, A::Error> {
-                let mut object = Object::new();
-                while let Some((key, value)) = members.next_entry::<String, Value>()? {
-                    if object.contains_key(&key) {
-                        return Err(Error::custom(format_args!("duplicate field `{key}`")));
-                    }
-                    object.insert(key, value);
+            fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Fields, A::Error> {
+                let mut fields = Vec::new();
+                while let Some(field) = members.next_entry::<String, Value>()? {
+                    fields.push(field);
                 }
-                Ok(object)
+                let mut keys: Vec<&str> = fields.iter().map(|(key, _)| key.as_str()).collect();
+                keys.sort_unstable();
+                if let Some([key, ..]) = keys.windows(2).find(|pair| pair[0] == pair[1]) {
+                    return Err(Error::custom(format_args!("duplicate field `{key}`")));
+                }
+                Ok(Fields(fields))
             }
         }
-        from.deserialize_map(Once).map(Self)
+        from.deserialize_map(Once)
     }
 }
 
@@ -54,7 +57,8 @@ impl Fields {
     ) -> Option<T> {
         let mut found = None;
         for spelling in spellings {
-            let Some(value) = self.0.get(*spelling) else { continue };
+            let Some(at) = self.0.iter().position(|(key, _)| key == spelling) else { continue };
+            let value = &self.0[at].1;
             let meaning = read(value);
             let is_told = match (&meaning, &found) {
                 (None, _) => value.is_null() || value == "",
@@ -62,7 +66,7 @@ impl Fields {
                 (meaning, found) => meaning == found,
             };
             if is_told {
-                self.0.shift_remove(*spelling);
+                self.0.remove(at);
             }
             found = found.or(meaning);
         }
@@ -76,25 +80,26 @@ impl Fields {
 
     /// A value, which is not removed.
     pub(super) fn get(&self, key: &str) -> Option<&Value> {
-        self.0.get(key)
+        self.0.iter().find(|(own, _)| own == key).map(|(_, value)| value)
     }
 
     /// Puts back the remaining fields of an object from which fields were taken.
     pub(super) fn put_back(&mut self, key: &str, left: Self) {
         if !left.0.is_empty() {
-            self.0.insert(key.to_owned(), Value::Object(left.0));
+            self.0.retain(|(own, _)| own != key);
+            self.0.push((key.to_owned(), Value::Object(left.rest())));
         }
     }
 
     /// The remaining fields.
     pub(super) fn rest(self) -> Object {
-        self.0
+        self.0.into_iter().collect()
     }
 }
 
 impl From<Object> for Fields {
     fn from(object: Object) -> Self {
-        Self(object)
+        Self(object.into_iter().collect())
     }
 }
 
