@@ -41,10 +41,10 @@ const KEPT: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// timestamp.
 const SETTLED: SignedDuration = SignedDuration::from_secs(2);
 
-/// Changes are written in batches: when this many are pending, or when this much time has passed since the last
-/// write. A crash loses pending changes, which only makes the next run slower.
+/// Changes are written in batches: when this many are pending, or after this much time. A crash loses pending changes,
+/// which only makes the next run slower.
 const BATCH: usize = 64;
-const BATCH_TIME: Duration = Duration::from_millis(250);
+pub(super) const BATCH_TIME: Duration = Duration::from_millis(250);
 
 /// The ledger as used by one command. The default value records nothing.
 #[derive(Default)]

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use super::digest::{UploadHash, compare};
 use super::identity::{Evidence, Identity, conflict};
 use super::job::{Job, Metered};
-use super::ledger::{Begun, Earlier, Ledger, Stamp};
+use super::ledger::{BATCH_TIME, Begun, Earlier, Ledger, Stamp};
 use super::listed::{Added, Listed};
 use super::lost::{LostUploads, NameLocks, RUN_AGAIN, after_upload, not_found_out};
 use super::mark;
@@ -177,13 +177,18 @@ impl Uploads {
         })
     }
 
-    /// Waits for `work`. On an interrupt, drops it once it has revoked its links.
+    /// Waits for `work`, and regularly writes pending changes to the ledger. On an interrupt, drops `work` once it has
+    /// revoked its links.
     pub(super) async fn until_interrupted<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
         let mut work = std::pin::pin!(work);
-        tokio::select! {
-            biased;
-            () = self.interrupt.cancelled() => {}
-            result = work.as_mut() => return result,
+        loop {
+            tokio::select! {
+                biased;
+                () = self.interrupt.cancelled() => break,
+                result = work.as_mut() => return result,
+                // Otherwise, a long upload would delay the record of the others.
+                () = tokio::time::sleep(BATCH_TIME) => self.record(),
+            }
         }
         let done = if self.identity.has_links() { self.interrupt.clean_up(work).await } else { None };
         done.unwrap_or_else(|| Err(self.interrupt.error()))

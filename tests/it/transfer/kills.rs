@@ -46,11 +46,16 @@ fn content(number: u64) -> Vec<u8> {
     noise(number, usize::try_from(number * number * 900).unwrap())
 }
 
+/// The number of uploads in the ledger that fulfil a condition.
+fn count(home: &Path, condition: &str) -> u32 {
+    let Ok(ledger) = Connection::open(home.join("state/ledger.db")) else { return 0 };
+    let count = format!("SELECT count(*) FROM uploads WHERE {condition}");
+    ledger.query_row(&count, [], |row| row.get(0)).unwrap_or(0)
+}
+
 /// The number of uploads in the ledger that another run of the same command would continue.
 fn unfinished(home: &Path) -> u32 {
-    let Ok(ledger) = Connection::open(home.join("state/ledger.db")) else { return 0 };
-    let count = "SELECT count(*) FROM uploads WHERE command IS NOT NULL";
-    ledger.query_row(count, [], |row| row.get(0)).unwrap_or(0)
+    count(home, "command IS NOT NULL")
 }
 
 fn upload_survives(kills: usize) {
@@ -139,10 +144,8 @@ fn a_kill_while_a_note_is_looked_up_sends_nothing_again() {
     let first = env.haul(["upload", "file", "--ids"]).ok().stdout();
     let upload = || env.spawn(env.command().args(["upload", "file", "--ids"]));
     let process = upload();
-    let ledger = Connection::open(env.home().join("state/ledger.db")).unwrap();
-    let done = || ledger.query_row("SELECT count(*) FROM uploads WHERE state = 'done'", [], |row| row.get(0));
     let begun = Instant::now();
-    while done() != Ok(2) {
+    while count(&env.home(), "state = 'done'") != 2 {
         assert!(begun.elapsed() < Duration::from_secs(30));
         thread::sleep(Duration::from_millis(1));
     }
@@ -151,6 +154,25 @@ fn a_kill_while_a_note_is_looked_up_sends_nothing_again() {
     assert_ne!(run.stdout(), first);
     assert_eq!(platform.names(), ["file", "file"]);
     assert_eq!(unfinished(&env.home()), 0);
+}
+
+/// While one file is being sent, a kill does not lose the record of the others.
+#[test]
+fn a_finished_upload_is_recorded_while_another_is_sent() {
+    let platform = Platform::start(&["delay=30000 POST times=1"]);
+    let env = platform.sandbox();
+    env.write("a", noise(7, 1000));
+    env.write("b", noise(8, 1000));
+    let upload = || env.spawn(env.command().args(["upload", "a", "b", "--jobs", "2"]));
+    let process = upload();
+    let begun = Instant::now();
+    while count(&env.home(), "state = 'done'") == 0 {
+        assert!(begun.elapsed() < Duration::from_secs(20));
+        thread::sleep(Duration::from_millis(10));
+    }
+    assert!(process.end_within(Duration::ZERO).is_killed());
+    upload().end().ok();
+    assert_eq!(platform.names(), ["a", "b"]);
 }
 
 /// A kill loses only the bytes written after the last update of the note.
