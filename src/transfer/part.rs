@@ -284,9 +284,12 @@ impl Pair {
     /// Creates the note, or locks the one from an earlier run. Returns `None` if another file has one of the names.
     fn claim(target: &Path, number: u32) -> Result<Option<Self>> {
         let (path, note_path) = names(target, number);
-        if note_path.symlink_metadata().is_err() {
-            if path.symlink_metadata().is_ok() {
-                return Ok(None);
+        let exists = |path: &Path| path.symlink_metadata().is_ok();
+        if !exists(&note_path) {
+            if exists(&path) {
+                // Another process may have created both files, or removed them, since they were looked up.
+                let is_foreign = !exists(&note_path) && exists(&path);
+                return if is_foreign { Ok(None) } else { Self::claim(target, number) };
             }
             match Note::create(&note_path) {
                 Ok(note_handle) => return Ok(Some(Self { path, note_path, note_handle, earlier: None })),
@@ -295,7 +298,8 @@ impl Pair {
             }
         }
         if Note::at(&note_path).is_none() {
-            return Ok(None);
+            // Another process may have just finished.
+            return if exists(&note_path) { Ok(None) } else { Self::claim(target, number) };
         }
         match files::lock_existing(&note_path) {
             Ok(Some(note_handle)) => {
@@ -639,6 +643,30 @@ mod tests {
             assert_eq!(left.remove("target").unwrap(), expected.as_bytes());
             assert_eq!(left, BTreeMap::from([("target.part".to_owned(), b"mine".to_vec())]));
         }
+    }
+
+    #[test]
+    fn concurrent_downloads_recognize_each_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("target");
+        let download = || {
+            for _ in 0..2_000 {
+                match Pair::claim(&target, 1) {
+                    Ok(Some(mut pair)) => {
+                        pair.make(false, false).unwrap();
+                        fs::remove_file(&pair.path).unwrap();
+                        pair.drop_note();
+                    }
+                    Ok(None) => panic!("took the other's part for a file that haul did not create"),
+                    Err(error) => assert!(error.message().ends_with("another download is writing to it")),
+                }
+            }
+        };
+        std::thread::scope(|scope| {
+            let others = [(); 3].map(|()| scope.spawn(download));
+            others.map(|other| other.join().unwrap());
+        });
+        assert!(snapshot(folder.path()).is_empty());
     }
 
     #[test]
