@@ -10,3 +10,4 @@ mod documents;
 mod generated;
 mod pictures;
 mod platforms;
+mod speed;
