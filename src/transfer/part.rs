@@ -284,22 +284,24 @@ impl Pair {
     /// Creates the note, or locks the one from an earlier run. Returns `None` if another file has one of the names.
     fn claim(target: &Path, number: u32) -> Result<Option<Self>> {
         let (path, note_path) = names(target, number);
-        let exists = |path: &Path| path.symlink_metadata().is_ok();
-        if !exists(&note_path) {
-            if exists(&path) {
-                // Another process may have created both files, or removed them, since they were looked up.
-                let is_foreign = !exists(&note_path) && exists(&path);
+        let look = |path: &Path| path.symlink_metadata().ok().map(|found| identity(&found));
+        // Another process may create or remove both files at any time. A part has a note as long as it exists, so a
+        // file is foreign only if it is still the same one after its note was looked up.
+        let Some(note) = look(&note_path) else {
+            let part = look(&path);
+            if part.is_some() {
+                let is_foreign = look(&note_path).is_none() && look(&path) == part;
                 return if is_foreign { Ok(None) } else { Self::claim(target, number) };
             }
-            match Note::create(&note_path) {
-                Ok(note_handle) => return Ok(Some(Self { path, note_path, note_handle, earlier: None })),
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(Error::io("write", &path, error)),
-            }
-        }
+            return match Note::create(&note_path) {
+                Ok(note_handle) => Ok(Some(Self { path, note_path, note_handle, earlier: None })),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Self::claim(target, number),
+                Err(error) => Err(Error::io("write", &path, error)),
+            };
+        };
         if Note::at(&note_path).is_none() {
-            // Another process may have just finished.
-            return if exists(&note_path) { Ok(None) } else { Self::claim(target, number) };
+            let is_foreign = look(&note_path) == Some(note);
+            return if is_foreign { Ok(None) } else { Self::claim(target, number) };
         }
         match files::lock_existing(&note_path) {
             Ok(Some(note_handle)) => {
