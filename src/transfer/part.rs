@@ -33,6 +33,8 @@ use crate::source::CHUNK;
 pub(super) const SMALL: u64 = CHUNK as u64;
 /// Maximum number of name pairs to try.
 const PAIRS: u32 = 100;
+/// Maximum number of times to look at a pair of names that other processes are changing.
+const LOOKS: u32 = 1_000;
 /// A partial file that only this process writes. When dropped, it is kept for another run unless it is empty or
 /// unnamed.
 pub(super) struct Part {
@@ -287,33 +289,47 @@ impl Pair {
         let look = |path: &Path| path.symlink_metadata().ok().map(|found| identity(&found));
         // Another process may create or remove both files at any time. A part has a note as long as it exists, so a
         // file is foreign only if it is still the same one after its note was looked up.
-        let Some(note) = look(&note_path) else {
-            let part = look(&path);
-            if part.is_some() {
-                let is_foreign = look(&note_path).is_none() && look(&path) == part;
-                return if is_foreign { Ok(None) } else { Self::claim(target, number) };
-            }
-            return match Note::create(&note_path) {
-                Ok(note_handle) => Ok(Some(Self { path, note_path, note_handle, earlier: None })),
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Self::claim(target, number),
-                Err(error) => Err(Error::io("write", &path, error)),
+        for _ in 0..LOOKS {
+            let Some(note) = look(&note_path) else {
+                if let Some(part) = look(&path) {
+                    if look(&note_path).is_none() && look(&path) == Some(part) {
+                        return Ok(None);
+                    }
+                    continue;
+                }
+                match Note::create(&note_path) {
+                    Ok(note_handle) => return Ok(Some(Self { path, note_path, note_handle, earlier: None })),
+                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+                    Err(error) => return Err(Error::io("write", &path, error)),
+                }
             };
-        };
-        if Note::at(&note_path).is_none() {
-            let is_foreign = look(&note_path) == Some(note);
-            return if is_foreign { Ok(None) } else { Self::claim(target, number) };
-        }
-        match files::lock_existing(&note_path) {
-            Ok(Some(note_handle)) => {
-                // Read the note again, now under the lock.
-                let earlier = Note::read(&note_handle);
-                Ok(earlier.map(|note| Self { path, note_path, note_handle, earlier: Some(note) }))
+            if Note::at(&note_path).is_none() {
+                if look(&note_path) == Some(note) {
+                    return Ok(None);
+                }
+                continue;
             }
-            Ok(None) => Err(Error::failed(format!("{}: another download is writing to it", path.display()))),
-            // Another process has just finished and has removed the note.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Self::claim(target, number),
-            Err(_) => Ok(None),
+            match files::lock_existing(&note_path) {
+                Ok(Some(note_handle)) => {
+                    // Read the note again, now under the lock.
+                    let earlier = Note::read(&note_handle);
+                    return Ok(earlier.map(|note| Self {
+                        path,
+                        note_path,
+                        note_handle,
+                        earlier: Some(note),
+                    }));
+                }
+                Ok(None) => {
+                    let message = format!("{}: another download is writing to it", path.display());
+                    return Err(Error::failed(message));
+                }
+                // Another process has just finished and has removed the note.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(_) => return Ok(None),
+            }
         }
+        Ok(None)
     }
 
     fn find(&self) -> Found {
@@ -664,11 +680,7 @@ mod tests {
                 }
             }
         };
-        std::thread::scope(|scope| {
-            for _ in 0..3 {
-                scope.spawn(download);
-            }
-        });
+        std::thread::scope(|scope| (0..3).for_each(|_| drop(scope.spawn(download))));
         assert!(snapshot(folder.path()).is_empty());
     }
 
