@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::fs::{self, File, FileType, Metadata, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
@@ -243,20 +244,55 @@ pub fn kind(found: FileType) -> &'static str {
     if found.is_dir() { "a directory" } else { "not a regular file" }
 }
 
-/// Opens or creates a file and locks it until the handle is closed. Returns `None` if another handle holds the lock,
-/// in this process or another one. A symbolic link is an error.
-pub fn lock_new(path: &Path) -> io::Result<Option<File>> {
+/// A locked file or folder. Dropping it releases the lock.
+///
+/// Closing the handle would not be enough: a process that another thread is starting has a copy of the handle until it
+/// runs its program, and the lock lasts until every copy is closed.
+#[derive(Debug)]
+pub struct Locked(File);
+
+impl Locked {
+    /// Waits for the lock of a file. If the file system does not support locks, nothing protects the file from other
+    /// processes.
+    pub fn wait(file: File) -> Self {
+        let _ = file.lock();
+        Self(file)
+    }
+
+    /// Locks a file with `lock`, for example [`File::try_lock_shared`].
+    pub fn by<E>(file: File, lock: impl FnOnce(&File) -> Result<(), E>) -> Result<Self, E> {
+        lock(&file).map(|()| Self(file))
+    }
+}
+
+impl Deref for Locked {
+    type Target = File;
+
+    fn deref(&self) -> &File {
+        &self.0
+    }
+}
+
+impl Drop for Locked {
+    fn drop(&mut self) {
+        let _ = self.0.unlock();
+    }
+}
+
+/// Opens or creates a file and locks it. Returns `None` if another handle holds the lock, in this process or another
+/// one. A symbolic link is an error.
+pub fn lock_new(path: &Path) -> io::Result<Option<Locked>> {
     lock(path, OpenOptions::new().read(true).write(true).create(true).truncate(false))
 }
 
 /// Whether another handle has locked a file with [`lock_new`]. Several processes can ask at once.
 pub fn is_locked(path: &Path) -> io::Result<bool> {
     let file = File::open(path)?;
-    Ok(matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+    Ok(matches!(Locked::by(file, File::try_lock_shared), Err(TryLockError::WouldBlock)))
 }
 
 /// Like [`lock_new`], but does not create the file.
-pub fn lock_existing(path: &Path) -> io::Result<Option<File>> {
+pub fn lock_existing(path: &Path) -> io::Result<Option<Locked>> {
     lock(path, OpenOptions::new().read(true).write(true))
 }
 
@@ -268,45 +304,41 @@ pub fn absolute(path: &Path) -> PathBuf {
 }
 
 /// Opens or creates a file and waits for its lock.
-pub fn wait_for_lock(path: &Path) -> io::Result<File> {
-    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
-    // Ignore file systems without locks, as in `lock`.
-    let _ = file.lock();
-    Ok(file)
+pub fn wait_for_lock(path: &Path) -> io::Result<Locked> {
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map(Locked::wait)
 }
 
-/// Locks a folder until the handle is closed. Returns `None` if another handle holds the lock, in this process or
-/// another one.
+/// Locks a folder. Returns `None` if another handle holds the lock, in this process or another one.
 #[cfg(unix)]
-pub fn lock_folder(folder: &Path) -> io::Result<Option<File>> {
-    let file = File::open(folder)?;
-    match file.try_lock() {
-        Err(TryLockError::WouldBlock) => Ok(None),
-        // A file system without locks does not protect against other processes.
-        Err(TryLockError::Error(_)) | Ok(()) => Ok(Some(file)),
-    }
+pub fn lock_folder(folder: &Path) -> io::Result<Option<Locked>> {
+    File::open(folder).map(try_lock)
 }
 
 /// Locks a folder by locking a file in it, because folders cannot be locked on this platform.
 #[cfg(not(unix))]
-pub fn lock_folder(folder: &Path) -> io::Result<Option<File>> {
+pub fn lock_folder(folder: &Path) -> io::Result<Option<Locked>> {
     lock_new(&folder.join(".haul.lock.guard"))
 }
 
-fn lock(path: &Path, options: &OpenOptions) -> io::Result<Option<File>> {
+fn lock(path: &Path, options: &OpenOptions) -> io::Result<Option<Locked>> {
     loop {
         if path.symlink_metadata().is_ok_and(|found| found.is_symlink()) {
             return Err(io::Error::other("is a symbolic link"));
         }
-        let file = options.open(path)?;
-        match file.try_lock() {
-            Err(TryLockError::WouldBlock) => return Ok(None),
-            // Without lock support in the file system, there is no protection from other processes.
-            Err(TryLockError::Error(_)) => return Ok(Some(file)),
-            // The previous lock holder may have renamed the file between opening and locking.
-            Ok(()) if is_at(&file, path) => return Ok(Some(file)),
-            Ok(()) => {}
+        let locked = try_lock(options.open(path)?);
+        // The previous lock holder may have renamed the file between opening and locking.
+        if locked.as_ref().is_none_or(|file| is_at(file, path)) {
+            return Ok(locked);
         }
+    }
+}
+
+/// Locks a file. Returns `None` if another handle holds the lock.
+fn try_lock(file: File) -> Option<Locked> {
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => None,
+        // Without lock support in the file system, there is no protection from other processes.
+        Err(TryLockError::Error(_)) | Ok(()) => Some(Locked(file)),
     }
 }
 
@@ -452,6 +484,17 @@ mod tests {
         std::fs::rename(&path, folder.path().join("b")).unwrap();
         assert!(!is_at(&second, &path));
         assert!(lock_new(&path).unwrap().is_some(), "the renamed file keeps its lock; the name is free");
+    }
+
+    #[test]
+    fn a_copy_of_the_handle_does_not_keep_the_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        let lock = lock_new(&path).unwrap().unwrap();
+        // A process that another thread is starting has such a copy until it runs its program.
+        let _copy = lock.try_clone().unwrap();
+        drop(lock);
+        assert!(lock_new(&path).unwrap().is_some());
     }
 
     #[test]

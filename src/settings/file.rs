@@ -299,7 +299,7 @@ impl File {
         fs::create_dir_all(&folder).map_err(|error| Error::io("create the directory", &folder, error))?;
         // Lock the folder, because each change replaces the file. If a folder cannot be locked, concurrent changes
         // can be lost.
-        let _lock = fs::File::open(&folder).and_then(|folder| folder.lock().map(|()| folder));
+        let _lock = fs::File::open(&folder).map(files::Locked::wait);
         let mut file = Self::read(path)?;
         change(&mut file);
         file.write()

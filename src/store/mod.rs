@@ -41,6 +41,7 @@ pub use signing::sign_link;
 pub use transaction::Transaction;
 
 use crate::error::{Error, Kind, Message, Result};
+use crate::files::Locked;
 use crate::model::{Clock, File, FileId, Object, Warn, hex};
 use blobs::Blobs;
 use blobs::directory::{Directory, Pending, Subject};
@@ -68,7 +69,7 @@ struct Inner {
     /// Must be dropped after the index.
     reserve: Reserve,
     /// Prevents repairs while the store is open.
-    _in_use: Option<OpenFile>,
+    _in_use: Option<Locked>,
     #[cfg(feature = "shared")]
     collector: Option<collect::Collector>,
 }
@@ -91,10 +92,10 @@ fn lock(
     root: &Path,
     lock: impl FnOnce(&OpenFile) -> std::result::Result<(), TryLockError>,
     in_use: impl FnOnce() -> Error,
-) -> Result<Option<OpenFile>> {
+) -> Result<Option<Locked>> {
     let Ok(directory) = OpenFile::open(root) else { return Ok(None) };
-    match lock(&directory) {
-        Ok(()) => Ok(Some(directory)),
+    match Locked::by(directory, lock) {
+        Ok(locked) => Ok(Some(locked)),
         Err(TryLockError::WouldBlock) => Err(in_use()),
         Err(TryLockError::Error(_)) => Ok(None),
     }

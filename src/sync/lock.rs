@@ -180,7 +180,7 @@ impl Read for Hashed {
 /// The exclusive use of a lock file. The folder of the lock file stays locked until this value is dropped.
 #[derive(Debug)]
 pub struct Hold {
-    _folder: fs::File,
+    _folder: files::Locked,
 }
 
 impl Hold {

@@ -79,7 +79,7 @@ type Change = Box<dyn FnOnce(&Connection) -> rusqlite::Result<usize> + Send>;
 /// A process that owns rows. Its lock file stays locked until the process exits.
 struct Run {
     id: String,
-    _lock: fs::File,
+    _lock: files::Locked,
 }
 
 /// An upload that was started but not finished.

@@ -202,7 +202,7 @@ pub(super) struct NameLock<'a> {
     locks: &'a NameLocks,
     names: BTreeSet<String>,
     /// The lock files with their paths.
-    files: Vec<(PathBuf, std::fs::File)>,
+    files: Vec<(PathBuf, files::Locked)>,
 }
 
 impl NameLocks {

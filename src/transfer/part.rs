@@ -24,7 +24,7 @@ pub(super) use self::note::Version;
 use self::note::{Note, Record};
 use super::names::LONGEST;
 use crate::error::{Error, Result};
-use crate::files;
+use crate::files::{self, Locked};
 use crate::model::File;
 use crate::source::CHUNK;
 
@@ -51,7 +51,7 @@ pub(super) struct Part {
 struct Pair {
     path: PathBuf,
     note_path: PathBuf,
-    note_handle: Handle,
+    note_handle: Locked,
     /// The note left by an earlier run.
     earlier: Option<Note>,
 }
@@ -77,7 +77,7 @@ impl Part {
         // A part must not be more accessible than the file that it replaces.
         let private = target.symlink_metadata().is_ok_and(|old| old.is_file());
         for number in 1..=PAIRS {
-            let Some(mut pair) = Pair::claim(target, number)? else { continue };
+            let Some(pair) = Pair::claim(target, number)? else { continue };
             let note = pair.earlier.clone().unwrap_or_default();
             // Derived content is never resumed, because the note does not record how it was derived.
             let fits = note.of == of && !note.version.derived && note.have > 0;
@@ -343,10 +343,10 @@ impl Pair {
     }
 
     /// Creates the part, replacing an `old` one. It is recorded in the note when the first bytes arrive.
-    fn make(&mut self, old: bool, private: bool) -> io::Result<Handle> {
+    fn make(&self, old: bool, private: bool) -> io::Result<Handle> {
         if self.earlier.is_some() {
             let length = self.note_handle.metadata()?.len();
-            Note::begun().write(&mut self.note_handle, usize::try_from(length).unwrap_or_default())?;
+            Note::begun().write(&self.note_handle, usize::try_from(length).unwrap_or_default())?;
         }
         if old {
             fs::remove_file(&self.path)?;
@@ -670,7 +670,7 @@ mod tests {
         let download = || {
             for _ in 0..2_000 {
                 match Pair::claim(&target, 1) {
-                    Ok(Some(mut pair)) => {
+                    Ok(Some(pair)) => {
                         pair.make(false, false).unwrap();
                         fs::remove_file(&pair.path).unwrap();
                         pair.drop_note();
@@ -688,11 +688,11 @@ mod tests {
     fn notes_of_any_length_can_be_overwritten() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("note");
-        let mut file = fs::File::options().read(true).write(true).create_new(true).open(&path).unwrap();
+        let file = fs::File::options().read(true).write(true).create_new(true).open(&path).unwrap();
         let long = Note { blake3: Some("0".repeat(64)), have: u64::MAX, ..Note::begun() };
         let mut length = 0;
         for note in [Note::begun(), long.clone(), Note::begun(), long] {
-            length = note.write(&mut file, length).unwrap();
+            length = note.write(&file, length).unwrap();
             assert_eq!(Note::at(&path), Some(note));
         }
     }

@@ -21,6 +21,7 @@ pub(in crate::store) use tables::Tables;
 
 use super::rows::Rows;
 use crate::error::{Error, Result, word};
+use crate::files::Locked;
 use crate::model::Warn;
 use crate::store::blobs::directory::Directory;
 use crate::store::space;
@@ -315,14 +316,16 @@ fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Locks the store, so that only one process at a time creates or migrates it.
-fn lock(root: &Path) -> Result<File> {
+/// Locks the store, so that only one process at a time creates or migrates it. Returns `None` if the file system does
+/// not support locks.
+fn lock(root: &Path) -> Result<Option<Locked>> {
     let path = root.join("lock");
-    let lock = File::options().write(true).create(true).truncate(false).open(&path);
-    let lock = lock.map_err(|error| Error::io("open", &path, error))?;
-    match lock.lock() {
-        Err(error) if error.kind() != io::ErrorKind::Unsupported => Err(Error::io("lock", &path, error)),
-        _ => Ok(lock),
+    let file = File::options().write(true).create(true).truncate(false).open(&path);
+    let file = file.map_err(|error| Error::io("open", &path, error))?;
+    match Locked::by(file, File::lock) {
+        Ok(locked) => Ok(Some(locked)),
+        Err(error) if error.kind() == io::ErrorKind::Unsupported => Ok(None),
+        Err(error) => Err(Error::io("lock", &path, error)),
     }
 }
 

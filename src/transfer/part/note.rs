@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use crate::files;
+use crate::files::{self, Locked};
 
 /// The value of `made_by`, which identifies a note.
 const MARK: &str = "written by haul get to resume this download";
@@ -46,7 +46,7 @@ pub(in crate::transfer) struct Version {
 pub(super) struct Record {
     pub(super) note: Note,
     pub(super) path: PathBuf,
-    handle: Handle,
+    handle: Locked,
     /// The length of the note's text, in bytes.
     length: usize,
     /// The hash of the first `note.have` bytes of the part.
@@ -62,11 +62,10 @@ impl Note {
 
     /// Creates and locks the note for a part that is about to be created. The file appears with its content, so that
     /// no other process mistakes it for a file that haul did not create.
-    pub(super) fn create(path: &Path) -> io::Result<Handle> {
-        let begin = |mut file: Handle| {
-            // Ignore a failed lock, as in `files`.
-            let _ = file.lock();
-            Self::begun().write(&mut file, 0).map(|_| file)
+    pub(super) fn create(path: &Path) -> io::Result<Locked> {
+        let begin = |file: Handle| {
+            let file = Locked::wait(file);
+            Self::begun().write(&file, 0).map(|_| file)
         };
         if let Some(file) = files::create_unnamed(files::folder_of(path))? {
             let file = begin(file)?;
@@ -95,7 +94,7 @@ impl Note {
 
     /// Overwrites a note of `length` bytes with a single write, so that a process killed meanwhile leaves either the
     /// old or the new note. Returns the new length.
-    pub(super) fn write(&self, file: &mut Handle, length: usize) -> io::Result<usize> {
+    pub(super) fn write(&self, mut file: &Handle, length: usize) -> io::Result<usize> {
         let mut text = serde_json::to_vec(self)?;
         // Trailing whitespace is valid JSON.
         text.resize(text.len().max(length), b' ');
@@ -107,7 +106,7 @@ impl Note {
 
 impl Record {
     /// Creates a record for a part whose first `note.have` bytes have been processed by `hasher`.
-    pub(super) fn new(path: PathBuf, handle: Handle, note: Note, hasher: Box<blake3::Hasher>) -> Self {
+    pub(super) fn new(path: PathBuf, handle: Locked, note: Note, hasher: Box<blake3::Hasher>) -> Self {
         let length = handle.metadata().map_or(0, |found| found.len());
         let length = usize::try_from(length).unwrap_or_default();
         Self { note, path, handle, length, hasher, taken: Instant::now() }
@@ -147,7 +146,7 @@ impl Record {
     }
 
     pub(super) fn write(&mut self) -> io::Result<()> {
-        self.length = self.note.write(&mut self.handle, self.length)?;
+        self.length = self.note.write(&self.handle, self.length)?;
         Ok(())
     }
 }
