@@ -210,6 +210,7 @@ impl Context {
                 elapsed: Duration::from_mins(5),
                 ..Policy::default()
             },
+            bundle: self.settings.env.authorities(),
             cacert: self.settings.cacert().map(|path| path.value),
             insecure_http: self.settings.flags.insecure_http,
             rate: can.rate,

@@ -58,7 +58,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("sync", &["model", "error", "files"]),
     ("providers", &["http", "filter", "secret", "signing", "progress", "model", "error", "source", "human"]),
     ("emulator", &["store", "filter", "secret", "signing", "model", "error", "source"]),
-    ("store", &["filter", "hash", "secret", "signing", "model", "error", "source"]),
+    ("store", &["filter", "hash", "secret", "signing", "model", "error", "source", "files"]),
     ("http", &["secret", "progress", "model", "error", "source", "human"]),
     ("ui", &["progress", "model", "error", "human"]),
     ("filter", &["model", "error"]),

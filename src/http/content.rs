@@ -327,6 +327,7 @@ mod tests {
                         token_hints: Vec::new(),
                         timeout: Duration::from_secs(1),
                         policy: retry::Policy::default(),
+                        bundle: None,
                         cacert: None,
                         insecure_http: false,
                         rate: None,

@@ -62,6 +62,8 @@ pub struct Config {
     pub timeout: Duration,
     /// The limits for retries.
     pub policy: Policy,
+    /// The PEM file with the system's certificate authorities, if it has one for all of them.
+    pub bundle: Option<std::path::PathBuf>,
     /// A PEM file with certificate authorities to trust in addition to the system's.
     pub cacert: Option<std::path::PathBuf>,
     /// Whether a token may be sent over plain HTTP to another machine.

@@ -4,10 +4,11 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use hyper_util::client::proxy::matcher::Matcher;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::ClientConfig;
 use url::{Host, Url};
 
-use super::{Config, tls};
+use super::Config;
+use super::tls::{self, Authorities};
 use crate::error::{Error, Result};
 
 /// How long an idle connection is kept. Servers close idle connections after a minute or more, and a request sent at
@@ -19,7 +20,7 @@ const IDLE: Duration = Duration::from_secs(20);
 #[derive(Debug, Default)]
 pub(super) struct Transport {
     pools: [OnceLock<reqwest::Client>; 8],
-    roots: OnceLock<Arc<RootCertStore>>,
+    authorities: OnceLock<Arc<Authorities>>,
 }
 
 impl Transport {
@@ -30,18 +31,18 @@ impl Transport {
         if let Some(client) = pool.get() {
             return Ok(client);
         }
-        // Loading the roots takes milliseconds and is not needed for plain HTTP.
-        let roots = if secure { self.roots(config)? } else { Arc::new(RootCertStore::empty()) };
-        let client = build(tls::config(roots, bulk)?, bulk, local, config.timeout)?;
+        // Loading the authorities takes milliseconds and is not needed for plain HTTP.
+        let authorities = if secure { Some(self.authorities(config)?) } else { None };
+        let client = build(tls::config(authorities, bulk)?, bulk, local, config.timeout)?;
         Ok(pool.get_or_init(|| client))
     }
 
-    fn roots(&self, config: &Config) -> Result<Arc<RootCertStore>> {
-        if let Some(roots) = self.roots.get() {
-            return Ok(Arc::clone(roots));
+    fn authorities(&self, config: &Config) -> Result<Arc<Authorities>> {
+        if let Some(authorities) = self.authorities.get() {
+            return Ok(Arc::clone(authorities));
         }
-        let roots = Arc::new(tls::roots(config.cacert.as_deref())?);
-        Ok(Arc::clone(self.roots.get_or_init(|| roots)))
+        let authorities = Arc::new(Authorities::load(config.bundle.as_deref(), config.cacert.as_deref())?);
+        Ok(Arc::clone(self.authorities.get_or_init(|| authorities)))
     }
 }
 

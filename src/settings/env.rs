@@ -80,6 +80,11 @@ pub const DISPLAY: &str = "DISPLAY";
 /// The Wayland display, see [`DISPLAY`].
 pub const WAYLAND_DISPLAY: &str = "WAYLAND_DISPLAY";
 
+/// Replaces the system's file of certificate authorities. rustls-native-certs also reads this variable.
+pub const SSL_CERT_FILE: &str = "SSL_CERT_FILE";
+/// Replaces the system's folder of certificate authorities, see [`SSL_CERT_FILE`].
+pub const SSL_CERT_DIR: &str = "SSL_CERT_DIR";
+
 /// The variables and their descriptions, for `haul help environment` and the man page.
 pub const DOCUMENTED: &[(&str, &str)] = &[
     (PROFILE, "profile to use; same as `--profile`"),
@@ -108,6 +113,8 @@ pub const DOCUMENTED: &[(&str, &str)] = &[
     (PGPASSWORD, "password for the database of `haul serve`"),
     (PGPASSFILE, "file with passwords for the database of `haul serve` [default: ~/.pgpass]"),
     (CACERT, "PEM file with additional certificate authorities to trust; same as `--cacert`"),
+    (SSL_CERT_FILE, "PEM file with certificate authorities to trust instead of the system's"),
+    (SSL_CERT_DIR, "folder of such files"),
     (CONFIG, "config file; same as `--config`"),
     (HOME, "folder for config, data, state and cache"),
     (NO_COLOR, "disables color if not empty"),
@@ -162,6 +169,17 @@ impl Env {
     /// The value of a variable that contains a path.
     pub fn path(&self, name: &str) -> Option<PathBuf> {
         self.0.get(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+    }
+
+    /// The PEM file with the system's certificate authorities, if it has one for all of them.
+    pub fn authorities(&self) -> Option<PathBuf> {
+        match self.path(SSL_CERT_FILE) {
+            // A folder alone replaces the system's file.
+            None if self.is_set(SSL_CERT_DIR) => None,
+            #[cfg(all(unix, not(target_os = "macos")))]
+            None => openssl_probe::probe().cert_file,
+            file => file,
+        }
     }
 
     /// The variables that start with `prefix`, which is removed from their names.
@@ -268,6 +286,13 @@ mod tests {
             warning(&["HAUL_PROFILE_WORK_BASE_ULR"]),
             "unknown environment variable: HAUL_PROFILE_WORK_BASE_ULR"
         );
+    }
+
+    #[test]
+    fn variables_replace_the_certificate_authorities_of_the_system() {
+        assert_eq!(env(&[SSL_CERT_FILE]).authorities(), Some("x".into()));
+        assert_eq!(env(&[SSL_CERT_FILE, SSL_CERT_DIR]).authorities(), Some("x".into()));
+        assert_eq!(env(&[SSL_CERT_DIR]).authorities(), None);
     }
 
     #[cfg(unix)]

@@ -105,6 +105,7 @@ pub fn config(platform: &'static str, own: Vec<Url>) -> Config {
         token_hints: vec![format!("`haul auth login {platform}`")],
         timeout: Duration::from_secs(10),
         policy: Policy::default(),
+        bundle: None,
         cacert: None,
         insecure_http: false,
         rate: None,
