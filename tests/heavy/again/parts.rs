@@ -59,8 +59,17 @@ fn received(served: &Emulator) -> (u64, usize) {
 
 /// Uploads a sparse file and kills the program ten times.
 fn check(case: Case, size: u64, seed: u64) {
+    // On a busy machine, an upload can finish before this process runs again and kills it for the tenth time.
+    let is_killed_often_enough = ["delay=20 POST", "delay=100 POST", "delay=500 POST"]
+        .iter()
+        .any(|delay| is_killed(case, size, seed, delay));
+    assert!(is_killed_often_enough, "{}, seed {seed}: done after fewer than {KILLS} kills", case.name());
+}
+
+/// Uploads the file to a server with this delay. Returns whether the program was killed ten times before it finished.
+fn is_killed(case: Case, size: u64, seed: u64, delay: &str) -> bool {
     let parallel = parallel(&case).expect("a platform that receives parts");
-    let setup = Setup { faults: &["delay=20 POST"], ..case.setup(Clock(None)) };
+    let setup = Setup { faults: &[delay], ..case.setup(Clock(None)) };
     let served = Arc::new(Emulator::start(&setup));
     let env = machine(&case, &served, &served.root);
     let file = File::create(env.work().join("big.bin")).unwrap();
@@ -92,7 +101,9 @@ fn check(case: Case, size: u64, seed: u64) {
         }
         assert!(run.is_killed(), "{}, seed {seed}: {run}", case.name());
     }
-    assert!(kills == KILLS, "{}, seed {seed}: done after {kills} kills", case.name());
+    if kills < KILLS {
+        return false;
+    }
     // A response may be logged after the program has read it, and the logged size of a killed request may lack the last
     // buffer of its body.
     let all = within(|| {
@@ -109,6 +120,7 @@ fn check(case: Case, size: u64, seed: u64) {
     let ours = ours.finalize().to_hex();
     let record = served.store.stat(case.provider, &files[0].id).unwrap();
     assert_eq!(record.checksums.blake3.as_deref(), Some(ours.as_str()), "{}, seed {seed}", case.name());
+    true
 }
 
 #[test]
