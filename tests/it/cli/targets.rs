@@ -189,12 +189,12 @@ fn pipes_are_written_in_place() {
     let mut command = env.interruptible();
     command.args(["get", "new", "-o", "pipe"]).stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = command.spawn().unwrap();
-    thread::sleep(Duration::from_millis(400));
+    thread::sleep(Duration::from_secs(2));
     let begun = Instant::now();
     kill_process(Pid::from_child(&child), Signal::INT).unwrap();
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(130), "{output:?}");
-    assert!(begun.elapsed() < Duration::from_secs(5));
+    assert!(begun.elapsed() < Duration::from_secs(20));
     assert!(fs::symlink_metadata(&pipe).unwrap().file_type().is_fifo());
 }
 

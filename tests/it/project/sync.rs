@@ -207,7 +207,7 @@ fn a_second_sync_waits_for_the_first() {
     let held = fs::File::open(env.work()).unwrap();
     held.lock().unwrap();
     let process = env.spawn(env.command().args(["sync", "docs", "local:"]));
-    std::thread::sleep(Duration::from_millis(300));
+    std::thread::sleep(Duration::from_secs(2));
     assert!(env.ids().is_empty());
     drop(held);
     let run = process.end().ok();
