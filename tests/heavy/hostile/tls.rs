@@ -79,6 +79,13 @@ fn no_request_reaches_a_server_with_a_bad_certificate() {
     let pem = trusted.pem();
     env.set("SSL_CERT_FILE", pem.to_str().unwrap());
     assert_eq!(env.haul(["ls", "--ids"]).ok().lines(), ["f"]);
+
+    // So is one whose authority is only in the folder.
+    let (file, folder) = (untrusted.pem(), pem.parent().unwrap());
+    env.set("SSL_CERT_FILE", file.to_str().unwrap());
+    assert_eq!(env.haul(["ls", "--ids"]).fails(7).lines(), [""; 0]);
+    env.set("SSL_CERT_DIR", folder.to_str().unwrap());
+    assert_eq!(env.haul(["ls", "--ids"]).ok().lines(), ["f"]);
 }
 
 #[test]
