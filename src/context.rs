@@ -210,7 +210,7 @@ impl Context {
                 elapsed: Duration::from_mins(5),
                 ..Policy::default()
             },
-            bundle: self.settings.env.authorities(),
+            bundle: self.settings.env.certificate_bundle(),
             cacert: self.settings.cacert().map(|path| path.value),
             insecure_http: self.settings.flags.insecure_http,
             rate: can.rate,

@@ -172,7 +172,7 @@ impl Env {
     }
 
     /// The PEM file with the system's certificate authorities, if it has one for all of them.
-    pub fn authorities(&self) -> Option<PathBuf> {
+    pub fn certificate_bundle(&self) -> Option<PathBuf> {
         match self.path(SSL_CERT_FILE) {
             // A folder alone replaces the system's file.
             None if self.is_set(SSL_CERT_DIR) => None,
@@ -290,9 +290,9 @@ mod tests {
 
     #[test]
     fn variables_replace_the_certificate_authorities_of_the_system() {
-        assert_eq!(env(&[SSL_CERT_FILE]).authorities(), Some("x".into()));
-        assert_eq!(env(&[SSL_CERT_FILE, SSL_CERT_DIR]).authorities(), Some("x".into()));
-        assert_eq!(env(&[SSL_CERT_DIR]).authorities(), None);
+        assert_eq!(env(&[SSL_CERT_FILE]).certificate_bundle(), Some("x".into()));
+        assert_eq!(env(&[SSL_CERT_FILE, SSL_CERT_DIR]).certificate_bundle(), Some("x".into()));
+        assert_eq!(env(&[SSL_CERT_DIR]).certificate_bundle(), None);
     }
 
     #[cfg(unix)]

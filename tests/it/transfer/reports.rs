@@ -152,7 +152,7 @@ fn skip_does_not_read_an_unchanged_file_again() {
 }
 
 #[test]
-fn ctrl_c_stops_soon_and_keeps_received_bytes() {
+fn ctrl_c_stops_within_a_second_and_keeps_received_bytes() {
     let platform = Platform::start(&["drip=300000 GET **/content"]);
     let env = platform.sandbox();
     fs::write(env.work().join("big.bin"), noise(1, 3_000_000)).unwrap();
@@ -168,8 +168,7 @@ fn ctrl_c_stops_soon_and_keeps_received_bytes() {
     let stopped = Instant::now();
     process.interrupt();
     let run = process.end();
-    // The rest of the download would take nine seconds.
-    assert!(stopped.elapsed() < Duration::from_secs(5), "{:?}", stopped.elapsed());
+    assert!(stopped.elapsed() < Duration::from_secs(2), "{:?}", stopped.elapsed());
     run.fails(130).says("interrupted").says("run the same command again to continue");
     let have = fs::metadata(&part).unwrap().len();
     assert!(have >= 100_000);
